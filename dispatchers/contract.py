@@ -1,0 +1,255 @@
+"""The contract between an engine and a dispatcher: what a scheduler knows, and how it answers.
+
+A dispatcher is written once and asked in two ways. `Dispatcher.route` gives probabilities over the accessible
+servers when an epoch's messages have arrived; they hold until the next messages. `PerJobDispatcher.choose` picks
+a server for every single job and may remember what this scheduler has itself done since the last messages.
+
+Both see only a `View`: what messages told this scheduler, and what it was told when it was set up (which servers it
+can access, how many others can, the buffer, `delta_t`). Rows are schedulers, columns are accessible servers, the own
+server in column 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+
+class DispatcherError(ValueError):
+    """A dispatcher that breaks the contract or cannot be made; the message says which, where and what is allowed."""
+
+
+class View:
+    """What `rows` schedulers know when they decide.
+
+    Always available, and all that most rules need:
+
+    - `queue_lengths` (int64, rows x columns): jobs in each accessible server, as last received; 0 in padded columns.
+    - `service_rates` (float64, rows x columns): jobs per ms, as last received; 1 in padded columns.
+    - `accessible` (bool, rows x columns): False in padded columns, which no job may go to.
+    - `sharing` (int64, rows x columns): how many schedulers can access that server; 1 in padded columns.
+    - `buffer` (int): jobs a server holds, the one in service included.
+    - `delta_t` (float, ms): time between broadcasts.
+
+    Different for each scheduler and epoch, so an answer that used one of them is never reused for another row:
+
+    - `coins` (float64, rows): the decision coin, uniform on [0, 1).
+    - `order` (int64, rows x columns): the accessible columns in an order drawn once per scheduler and epoch, then
+      the padded ones.
+    - `age` (float64, rows x columns, ms): how old the knowledge of each server is; infinite if none came yet.
+    - `schedulers` (int64, rows): the index of each scheduler.
+
+    `distribution` (float64, buffer + 1) is the empirical distribution of all queue lengths and reaches only
+    dispatchers that declare `observes = "all"`; it costs global messages.
+
+    All arrays are read-only. The engine may pass what belongs to a row as a function that makes it when it is read.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue_lengths: Integers,
+        service_rates: Floats,
+        accessible: Booleans,
+        sharing: Integers,
+        buffer: int,
+        delta_t: float,
+        coins: Floats | Callable[[], Floats],
+        order: Integers | Callable[[], Integers],
+        age: Floats | Callable[[], Floats],
+        schedulers: Integers | Callable[[], Integers],
+        distribution: Floats | None = None,
+    ):
+        self.queue_lengths = _read_only(queue_lengths)
+        self.service_rates = _read_only(service_rates)
+        self.accessible = _read_only(accessible)
+        self.sharing = _read_only(sharing)
+        self.buffer = buffer
+        self.delta_t = delta_t
+        self._own_to_row = {"coins": coins, "order": order, "age": age, "schedulers": schedulers}
+        self._distribution = None if distribution is None else _read_only(distribution)
+        self.reusable = True
+        """True while nothing was read that belongs to one scheduler and epoch alone."""
+
+    def _read_own(self, name: str) -> Any:
+        self.reusable = False
+        value = self._own_to_row[name]
+        return _read_only(value() if callable(value) else value)
+
+    @property
+    def coins(self) -> Floats:
+        """The decision coin of each scheduler, uniform on [0, 1), drawn once per epoch."""
+        return self._read_own("coins")
+
+    @property
+    def order(self) -> Integers:
+        """The accessible columns in an order drawn once per scheduler and epoch, then the padded ones."""
+        return self._read_own("order")
+
+    @property
+    def age(self) -> Floats:
+        """Milliseconds since each accessible server sent what is known of it; infinite if nothing came yet."""
+        return self._read_own("age")
+
+    @property
+    def schedulers(self) -> Integers:
+        """The index of each scheduler."""
+        return self._read_own("schedulers")
+
+    @property
+    def distribution(self) -> Floats:
+        """The share of all servers with each queue length 0..buffer; needs `observes = "all"`."""
+        if self._distribution is None:
+            raise DispatcherError('view.distribution is only known to a dispatcher that declares observes = "all"')
+        return self._distribution
+
+    @property
+    def distribution_if_known(self) -> Floats | None:
+        """The distribution, or None where global state is not observed."""
+        return self._distribution
+
+    @property
+    def degrees(self) -> Integers:
+        """How many servers each scheduler can access, its own included."""
+        return self.accessible.sum(axis=1)
+
+    def own(self) -> Floats:
+        """Probabilities that keep every job at the own server."""
+        answer = np.zeros(self.accessible.shape)
+        answer[:, 0] = 1.0
+        return answer
+
+    def uniform(self) -> Floats:
+        """Probabilities uniform over the accessible servers, the own one included."""
+        return self.accessible / self.degrees[:, None]
+
+    def any_neighbour(self) -> Floats:
+        """Probabilities uniform over the accessible servers except the own; a scheduler without any keeps its jobs."""
+        neighbours = self.degrees[:, None] - 1
+        answer = np.where(self.accessible, 1.0, 0.0) / np.maximum(neighbours, 1)
+        answer[:, 0] = neighbours[:, 0] == 0
+        return answer
+
+    def offload(self, probability: Floats) -> Floats:
+        """Send a job with `probability` (one per row) to a uniformly random neighbour, else keep it (section 1.2.3)."""
+        share = np.asarray(probability, dtype=np.float64).reshape(-1, 1)
+        return (1.0 - share) * self.own() + share * self.any_neighbour()
+
+    def least(self, cost: Floats) -> Floats:
+        """Probabilities uniform over the accessible servers of least `cost` (rows x columns)."""
+        cost = np.where(self.accessible, cost, np.inf)
+        chosen = cost == cost.min(axis=1, keepdims=True)
+        return chosen / chosen.sum(axis=1, keepdims=True)
+
+
+def _read_only(array: Any) -> Any:
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+class Dispatcher:
+    """A rule that turns what a scheduler knows into probabilities over its accessible servers.
+
+    Subclass it and write `route`. Options of a scenario (`threshold: 2`) are passed to `__init__` by name.
+    """
+
+    name: ClassVar[str] = ""
+    """What scenarios, tables and traces call it; the class name if left empty."""
+
+    draws: Literal["job", "epoch"] = "job"
+    """Whether a server is drawn anew for each job, with the job's coin, or once per epoch, with the decision coin."""
+
+    observes: Literal["accessible", "all"] = "accessible"
+    """`"all"` asks for the distribution of all queue lengths as well, and for the global messages it takes."""
+
+    buffer: int | None = None
+    """The only buffer this dispatcher can be used with, where there is such a limit."""
+
+    def route(self, view: View) -> Floats:
+        """Return the probability of each accessible server: float64, rows x columns, rows summing to 1.
+
+        Padded columns get 0. The answer is a pure function of the row: the same row gives the same bits whatever
+        stands in other rows, and whenever it is asked.
+        """
+        raise DispatcherError(f"{type(self).__name__} must define route(self, view)")
+
+
+class JobView(NamedTuple):
+    """What a per-job rule sees when one job arrives: arrays hold one value per accessible server."""
+
+    plan: Floats
+    """What `plan` returned for this scheduler (columns x fields)."""
+
+    order: Integers
+    """The accessible columns in an order drawn once per scheduler and epoch."""
+
+    sent: Integers
+    """Jobs this scheduler has sent to each server since the last messages."""
+
+    total_sent: int
+    """The sum of `sent`."""
+
+    coin: float
+    """The job's own coin, uniform on [0, 1)."""
+
+    elapsed: float
+    """Milliseconds since the scheduler decided on the last messages."""
+
+
+class PerJobDispatcher(Dispatcher):
+    """A rule with memory: it chooses for each job on the last messages and on what this scheduler has done since.
+
+    The paper's policies (section 1.2.2) are memory-less, so a comparison with them should say so.
+    """
+
+    def plan(self, view: View) -> Floats:
+        """Return what `choose` needs to know of the view: float64, rows x columns x fields, fixed for the epoch.
+
+        Everything that can be worked out once, options included, belongs here. A pure function of the row.
+        """
+        raise DispatcherError(f"{type(self).__name__} must define plan(self, view)")
+
+    @staticmethod
+    def choose(job: JobView) -> int:
+        """Return the column of the server that this job goes to.
+
+        A static, pure function of plain numbers and arrays (loops are welcome): an engine may compile it.
+        """
+        raise DispatcherError("a per-job dispatcher must define the static method choose(job)")
+
+
+def name_of(dispatcher: Dispatcher) -> str:
+    """Return what a dispatcher is called in tables and traces."""
+    return dispatcher.name or type(dispatcher).__name__
+
+
+def cumulate(probabilities: Floats) -> Floats:
+    """Return the cumulative probabilities (rows x columns) from which `pick` chooses.
+
+    Every column from the last possible one on gets exactly 1, so that rounding can never lead to an impossible
+    server.
+    """
+    cumulative = np.cumsum(probabilities, axis=1)
+    possible = probabilities > 0
+    last = probabilities.shape[1] - 1 - possible[:, ::-1].argmax(axis=1)
+    columns = np.arange(probabilities.shape[1])
+    return np.where(columns >= last[:, None], 1.0, np.minimum(cumulative, 1.0))
+
+
+def pick(cumulative: Any, coin: float) -> int:
+    """Return the first column whose cumulative probability exceeds `coin`, a number in [0, 1).
+
+    The only place where probabilities and a coin become a server; engines call it or compile it.
+    """
+    column = 0
+    while coin >= cumulative[column]:
+        column += 1
+    return column

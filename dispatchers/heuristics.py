@@ -1,0 +1,58 @@
+"""The heuristics of section 2.2: OWN, RND, JSQ, and SED of section 3's experiment with unequal servers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dispatchers.contract import Dispatcher, DispatcherError, Floats, View
+
+Ties = Literal["epoch", "job"]
+
+
+class SendToOwn(Dispatcher):
+    """Keep every job at the own server."""
+
+    name = "OWN"
+
+    def route(self, view: View) -> Floats:
+        """See `Dispatcher.route`."""
+        return view.own()
+
+
+class Random(Dispatcher):
+    """Send each job to a uniformly random accessible server, the own one included."""
+
+    name = "RND"
+
+    def route(self, view: View) -> Floats:
+        """See `Dispatcher.route`."""
+        return view.uniform()
+
+
+class _LeastCost(Dispatcher):
+    """Send jobs to an accessible server of least cost, ties broken uniformly, once per epoch or for each job."""
+
+    def __init__(self, ties: Ties = "epoch"):
+        if ties not in ("epoch", "job"):
+            raise DispatcherError(f"ties must be epoch or job, got {ties!r}")
+        self.draws = ties
+
+
+class JoinShortestQueue(_LeastCost):
+    """Send jobs to the server whose last-known queue is shortest."""
+
+    name = "JSQ"
+
+    def route(self, view: View) -> Floats:
+        """See `Dispatcher.route`."""
+        return view.least(view.queue_lengths)
+
+
+class ShortestExpectedDelay(_LeastCost):
+    """Send jobs to the server with least expected delay, (queue length + 1) / service rate."""
+
+    name = "SED"
+
+    def route(self, view: View) -> Floats:
+        """See `Dispatcher.route`."""
+        return view.least((view.queue_lengths + 1) / view.service_rates)

@@ -1,0 +1,105 @@
+"""The mean-field dispatchers of section 2.2 and figure 9b: one policy, fed with what a scheduler can observe.
+
+A policy turns a distribution of queue lengths into a decision rule: for each own queue length the probability of
+offloading a job to a uniformly random neighbour (sections 1.2.3 and 1.4).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+
+from dispatchers.contract import Dispatcher, DispatcherError, Floats, View
+from dispatchers.policy import Policy
+
+REMEMBERED_RULES = 100_000
+"""Distinct observations whose decision rules are kept; beyond that many, remembering starts anew."""
+
+
+class _MeanField(Dispatcher):
+    """Offload with the probability that the decision rule has for the own queue length."""
+
+    def __init__(self, policy: str):
+        self.policy = Policy(policy)
+        self.buffer = self.policy.buffer
+
+    def route(self, view: View) -> Floats:
+        """See `Dispatcher.route`."""
+        rules = self.rules(view)
+        return view.offload(rules[np.arange(len(rules)), view.queue_lengths[:, 0]])
+
+    @abstractmethod
+    def rules(self, view: View) -> Floats:
+        """Return each scheduler's decision rule: rows x (buffer + 1)."""
+
+
+class MeanFieldOwn(_MeanField):
+    """The policy is fed the one-hot of the own queue length; or a fixed `rule` stands in for it.
+
+    A fixed rule is a list of buffer + 1 probabilities of offloading, one for each own queue length.
+    """
+
+    name = "MF-R"
+
+    def __init__(self, policy: str | None = None, rule: Sequence[float] | None = None):
+        if (policy is None) == (rule is None):
+            raise DispatcherError("MF-R needs either policy or rule" + (", got both" if policy else ""))
+        if policy is not None:
+            super().__init__(policy)
+            # Fed with one-hots, only the entry for the own length is ever used: a rule of its own.
+            self.rule = np.diagonal(self.policy.rules(np.eye(self.policy.buffer + 1))).copy()
+        else:
+            self.rule = _fixed_rule(rule)
+            self.buffer = len(self.rule) - 1
+
+    def rules(self, view: View) -> Floats:
+        """See `_MeanField.rules`."""
+        return np.broadcast_to(self.rule, (len(view.queue_lengths), len(self.rule)))
+
+
+class MeanFieldNeighbourhood(_MeanField):
+    """The policy is fed the empirical distribution of the accessible queues, the own one included."""
+
+    name = "MF-N"
+
+    def __init__(self, policy: str):
+        super().__init__(policy)
+        self._known: dict[bytes, Floats] = {}
+
+    def rules(self, view: View) -> Floats:
+        """See `_MeanField.rules`; each distinct observation is evaluated once."""
+        lengths = np.arange(view.buffer + 1)
+        here = (view.queue_lengths[:, :, None] == lengths) & view.accessible[:, :, None]
+        observations = (here.sum(axis=1) / view.degrees[:, None]).astype(np.float32)
+        keys = [observation.tobytes() for observation in observations]
+        new = {key: row for row, key in enumerate(keys) if key not in self._known}
+        if new:
+            if len(self._known) + len(new) > REMEMBERED_RULES:
+                self._known.clear()
+                new = {key: row for row, key in enumerate(keys)}
+            self._known.update(zip(new, self.policy.rules(observations[list(new.values())]), strict=True))
+        return np.array([self._known[key] for key in keys])
+
+
+class MeanFieldGlobal(_MeanField):
+    """The policy is fed the empirical distribution of all queues, which takes global messages."""
+
+    name = "MF-G"
+    observes = "all"
+
+    def rules(self, view: View) -> Floats:
+        """See `_MeanField.rules`."""
+        rule = self.policy.rules(view.distribution[None, :])
+        return np.broadcast_to(rule, (len(view.queue_lengths), rule.shape[1]))
+
+
+def _fixed_rule(rule: Sequence[float] | None) -> Floats:
+    try:
+        values = np.array(rule, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.ndim != 1 or len(values) < 2 or not ((values >= 0) & (values <= 1)).all():
+        raise DispatcherError(f"rule must be a list of buffer + 1 numbers from 0 to 1, got {rule!r}")
+    return values

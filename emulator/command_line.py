@@ -1,0 +1,183 @@
+"""`python -m emulator`: run a scenario, or print the JSON Schema of scenario files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from emulator.errors import InputError
+from emulator.version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from emulator.scenario_file import Plan
+
+BAD_INPUT = 2
+FAILED = 1
+INTERRUPTED = 130
+
+DESCRIPTION = """\
+Emulate the system that a scenario file describes: every server, scheduler and message of every episode.
+The result goes to standard output as a table, and to a folder as Parquet files and a picture.
+"""
+
+EXAMPLES = """\
+examples:
+  python -m emulator scenarios/torus70.yaml
+  python -m emulator scenarios/quick.yaml --set delta_t=[1,3,5] --set dispatchers=[JSQ,JSQ-M] --out runs/memory
+  python -m emulator scenarios/quick.yaml --dry-run
+  python -m emulator schema > scenario.schema.json      JSON Schema of scenario files, for editors
+
+exit status: 0 done, 2 bad input, 130 interrupted (finished episodes are kept, in whole files), 1 anything else
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = _Parser(
+        prog="python -m emulator",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    result.add_argument("scenario", metavar="SCENARIO", help="a scenario file (YAML), or the word schema")
+    result.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/<scenario name>)")
+    result.add_argument("--engine", choices=["auto", "simpy"], help="instead of the scenario's (auto: SimPy)")
+    result.add_argument("--seed", type=int, metavar="N", help="instead of the scenario's")
+    result.add_argument("--replications", type=int, metavar="N", help="instead of the scenario's")
+    result.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes to use (default: all cores, one if the work is small)",
+    )
+    result.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="KEY.PATH=VALUE",
+        help="instead of the scenario's value, e.g. topology.side=11 or delta_t=[1,2,5]; may be repeated",
+    )
+    result.add_argument("--dry-run", action="store_true", help="check everything, print what would run, and stop")
+    result.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    result.add_argument("--version", action="version", version=f"emulator {__version__}")
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _print_schema() if options.scenario == "schema" else _run(options)
+    except BrokenPipeError:  # whoever read standard output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt as interruption:
+        print(f"\n{interruption or 'interrupted: nothing was written'}", file=sys.stderr)
+        return INTERRUPTED
+    except ValueError as error:
+        if not _is_bad_input(error):
+            raise
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _is_bad_input(error: ValueError) -> bool:
+    from dispatchers.contract import DispatcherError
+
+    return isinstance(error, InputError | DispatcherError)
+
+
+def _print_schema() -> int:
+    import json
+
+    from emulator.scenario_schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from emulator.replications import expected_jobs, tasks_of
+    from emulator.report import progress_bar
+    from emulator.running import Interrupted, execute, load_plan
+
+    plan = load_plan(
+        options.scenario,
+        engine=options.engine,
+        seed=options.seed,
+        replications=options.replications,
+        settings=options.settings,
+    )
+    if options.dry_run:
+        _print_plan(plan, options)
+        return 0
+    total = sum(expected_jobs(plan.points[task.point]) for task in tasks_of(plan))
+    try:
+        with progress_bar(total, quiet=options.quiet) as advance:
+            summary = execute(plan, out=options.out, workers=options.workers, advance=advance)
+    except Interrupted as interruption:
+        if interruption.summary is not None:
+            _print_summary(plan, interruption.summary)
+        raise
+    _print_summary(plan, summary)
+    return 0
+
+
+def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
+    """Say what would run, having checked all that can be checked without running."""
+    from emulator.replications import check_plan, expected_jobs, tasks_of, worker_count
+    from emulator.workload import epoch_times
+
+    check_plan(plan)
+    print(_title(plan))
+    for point in plan.points:
+        scenario = point.scenario
+        epochs = len(epoch_times(scenario.delta_t, scenario.horizon)) - 1
+        values = ", ".join(f"{key} = {value}" for key, value in point.values.items())
+        print(
+            f"  {values + ': ' if values else ''}{point.node_count():,} nodes, {epochs} epochs, "
+            f"about {expected_jobs(point):,.0f} jobs in each of "
+            f"{scenario.replications} x {len(scenario.dispatchers)} episodes"
+        )
+    tasks = tasks_of(plan)
+    jobs = sum(expected_jobs(plan.points[task.point]) for task in tasks)
+    workers = worker_count(plan, options.workers)
+    print(f"in all {len(tasks)} episodes, about {jobs:,.0f} jobs, on {workers} process{'es' * (workers > 1)}")
+    print(f"results would go to {options.out or f'runs/{plan.name}'}")
+
+
+def _title(plan: Plan) -> str:
+    scenario = plan.points[0].scenario
+    names = ", ".join(spec.display for spec in scenario.dispatchers)
+    sweep = f", swept over {' and '.join(plan.swept)}" if plan.swept else f", delta_t {scenario.delta_t:g} ms"
+    return (
+        f"{plan.name}: {scenario.topology.kind} of {plan.points[0].node_count():,} nodes{sweep}, "
+        f"horizon {scenario.horizon:g} ms, seed {scenario.seed}, engine simpy\n  dispatchers: {names}"
+    )
+
+
+def _print_summary(plan: Plan, summary: pd.DataFrame) -> None:
+    from emulator.report import summary_table
+    from emulator.running import first_dispatcher
+
+    print(_title(plan))
+    print()
+    print(summary_table(summary, plan.swept, first_dispatcher(plan)))
+    print(f"\nfiles: {summary.attrs['folder']}")

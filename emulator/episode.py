@@ -1,0 +1,115 @@
+"""What an engine returns for one episode: every engine fills the same columns with the same bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, uint64
+from numpy.typing import NDArray
+
+COMPLETED, DROPPED, IN_SYSTEM = range(3)
+OUTCOMES = ("completed", "dropped", "in system")
+"""What became of a job by the horizon, in the order of the codes above."""
+
+
+@dataclass(frozen=True)
+class JobTrace:
+    """One entry per job, numbered by epoch, then scheduler, then time. Times in ms; NaN where it did not happen."""
+
+    epoch: NDArray[np.int32]
+    scheduler: NDArray[np.int32]
+    server: NDArray[np.int32]
+    arrival_time: NDArray[np.float64]
+    start_time: NDArray[np.float64]
+    departure_time: NDArray[np.float64]
+    work: NDArray[np.float64]
+    queue_length_at_arrival: NDArray[np.int32]
+    outcome: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class EpochTrace:
+    """Epochs x nodes.
+
+    `queue_length` is the server's at the epoch's start; `arrivals` and `drops` are jobs that reached the server in
+    the epoch, and those of them dropped. `offload_probability` is the scheduler's: of sending a job elsewhere than to
+    its own server; for a per-job rule the share of the epoch's jobs sent elsewhere, NaN if it had none.
+    """
+
+    queue_length: NDArray[np.int32]
+    arrivals: NDArray[np.int32]
+    drops: NDArray[np.int32]
+    offload_probability: NDArray[np.float64]
+
+
+class MessageRecord(NamedTuple):
+    """One message as it was received; server or scheduler is -1 where the monitor of global state is meant."""
+
+    epoch: int
+    sent_time: float
+    received_time: float
+    server: int
+    scheduler: int
+    queue_length: int
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The sums of an episode over all nodes.
+
+    `drops_by_epoch` has one number per epoch. `sojourn_time` adds up the completed jobs' times from arrival to
+    departure, `presence_time` all accepted jobs' times from arrival to departure or horizon (ms).
+    """
+
+    arrivals: int
+    completions: int
+    drops: int
+    in_system: int
+    drops_by_epoch: NDArray[np.int64]
+    sojourn_time: float
+    presence_time: float
+    messages: int
+    fingerprint: int
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode: its sums always, its traces where they were asked for."""
+
+    engine: str
+    totals: Totals
+    jobs: JobTrace | None = None
+    epochs: EpochTrace | None = None
+    messages: list[MessageRecord] | None = None
+
+
+@njit(cache=True, inline="always")
+def job_fingerprint(job, server, outcome, start_time, departure_time):  # type: ignore[no-untyped-def]
+    """Return 64 bits that stand for the fate of one job; an episode's fingerprint is their sum modulo 2**64.
+
+    Times that did not happen count as -1. A sum, so that jobs may be met in any order.
+    """
+    start = start_time if start_time >= 0.0 else -1.0
+    departure = departure_time if departure_time >= 0.0 else -1.0
+    word = _mix(uint64(job) * uint64(4) + uint64(outcome) ^ uint64(server) << uint64(40))
+    word = _mix(word ^ uint64(np.float64(start).view(np.int64)))
+    return _mix(word ^ uint64(np.float64(departure).view(np.int64)))
+
+
+@njit(cache=True, inline="always")
+def _mix(word):  # type: ignore[no-untyped-def]
+    # A bijection of 64 bits: two odd multipliers between xor-shifts.
+    word = (word ^ (word >> uint64(32))) * uint64(0xD6E8FEB86659FD93)
+    word = (word ^ (word >> uint64(29))) * uint64(0x9E3779B97F4A7C15)
+    return word ^ (word >> uint64(32))
+
+
+@njit(cache=True)
+def fingerprint_of(server, outcome, start_time, departure_time):  # type: ignore[no-untyped-def]
+    """Return the fingerprint of an episode from whole columns, in job order."""
+    total = uint64(0)
+    for job in range(len(server)):
+        total += job_fingerprint(job, server[job], outcome[job], start_time[job], departure_time[job])
+    return total

@@ -1,0 +1,5 @@
+"""Errors that a user can mend: one clear line each, no traceback on the command line, exit status 2."""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used; the message names the place, the value and what is allowed."""

@@ -1,0 +1,83 @@
+"""SimPy's environment with what this emulator needs of it: absolute times, an order at equal times, and speed."""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+from typing import Any, ClassVar
+
+import simpy
+from simpy.events import PENDING
+
+# What comes first at equal times, as SimPy priorities. Nothing but departures happens at the horizon itself.
+DEPARTURE, END, BROADCAST, DELIVERY, DECISION, ARRIVAL = range(6)
+
+
+class Asleep:
+    """What a sleeping process yields; SimPy takes it for an event with nobody to call back."""
+
+    callbacks: ClassVar[deque[Any]] = deque(maxlen=0)
+
+
+ASLEEP = Asleep()
+
+
+class EventLoop(simpy.Environment):
+    """A `simpy.Environment` whose processes can sleep until an absolute time, in a phase of that time.
+
+    `timeout(delay)` would wake them at `now + (time - now)`, which is not always `time`; equality of engines to the
+    last bit needs the time itself. A sleeping process stands in the event list itself, without an event around it,
+    which halves the run time. Processes, events and timeouts of SimPy work beside it.
+    """
+
+    def at(self, time: float, phase: int) -> Any:
+        """Let the active process, which yields what this returns, sleep until `time` (ms), and there until `phase`."""
+        heappush(self._queue, (time, phase, next(self._eid), self._active_proc))  # type: ignore[misc]
+        return ASLEEP
+
+    def until_woken(self) -> Any:
+        """Let the active process, which yields what this returns, sleep until somebody wakes it."""
+        return ASLEEP
+
+    def wake(self, process: simpy.Process) -> None:
+        """Resume a sleeping process now, before the active one goes on."""
+        active = self._active_proc
+        self._resume(process)
+        self._active_proc = active
+
+    def run_to(self, horizon: float) -> None:
+        """Process every event up to `horizon`, of those at `horizon` itself only the departures."""
+        queue = self._queue
+        end = simpy.Event(self)
+        heappush(queue, (horizon, END, next(self._eid), end))  # type: ignore[misc]
+        resume, process_class = self._resume, simpy.Process
+        while True:
+            self._now, _, _, event = heappop(queue)
+            if event.__class__ is process_class and event._value is PENDING:
+                resume(event)
+            elif event is end:
+                return
+            else:
+                self._call_back(event)
+
+    def _resume(self, process: simpy.Process) -> None:
+        self._active_proc = process
+        try:
+            awaited = process._generator.send(None)
+        except StopIteration as end:
+            process.succeed(end.value)
+            return
+        if awaited is ASLEEP:
+            return
+        if awaited.callbacks is None:
+            process._resume(awaited)  # it has happened already
+        else:
+            awaited.callbacks.append(process._resume)
+
+    def _call_back(self, event: simpy.Event) -> None:
+        """Do what `simpy.Environment.step` does with an event."""
+        callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+        for callback in callbacks:
+            callback(event)
+        if not event.ok and not event.defused:
+            raise event._value

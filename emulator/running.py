@@ -1,0 +1,119 @@
+"""One run from a scenario file to its folder of results; what `emulator.run` and the command line share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.replications import Row, Task, check_plan, run_tasks, tasks_of, worker_count
+from emulator.results import ResultsFolder
+from emulator.scenario_file import Plan, load
+from emulator.statistics import summarise
+from emulator.version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C came; what was finished by then is in the folder, whole."""
+
+    def __init__(self, finished: int, total: int, summary: pd.DataFrame | None):
+        super().__init__(f"interrupted: {finished} of {total} episodes are kept")
+        self.summary = summary
+        """The summary of the finished episodes, None if there were none and no file was written."""
+
+
+def run(
+    scenario: str | Path,
+    *,
+    out: str | Path | None = None,
+    engine: str | None = None,
+    seed: int | None = None,
+    replications: int | None = None,
+    workers: int | None = 1,
+    settings: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Run a scenario file and return its summary, one row per dispatcher and swept value.
+
+    The arguments are those of the command line (`settings` are its `--set`); `workers=None` takes all cores, and then
+    a script needs the usual `if __name__ == "__main__":`. The frame's `attrs["folder"]` is where the files are.
+    Raises `InputError` or `DispatcherError`, both a `ValueError`, with one line that says what to mend.
+    """
+    plan = load_plan(scenario, engine=engine, seed=seed, replications=replications, settings=settings)
+    return execute(plan, out=out, workers=workers)
+
+
+def load_plan(
+    scenario: str | Path,
+    *,
+    engine: str | None = None,
+    seed: int | None = None,
+    replications: int | None = None,
+    settings: Sequence[str] = (),
+) -> Plan:
+    """Read a scenario file with what the command line says instead of it."""
+    chosen = {"engine": engine, "seed": seed, "replications": replications}
+    return load(scenario, [*settings, *(f"{key}={value}" for key, value in chosen.items() if value is not None)])
+
+
+def execute(
+    plan: Plan,
+    *,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    advance: Callable[[float], None] = lambda jobs: None,
+) -> pd.DataFrame:
+    """Run a plan, write its folder, and return its summary.
+
+    `advance` is told of the expected jobs dealt with. Raises `Interrupted` after Ctrl-C, with whole files.
+    """
+    finished: dict[Task, Row] = {}
+    with ResultsFolder(out if out is not None else Path("runs") / plan.name) as folder:
+        try:
+            check_plan(plan)
+            for task, row in run_tasks(plan, folder.staging, worker_count(plan, workers), advance):
+                finished[task] = row
+        except KeyboardInterrupt:
+            summary = _write(plan, folder, finished) if finished else None
+            raise Interrupted(len(finished), len(tasks_of(plan)), summary) from None
+        return _write(plan, folder, finished)
+
+
+def first_dispatcher(plan: Plan) -> str:
+    """Return the name of the dispatcher with which all others are compared."""
+    return plan.points[0].scenario.dispatchers[0].display
+
+
+def _write(plan: Plan, folder: ResultsFolder, finished: dict[Task, Row]) -> pd.DataFrame:
+    """Write the folder of the finished episodes and return their summary."""
+    import pandas as pd
+
+    from emulator.plots import summary_picture
+
+    order = sorted(finished, key=lambda task: (task.point, task.dispatcher, task.replication))
+    rows = [finished[task] for task in order]
+    summary = summarise(pd.DataFrame(rows), plan.swept, first_dispatcher(plan))
+    resolved = plan.resolved_yaml()
+    metadata = {
+        "scenario": plan.name,
+        "resolved_scenario": resolved,
+        "seed": str(plan.points[0].scenario.seed),
+        "version": __version__,
+        "fingerprint": combined_fingerprint(rows),
+    }
+    folder.write_episodes(rows, metadata)
+    folder.write_summary(summary, metadata)
+    folder.write_scenario(resolved)
+    summary_picture(summary, plan.swept, folder.picture, plan.name)
+    folder.commit()
+    summary.attrs["folder"] = str(folder.path)
+    return summary
+
+
+def combined_fingerprint(rows: list[Row]) -> str:
+    """Return 16 hexadecimal digits that stand for all episodes of a run."""
+    digest = hashlib.sha256("".join(row["fingerprint"] for row in rows).encode())
+    return digest.hexdigest()[:16]

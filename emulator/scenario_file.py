@@ -1,0 +1,144 @@
+"""From a scenario file to the points of its sweep, every one checked, and back to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from emulator.errors import InputError
+from emulator.problem import Problem, locate, problems_in
+from emulator.scenario import Scenario
+from emulator.scenario_tree import read_scenario
+from emulator.section import ScenarioError
+from emulator.sweep import axes, doubtful_values, points
+from emulator.yaml_tree import Place, to_document
+
+if TYPE_CHECKING:
+    from emulator.system import System
+
+PROBLEM_LIMIT = 1000
+"""Points that are looked at for more to tell once one has a problem."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a sweep, or all there is if nothing is swept."""
+
+    values: dict[str, int | float | str]
+    """The value of each swept key; a mapping or a list as a short text, such as torus(side=70)."""
+    scenario: Scenario
+    places: dict[str, Place] = field(compare=False, repr=False)
+    """Where those keys stand that can prove wrong only when the system is built."""
+
+    def system(self) -> System:
+        """Build the system. Raises `InputError` with the place in the file."""
+        try:
+            return self.scenario.system()
+        except ScenarioError as error:
+            raise InputError(f"{self.places[error.key]}: {error}") from None
+
+    def node_count(self) -> int:
+        """Return how many nodes there are, reading a file of edges for it. Raises `InputError`."""
+        try:
+            return self.scenario.topology.node_count()
+        except InputError as error:
+            raise InputError(f"{self.places['topology']}: topology {error}") from None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a scenario file asks for."""
+
+    path: Path = field(compare=False)
+    """The scenario file."""
+    swept: list[str]
+    """The swept keys, dotted, in their order in the file."""
+    points: list[Point]
+    """The points of the sweep, the first swept key varying slowest."""
+    data: dict[str, Any] = field(compare=False, repr=False)
+    """The file's keys, merged with what it extends and with the command line's."""
+
+    @property
+    def name(self) -> str:
+        """What the results are called."""
+        return self.points[0].scenario.name
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths and modules of the dispatchers are looked up."""
+        return Path(self.points[0].scenario.folder)
+
+    def resolved_yaml(self) -> str:
+        """Return the scenario as YAML: defaults filled in, sweeps as lists, nothing extended, absolute paths.
+
+        Loading it gives an equal plan.
+        """
+        defaults = self.points[0].scenario.model_dump(exclude_none=True, exclude={"dispatchers"})
+        return to_document(_filled_in(self.data, defaults))
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
+    """Read a scenario file, with `key.path=value` overrides (later ones win), and check all of its points.
+
+    Raises `InputError`: one line with the place of the first problem, and how many more there are.
+    """
+    path = Path(path)
+    tree = read_scenario(path, overrides)
+    swept = list(axes(tree))
+    labels = [axis.labels() for axis in swept]
+    plan = Plan(path, [axis.key for axis in swept], [], tree.plain)
+    problems = {problem for axis in swept for problem in doubtful_values(axis)}
+    wrong_points = 0
+    for numbers, point in points(tree, swept):
+        try:
+            scenario = Scenario.model_validate(point.plain)
+        except ValidationError as error:
+            problems |= set(problems_in(error, point))
+            wrong_points += 1
+            if wrong_points == PROBLEM_LIMIT:
+                break
+            continue
+        values = {
+            axis.key: _value(scenario, axis.key, texts[number])
+            for axis, texts, number in zip(swept, labels, numbers, strict=True)
+        }
+        places = {key: locate(point, key.split("."))[0].place for key in ("topology", "service.rates", "arrivals")}
+        plan.points.append(Point(values, scenario, places))
+    if problems:
+        raise InputError(_first(problems, str(path)))
+    return plan
+
+
+def _first(problems: set[Problem], source: str) -> str:
+    """Return the first problem and how many follow.
+
+    What is there comes before what is missing; the file `source` before what it extends and the command line.
+    """
+
+    def rank(problem: Problem) -> tuple[bool, bool, bool, Problem]:
+        place = problem.place
+        return problem.is_missing, place.source != source, not place.line, problem
+
+    others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{min(problems, key=rank)}{others}"
+
+
+def _value(scenario: Scenario, key: str, text: str) -> int | float | str:
+    """Return a swept key's value: a number as the scenario has it, so 5.0 for `delta_t: 5`, else `text`."""
+    value = reduce(getattr, key.split("."), scenario)
+    return value if isinstance(value, int | float) else text
+
+
+def _filled_in(data: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return `data`, in its order, with the keys that it lacks from `defaults`."""
+    filled = {key: value for key, value in data.items() if value is not None}
+    for key, default in defaults.items():
+        value = filled.setdefault(key, default)
+        if isinstance(value, dict) and isinstance(default, dict):
+            filled[key] = _filled_in(value, default)
+    return filled

@@ -1,0 +1,246 @@
+"""YAML 1.2 read strictly: a tree in which every value knows its place, and the way back to text.
+
+Only what JSON can say is read: mappings with text as keys, lists, and the scalars of YAML's core schema.
+Anchors, aliases, merge keys, tags, doubled keys, a second document, and what is too large or too deep are
+refused. What cannot be read is an `InputError` of one line, `file:line:column: message`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionStartEvent,
+    Event,
+    MappingEndEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+from ruamel.yaml.reader import ReaderError
+
+from emulator.errors import InputError
+
+SIZE_LIMIT = 2**20
+"""Bytes of a file."""
+
+DEPTH_LIMIT = 20
+"""Mappings and lists inside each other."""
+
+DIGITS_LIMIT = 400
+"""Characters of a number; beyond any float, and far below where Python refuses to print an integer."""
+
+_CONSTANTS: dict[str, bool | None] = {
+    **dict.fromkeys(["", "~", "null", "Null", "NULL"]),
+    **dict.fromkeys(["true", "True", "TRUE"], True),
+    **dict.fromkeys(["false", "False", "FALSE"], False),
+}
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_PLAIN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_./+-]*")
+
+
+class Place(NamedTuple):
+    """Where a value stands: `file:line:column`, or what the command line said if there is no line."""
+
+    source: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value and its place; a mapping's and a list's values are nodes in turn."""
+
+    value: Any
+    place: Place
+    key_place: Place | None = None
+    """Where the key of this value stands, if it has one."""
+
+    @cached_property
+    def plain(self) -> Any:
+        """The value as plain dictionaries, lists and scalars, shared between callers: not to be changed."""
+        if isinstance(self.value, dict):
+            return {key: node.plain for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain for node in self.value]
+        return self.value
+
+    def child(self, key: str | int) -> Node | None:
+        """Return the node below under a key, or an index (text of digits too), or None."""
+        if isinstance(self.value, dict):
+            return self.value.get(key)
+        if isinstance(self.value, list) and re.fullmatch("[0-9]{1,9}", str(key)):
+            return self.value[int(key)] if int(key) < len(self.value) else None
+        return None
+
+
+def read_file(path: Path) -> Node:
+    """Read one YAML file."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(SIZE_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > SIZE_LIMIT:
+        raise InputError(f"{path}: is larger than {SIZE_LIMIT} bytes, the most that is read")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        lines = content[: error.start].split(b"\n")
+        place = Place(str(path), len(lines), len(lines[-1]) + 1)
+        raise InputError(f"{place}: must be UTF-8 text, but this byte is not") from None
+    return read_text(text, lambda line, column: Place(str(path), line, column))
+
+
+def read_text(text: str, place_of: Callable[[int, int], Place]) -> Node:
+    """Read YAML; `place_of` makes a place of a line and a column, both counted from 1."""
+    return _Reader(text, place_of).document()
+
+
+class _Reader:
+    """Builds the tree from the parser's events, and refuses early, so that a bomb is never unpacked."""
+
+    def __init__(self, text: str, place_of: Callable[[int, int], Place]):
+        self.text = text
+        self.place_of = place_of
+        self.place = place_of(1, 1)
+        self.events = self._safely(YAML(typ="safe", pure=True).parse(text))
+
+    def _safely(self, events: Iterator[Event]) -> Iterator[Event]:
+        try:
+            for event in events:
+                self.place = self._place(event.start_mark)
+                yield event
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            place = self.place if mark is None else self._place(mark)
+            problem = str(error.problem or error.context)
+            hint = "; inside {} and [] braces must be in quotes" if problem.endswith("got '{'") else ""
+            raise self._error(place, f"is not YAML: {problem}{hint}") from None
+        except ReaderError as error:
+            lines = self.text[: error.position].split("\n")
+            place = self.place_of(len(lines), len(lines[-1]) + 1)
+            raise self._error(place, f"is not YAML: {error.reason}") from None
+        except (YAMLError, ValueError, OverflowError) as error:
+            # The last two come of escapes that name no character, such as "\U99999999".
+            raise self._error(self.place, f"is not YAML: {error}") from None
+
+    def _place(self, mark: Any) -> Place:
+        return self.place_of(mark.line + 1, mark.column + 1)
+
+    def _error(self, place: Place, message: str) -> InputError:
+        return InputError(f"{place}: {' '.join(message.split())}")
+
+    def document(self) -> Node:
+        next(self.events)  # the stream's start
+        if isinstance(next(self.events), StreamEndEvent):
+            return Node(None, self.place)
+        node = self._node(next(self.events), 0)
+        next(self.events)  # the document's end
+        if not isinstance(next(self.events), StreamEndEvent):
+            raise self._error(self.place, "a second document starts here; only one is read")
+        return node
+
+    def _node(self, event: Event, depth: int) -> Node:
+        place = self.place
+        assert isinstance(event, NodeEvent)
+        if isinstance(event, AliasEvent) or event.anchor is not None:
+            raise self._error(place, "anchors (&) and aliases (*) are not read; write the value out")
+        assert isinstance(event, ScalarEvent | CollectionStartEvent)
+        if event.tag is not None:
+            raise self._error(place, f"tags are not read, got {event.tag}")
+        if isinstance(event, ScalarEvent):
+            return Node(self._scalar(event), place)
+        if depth == DEPTH_LIMIT:
+            raise self._error(place, f"is nested deeper than {DEPTH_LIMIT} mappings and lists")
+        if isinstance(event, SequenceStartEvent):
+            items = []
+            while not isinstance(event := next(self.events), SequenceEndEvent):
+                items.append(self._node(event, depth + 1))
+            return Node(items, place)
+        mapping: dict[str, Node] = {}
+        while not isinstance(event := next(self.events), MappingEndEvent):
+            key = self._node(event, depth + 1)
+            self._check_key(key, mapping)
+            value = self._node(next(self.events), depth + 1)
+            mapping[key.value] = Node(value.value, value.place, key.place)
+        return Node(mapping, place)
+
+    def _check_key(self, key: Node, mapping: Mapping[str, Node]) -> None:
+        if not isinstance(key.value, str):
+            raise self._error(key.place, f"a key must be text, got {show(key.plain)}")
+        if key.value == "<<":
+            raise self._error(key.place, "merge keys (<<) are not read; write the values out, or use extends")
+        if key.value in mapping:
+            first = mapping[key.value].key_place
+            raise self._error(key.place, f"{show(key.value)} stands twice, first at {first}")
+
+    def _scalar(self, event: ScalarEvent) -> Any:
+        text = event.value
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise self._error(self.place, "text must not hold NUL or half a surrogate pair")
+        if not event.implicit[0]:  # quoted, or a block of text
+            return text
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
+        is_integer, has_other_base = _INTEGER.fullmatch(text), _OTHER_BASE.fullmatch(text)
+        if is_integer or has_other_base or _FLOAT.fullmatch(text):
+            if len(text) > DIGITS_LIMIT:
+                raise self._error(self.place, f"a number has at most {DIGITS_LIMIT} characters, got {len(text)}")
+            return int(text) if is_integer else int(text, 0) if has_other_base else float(text)
+        return float(text.replace(".", "")) if _NOT_FINITE.fullmatch(text) else text
+
+
+def to_text(value: Any) -> str:
+    """Return plain data as YAML on one line; reading it gives the same data."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{to_text(key)}: {to_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(to_text, value)) + "]"
+    if isinstance(value, str):
+        if _PLAIN_TEXT.fullmatch(value) and value not in _CONSTANTS:
+            return value
+        return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in value) + '"'
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+        return repr(value).replace("inf", ".inf").replace("nan", ".nan")
+    if value is None:
+        return "null"
+    return repr(value).lower()  # true and false; numbers as they are
+
+
+def to_document(data: dict[str, Any]) -> str:
+    """Return a mapping as YAML, a key to a line; a long list a line for each element."""
+    lines = []
+    for key, value in data.items():
+        line = f"{to_text(key)}: {to_text(value)}"
+        if len(line) > 100 and isinstance(value, list):
+            line = "\n".join([f"{to_text(key)}:", *(f"  - {to_text(item)}" for item in value)])
+        lines.append(line + "\n")
+    return "".join(lines)
+
+
+def show(value: Any, length: int = 60) -> str:
+    """Return plain data as a message shows it: on one line, cut to `length` characters."""
+    text = to_text(value)
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def number_text(value: int | float) -> str:
+    """Return a number as people write it: 5 for 5.0, 0.5, 1e-07; never rounded."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)

@@ -1,0 +1,124 @@
+"""A learned policy as one ONNX file that anybody can run without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dispatchers.policy import Policy
+from emulator.tables import whole_file
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 17
+IR_VERSION = 8
+
+
+@dataclass(frozen=True)
+class GaussianPolicy:
+    """An upper-level policy: a diagonal Gaussian over decision rules, its mean a network with tanh layers.
+
+    All float32. Layer k maps `x` to `weights[k] @ x + biases[k]`, with tanh between layers. The Gaussian
+    lives on the actions of `policies.vector_environment`; `deviation` (buffer + 1) is its standard deviation.
+    """
+
+    weights: list[NDArray[np.float32]]
+    biases: list[NDArray[np.float32]]
+    deviation: NDArray[np.float32]
+
+    @property
+    def buffer(self) -> int:
+        """Jobs that a server holds."""
+        return len(self.deviation) - 1
+
+
+def to_onnx(policy: GaussianPolicy, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    """Return the model with input `distribution` and output `offload`, both float32, batch x buffer + 1.
+
+    The output is the decision rule that the Gaussian acts with on average. Its actions x were clipped to
+    [-1, 1] in training, so with mean m and deviation s the offload probability is E[(clip(x) + 1) / 2], or
+
+        s / 2 * (F((m + 1) / s) - F((m - 1) / s)),    F(t) = t Phi(t) + phi(t),
+
+    Phi and phi being the normal distribution and density. The clipped mean would be another rule than the
+    one that training found good: near a bound the mean of the clipped actions is further inside.
+    """
+    import onnx
+    from onnx import numpy_helper, parser
+
+    lines = []
+    value = "distribution"
+    for layer in range(len(policy.weights)):
+        lines.append(f"layer_{layer} = Gemm <transB = 1> ({value}, weight_{layer}, bias_{layer})")
+        value = f"layer_{layer}"
+        if layer < len(policy.weights) - 1:
+            lines.append(f"tanh_{layer} = Tanh ({value})")
+            value = f"tanh_{layer}"
+    for bound, shift in (("above_low", "Add"), ("above_high", "Sub")):
+        lines += [
+            f"{bound}_distance = {shift} ({value}, one)",
+            f"{bound}_t = Div ({bound}_distance, deviation)",
+            f"{bound}_scaled = Mul ({bound}_t, sqrt_half)",
+            f"{bound}_erf = Erf ({bound}_scaled)",
+            f"{bound}_erf_plus_one = Add ({bound}_erf, one)",
+            f"{bound}_phi = Mul ({bound}_erf_plus_one, half)",
+            f"{bound}_first = Mul ({bound}_t, {bound}_phi)",
+            f"{bound}_square = Mul ({bound}_scaled, {bound}_scaled)",
+            f"{bound}_exponent = Neg ({bound}_square)",
+            f"{bound}_exp = Exp ({bound}_exponent)",
+            f"{bound}_density = Mul ({bound}_exp, density_at_zero)",
+            f"{bound} = Add ({bound}_first, {bound}_density)",
+        ]
+    lines += [
+        "difference = Sub (above_low, above_high)",
+        "half_deviation = Mul (deviation, half)",
+        "probability = Mul (difference, half_deviation)",
+        "offload = Clip (probability, zero, one)",  # against rounding
+    ]
+    lengths = policy.buffer + 1
+    model = parser.parse_model(
+        f'<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}], producer_name: "policies">\n'
+        f"policy (float[batch, {lengths}] distribution) => (float[batch, {lengths}] offload) {{\n"
+        + "\n".join(lines)
+        + "\n}"
+    )
+    constants = {
+        **{f"weight_{layer}": weight for layer, weight in enumerate(policy.weights)},
+        **{f"bias_{layer}": bias for layer, bias in enumerate(policy.biases)},
+        "deviation": policy.deviation,
+        "zero": np.float32(0.0),
+        "half": np.float32(0.5),
+        "one": np.float32(1.0),
+        "sqrt_half": np.float32(np.sqrt(0.5)),
+        "density_at_zero": np.float32(1.0 / np.sqrt(2.0 * np.pi)),
+    }
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(constant, dtype=np.float32), name) for name, constant in constants.items()
+    )
+    onnx.helper.set_model_props(model, dict(metadata))
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def rules_of(model: onnx.ModelProto) -> Callable[[ArrayLike], NDArray[np.float64]]:
+    """Return the model as a function from distributions of queue lengths to decision rules.
+
+    Both are rows x buffer + 1. The model goes through the file and the checks that a dispatcher loads it by.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "policy.onnx"
+        write(path, model)
+        return Policy(path).rules
+
+
+def write(path: Path, model: onnx.ModelProto) -> None:
+    """Write a model whole or not at all. Raises `InputError` if that cannot be done."""
+    with whole_file(path) as file:
+        file.write(model.SerializeToString())

@@ -1,0 +1,222 @@
+"""The picture: what is drawn is counted in the figure, and nothing overlaps."""
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.container import BarContainer
+
+from emulator.errors import InputError
+from emulator.plots import summary_figure, summary_picture
+
+ROOT = Path(__file__).parent.parent
+TEN = ["JSQ", "RND", "OWN", "SED", "MF-R", "MF-N", "MF-G", "RR", "JSQ-M", "JSQ-M with sharing"]
+
+
+def summary(dispatchers, **swept):
+    """A summary over every combination of swept values; dotted keys are written with two underscores."""
+    rows = []
+    keys = [key.replace("__", ".") for key in swept]
+    for values in itertools.product(*swept.values()):
+        for number, dispatcher in enumerate(dispatchers):
+            mean = 1.0 + number + 0.1 * len(rows)
+            rows.append(
+                {"dispatcher": dispatcher, "delta_t": 5.0, **dict(zip(keys, values, strict=True))}
+                | {"mean_drops": mean, "ci_low": mean - 0.5, "ci_high": mean + 0.25}
+            )
+    return pd.DataFrame(rows), keys
+
+
+def legend_names(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_a_line_and_a_band_for_each_dispatcher_over_delta_t():
+    frame, swept = summary(["JSQ", "RND"], delta_t=[1.0, 5.0, 10.0])
+    figure = summary_figure(frame, swept, "title")
+    (axes,) = figure.axes
+    assert [line.get_label() for line in axes.lines] == ["JSQ", "RND"] == legend_names(figure)
+    for line, dispatcher in zip(axes.lines, ["JSQ", "RND"], strict=True):
+        shown = frame[frame["dispatcher"] == dispatcher]
+        assert line.get_xdata().tolist() == [1.0, 5.0, 10.0]
+        assert line.get_ydata().tolist() == shown["mean_drops"].tolist()
+    bands = [band for band in axes.collections if isinstance(band, PolyCollection)]
+    assert len(bands) == 2
+    first = frame[frame["dispatcher"] == "JSQ"]
+    heights = bands[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (first["ci_low"].min(), first["ci_high"].max())
+    assert axes.get_ylim()[0] == 0.0
+    assert figure.get_supxlabel() == "delta_t (ms)"
+    assert "dropped jobs per queue and 50 ms" in figure.get_supylabel()
+    assert figure.get_suptitle() == "title"
+
+
+def test_delta_t_is_the_axis_before_other_numbers():
+    frame, swept = summary(["JSQ"], buffer=[5, 9], delta_t=[1.0, 5.0])
+    assert summary_figure(frame, swept, "").get_supxlabel() == "delta_t (ms)"
+
+
+def test_the_first_swept_number_is_the_axis_if_delta_t_is_not_swept():
+    frame, swept = summary(["JSQ"], topology__kind=["torus"], topology__side=[3, 5], buffer=[5, 9])
+    figure = summary_figure(frame, swept, "")
+    assert figure.get_supxlabel() == "topology.side"
+    assert [axes.get_title() for axes in figure.axes] == ["buffer = 5", "buffer = 9"]
+
+
+def test_other_swept_keys_have_panels():
+    frame, swept = summary(TEN[:3], topology__kind=["torus", "cycle", "bethe"], delta_t=[1.0, 5.0])
+    figure = summary_figure(frame, swept, "")
+    assert [axes.get_title() for axes in figure.axes] == [
+        "topology.kind = torus",
+        "topology.kind = cycle",
+        "topology.kind = bethe",
+    ]
+    assert [len(axes.lines) for axes in figure.axes] == [3, 3, 3]
+    assert legend_names(figure) == TEN[:3]
+
+
+def test_there_are_at_most_twelve_panels_and_the_title_says_so():
+    frame, swept = summary(["JSQ"], delta_t=[1.0, 5.0], buffer=list(range(1, 15)))
+    figure = summary_figure(frame, swept, "title")
+    assert len(figure.axes) == 12
+    assert "first 12 of 14 combinations of buffer" in figure.get_suptitle().replace("\n", " ")
+
+
+def test_values_far_apart_are_on_a_logarithmic_axis():
+    frame, swept = summary(["JSQ"], topology__side=[3, 30, 1000])
+    assert summary_figure(frame, swept, "").axes[0].get_xscale() == "log"
+
+
+def test_a_bar_with_its_interval_for_each_dispatcher_without_a_sweep():
+    frame, swept = summary(TEN)
+    (axes,) = summary_figure(frame, swept, "").axes
+    assert [bar.get_width() for bar in axes.patches] == frame["mean_drops"].tolist()
+    assert [label.get_text() for label in axes.get_yticklabels()] == TEN
+    containers = [container for container in axes.containers if isinstance(container, BarContainer)]
+    (ends,) = containers[0].errorbar.lines[2][0].get_segments()
+    assert ends[:, 0].tolist() == [frame["ci_low"][0], frame["ci_high"][0]]
+    assert not axes.figure.legends
+
+
+def test_swept_names_are_groups_of_bars():
+    frame, swept = summary(["JSQ", "RND"], topology__kind=["torus", "cycle", "bethe"])
+    figure = summary_figure(frame, swept, "")
+    (axes,) = figure.axes
+    assert len(axes.patches) == 6
+    places = sorted(round(bar.get_y() + bar.get_height() / 2) for bar in axes.patches)
+    assert places == [0, 1, 3, 4, 6, 7]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "topology.kind = torus",
+        "topology.kind = cycle",
+        "topology.kind = bethe",
+    ]
+    assert legend_names(figure) == ["JSQ", "RND"]
+
+
+def test_dispatchers_missing_in_an_interrupted_run_are_left_out():
+    frame, swept = summary(["JSQ", "RND"], topology__kind=["torus", "cycle"])
+    (axes,) = summary_figure(frame.iloc[:3], swept, "").axes
+    assert len(axes.patches) == 3
+    frame, swept = summary(["JSQ", "RND"], buffer=[5, 9], delta_t=[1.0, 5.0])
+    figure = summary_figure(frame.iloc[[0, 2, 4, 5, 6]], swept, "")
+    points = [[len(line.get_xdata()) for line in axes.lines] for axes in figure.axes]
+    assert points == [[2, 0], [2, 1]]
+    assert legend_names(figure) == ["JSQ", "RND"]
+
+
+@pytest.mark.parametrize("swept", [{}, {"delta_t": [1.0, 5.0]}])
+def test_one_replication_is_drawn_without_interval(tmp_path, swept):
+    frame, swept = summary(["JSQ", "RND"], **swept)
+    frame[["ci_low", "ci_high"]] = np.nan
+    summary_picture(frame, swept, tmp_path / "summary.png", "")
+    assert matplotlib.image.imread(tmp_path / "summary.png").min() < 1.0
+
+
+SWEEPS = {
+    "bars": {},
+    "lines": {"delta_t": [float(value) for value in range(1, 11)]},
+    "panels": {"topology__kind": ["torus", "cube_connected_cycle", "bethe"], "delta_t": [1.0, 10.0]},
+    "groups": {
+        "topology__kind": ["torus", "cube_connected_cycle"],
+        "service__work": ["exponential", "deterministic"],
+    },
+}
+
+
+@pytest.mark.parametrize("swept", SWEEPS.values(), ids=SWEEPS.keys())
+def test_with_ten_dispatchers_nothing_overlaps(swept):
+    frame, swept = summary(TEN, **swept)
+    title = "a scenario of 4,900 nodes on a torus with a horizon of 50 ms and 100 replications, and a long title"
+    figure = summary_figure(frame, swept, title)
+    figure.canvas.draw()
+    boxes = [legend.get_window_extent() for legend in figure.legends]
+    boxes += [text.get_window_extent() for text in figure.texts]
+    boxes += [axes.get_window_extent() for axes in figure.axes]
+    boxes += [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            shown = [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+            boxes += [label.get_window_extent() for label in shown if label.get_visible()]
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+    for box in boxes:
+        assert 0 <= box.x0 <= box.x1 <= figure.bbox.width
+        assert 0 <= box.y0 <= box.y1 <= figure.bbox.height
+
+
+@pytest.mark.parametrize("swept", SWEEPS.values(), ids=SWEEPS.keys())
+def test_dispatchers_look_different_from_each_other(swept):
+    frame, swept = summary(TEN, **swept)
+    handles, names = summary_figure(frame, swept, "").axes[0].get_legend_handles_labels()
+    looks = {
+        (handle[0].get_facecolor(), handle[0].get_hatch())
+        if isinstance(handle, BarContainer)
+        else (handle.get_color(), handle.get_linestyle())
+        for handle in handles
+    }
+    assert names == TEN
+    assert len(looks) == len(TEN)
+
+
+def test_the_picture_is_a_png_of_readable_size_and_stable_bytes(tmp_path):
+    frame, swept = summary(TEN, delta_t=[1.0, 5.0])
+    for name in ("a.png", "b.png"):
+        summary_picture(frame, swept, tmp_path / name, r"dollars: $\frac$")
+    height, width, _ = matplotlib.image.imread(tmp_path / "a.png").shape
+    assert 400 <= height <= 3000
+    assert 800 <= width <= 3000
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="cannot be written"):
+        summary_picture(*summary(["JSQ"]), tmp_path / "missing" / "summary.png", "")
+
+
+OWN_STYLE = """
+import sys
+from pathlib import Path
+import matplotlib, pandas
+from emulator.plots import summary_picture
+matplotlib.rcParams["font.size"] = 33
+backend = dict.__getitem__(matplotlib.rcParams, "backend")
+row = {"dispatcher": "JSQ", "delta_t": 5.0, "mean_drops": 1.0, "ci_low": 0.5, "ci_high": 1.5}
+summary_picture(pandas.DataFrame([row]), [], Path(sys.argv[1]), "title")
+assert dict.__getitem__(matplotlib.rcParams, "backend") is backend, "the backend was chosen"
+assert matplotlib.rcParams["font.size"] == 33, "the user's style was changed"
+assert "matplotlib.pyplot" not in sys.modules, "pyplot was imported"
+"""
+
+
+def test_a_users_backend_and_style_are_left_alone_and_do_not_matter(tmp_path):
+    subprocess.run([sys.executable, "-c", OWN_STYLE, str(tmp_path / "a.png")], cwd=ROOT, check=True)
+    row = {"dispatcher": "JSQ", "delta_t": 5.0, "mean_drops": 1.0, "ci_low": 0.5, "ci_high": 1.5}
+    summary_picture(pd.DataFrame([row]), [], tmp_path / "b.png", "title")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -1,0 +1,126 @@
+"""The table on the terminal, and progress where there is none."""
+
+import io
+import math
+import sys
+
+import pandas as pd
+import pytest
+
+from emulator import report
+from emulator.report import progress_bar, summary_table
+
+
+def row(dispatcher, mean, delta_t=5.0, difference=0.0, replications=10):
+    return {
+        "dispatcher": dispatcher,
+        "delta_t": delta_t,
+        "mean_drops": mean,
+        "ci_low": mean - 0.1,
+        "ci_high": mean + 0.1,
+        "replications": replications,
+        "difference": difference,
+        "difference_low": difference - 0.01,
+        "difference_high": difference + 0.01,
+        "mean_sojourn_time": 2.5,
+    }
+
+
+def test_a_row_tells_mean_interval_and_difference():
+    table = summary_table(pd.DataFrame([row("JSQ", 3.0), row("RND", 4.0, difference=1.0)]), [])
+    lines = table.splitlines()
+    header = "dispatcher drops 95 % interval difference 95 % interval sojourn n"
+    assert lines[0].split() == header.split()
+    assert lines[2].split() == ["JSQ", "3.000", "[2.900,", "3.100]", "-", "-", "2.500", "10"]
+    assert lines[3].split() == [
+        "RND",
+        "4.000",
+        "[3.900,",
+        "4.100]",
+        "1.000",
+        "[0.990,",
+        "1.010]",
+        "2.500",
+        "10",
+    ]
+    assert "difference: from JSQ" in table
+
+
+def test_each_swept_value_has_its_block():
+    frame = pd.DataFrame([row(name, 3.0, delta_t) for delta_t in (1.0, 10.0) for name in ("JSQ", "RND")])
+    lines = summary_table(frame, ["delta_t"]).splitlines()
+    first, second = lines.index("delta_t = 1 ms"), lines.index("delta_t = 10 ms")
+    assert second - first == 4  # one line is empty
+    assert [line.split()[0] for line in lines[first + 1 : first + 3]] == ["JSQ", "RND"]
+    assert [line.split()[0] for line in lines[second + 1 : second + 3]] == ["JSQ", "RND"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "heading"),
+    [
+        ("service.rate", 0.5, "service.rate = 0.5/ms"),
+        ("topology.side", 11, "topology.side = 11"),
+        ("topology.kind", "torus", "topology.kind = torus"),
+    ],
+)
+def test_a_block_is_headed_by_its_swept_values_and_their_units(key, value, heading):
+    frame = pd.DataFrame([row("JSQ", 3.0) | {key: value}])
+    assert f"{heading}, delta_t = 5 ms" in summary_table(frame, [key, "delta_t"]).splitlines()
+
+
+def test_the_table_fits_a_hundred_columns_and_is_plain_text():
+    frame = pd.DataFrame([row("JSQ-M sharing, 0.9", 12.345), row("RND", 45.678, difference=-12.3)])
+    table = summary_table(frame, [])
+    assert max(map(len, table.splitlines())) <= 100
+    assert "JSQ-M sharing, 0.9" in table
+    assert "\x1b" not in table
+
+
+@pytest.mark.parametrize(("mean", "text"), [(0.0, "0.000"), (0.0123, "0.0123"), (0.000456, "0.000456")])
+def test_small_means_keep_three_digits(mean, text):
+    assert text in summary_table(pd.DataFrame([row("JSQ", mean)]), [])
+
+
+def test_one_replication_has_no_interval():
+    single = row("RND", 4.0, difference=1.0, replications=1)
+    single |= dict.fromkeys(("ci_low", "ci_high", "difference_low", "difference_high"), math.nan)
+    table = summary_table(pd.DataFrame([single]), [], first="JSQ")
+    assert table.splitlines()[2].split() == ["RND", "4.000", "-", "1.000", "-", "2.500", "1"]
+
+
+def test_progress_in_a_pipe_is_a_line_now_and_then(monkeypatch, capsys):
+    clock = iter([0.0, 5.0, 20.0, 25.0, 40.0])
+    monkeypatch.setattr(report.time, "monotonic", lambda: next(clock))
+    with progress_bar(100.0) as advance:
+        for _ in range(4):
+            advance(25.0)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "50% done, 20 s elapsed, about 20 s left",
+        "100% done, 40 s elapsed, about 0 s left",
+    ]
+
+
+def test_quiet_says_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(report, "SECONDS_BETWEEN_LINES", 0.0)
+    with progress_bar(100.0, quiet=True) as advance:
+        advance(100.0)
+    assert capsys.readouterr() == ("", "")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_on_a_terminal_is_a_bar_on_standard_error(monkeypatch, capsys):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar(100.0) as advance:
+        advance(60.0)
+        advance(40.0)
+    assert "100%" in terminal.getvalue()
+    assert "left" in terminal.getvalue()
+    assert capsys.readouterr().out == ""
