@@ -145,6 +145,7 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
     from emulator.replications import check_plan, expected_jobs, tasks_of, worker_count
     from emulator.workload import epoch_times
 
+    workers = worker_count(plan, options.workers)
     check_plan(plan)
     print(_title(plan))
     for point in plan.points:
@@ -158,7 +159,6 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
         )
     tasks = tasks_of(plan)
     jobs = sum(expected_jobs(plan.points[task.point]) for task in tasks)
-    workers = worker_count(plan, options.workers)
     print(f"in all {len(tasks)} episodes, about {jobs:,.0f} jobs, on {workers} process{'es' * (workers > 1)}")
     print(f"results would go to {options.out or f'runs/{plan.name}'}")
 

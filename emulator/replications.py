@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from dispatchers.catalogue import make
 from dispatchers.checking import check_buffer, check_dispatcher
-from dispatchers.contract import Dispatcher
+from dispatchers.contract import Dispatcher, DispatcherError
 from emulator import trace_files
 from emulator.episode import Episode
 from emulator.errors import InputError
@@ -68,17 +69,20 @@ def expected_jobs(point: Point) -> float:
     return max(1.0, rate * scenario.horizon * point.node_count())
 
 
-def make_dispatcher(point: Point, index: int) -> Dispatcher:
-    """Make a point's dispatcher, with its options filled in."""
+def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Dispatcher:
+    """Make a point's dispatcher, with its options filled in, a user's class put through `check_dispatcher` if `thoroughly`.
+
+    Raises `InputError` with the place in the file."""
     spec = point.scenario.dispatchers[index]
-    dispatcher = make(
-        name=spec.name,
-        class_=spec.class_,
-        options=spec.options,
-        folder=spec.folder,
-        shipped=shipped_policies(),
-    )
-    check_buffer(dispatcher, point.scenario.buffer, spec.display)
+    try:
+        dispatcher = make(
+            name=spec.name, class_=spec.class_, options=spec.options, folder=spec.folder, shipped=shipped_policies()
+        )
+        check_buffer(dispatcher, point.scenario.buffer, spec.display)
+        if spec.class_ is not None and thoroughly:
+            check_dispatcher(dispatcher, buffer=point.scenario.buffer)
+    except DispatcherError as error:
+        raise InputError(f"{point.places[f'dispatchers.{index}']}: {error}") from None
     return dispatcher
 
 
@@ -218,17 +222,15 @@ def check_plan(plan: Plan) -> None:
             description = repr((spec, spec.folder, scenario.buffer))
             if description not in checked:
                 checked.add(description)
-                dispatcher = make_dispatcher(point, index)
-                if spec.class_ is not None:
-                    check_dispatcher(dispatcher, buffer=scenario.buffer)
+                make_dispatcher(point, index, thoroughly=True)
 
 
 def worker_count(plan: Plan, wanted: int | None) -> int:
     """Return how many processes to use: as `wanted`, else the cores at hand if the work is worth starting them."""
+    if wanted is not None and wanted < 1:
+        raise InputError(f"--workers must be >= 1, got {wanted}")
     tasks = tasks_of(plan)
     if wanted is not None:
-        if wanted < 1:
-            raise InputError(f"--workers must be >= 1, got {wanted}")
         return min(wanted, len(tasks))
     work = sum(expected_jobs(plan.points[task.point]) for task in tasks)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -305,13 +307,19 @@ def _run_in_processes(
         workers, mp_context=context, initializer=_start_worker, initargs=(plan, staging, counter)
     )
     try:
-        pending: dict[Future[Row], Task] = {executor.submit(_run_in_worker, task): task for task in tasks_of(plan)}
-        while pending:
-            done, _ = wait(pending, timeout=0.25, return_when=FIRST_COMPLETED)
+        waiting = iter(tasks_of(plan))
+        running: dict[Future[Row], Task] = {}
+        while True:
+            # A few ahead of the workers, not all: a plan may have a million episodes.
+            for task in islice(waiting, 4 * workers - len(running)):
+                running[executor.submit(_run_in_worker, task)] = task
+            if not running:
+                break
+            done, _ = wait(running, timeout=0.25, return_when=FIRST_COMPLETED)
             advance(counter.value - told)
             told = counter.value
             for future in done:
-                yield pending.pop(future), future.result()
+                yield running.pop(future), future.result()
     finally:
         processes = list((executor._processes or {}).values())
         executor.shutdown(wait=False, cancel_futures=True)

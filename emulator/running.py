@@ -70,11 +70,12 @@ def execute(
 
     `advance` is told of the expected jobs dealt with. Raises `Interrupted` after Ctrl-C, with whole files.
     """
+    processes = worker_count(plan, workers)
     finished: dict[Task, Row] = {}
     with ResultsFolder(out if out is not None else Path("runs") / plan.name) as folder:
         try:
             check_plan(plan)
-            for task, row in run_tasks(plan, folder.staging, worker_count(plan, workers), advance):
+            for task, row in run_tasks(plan, folder.staging, processes, advance):
                 finished[task] = row
         except KeyboardInterrupt:
             summary = _write(plan, folder, finished) if finished else None

@@ -33,7 +33,7 @@ class Point:
     """The value of each swept key; a mapping or a list as a short text, such as torus(side=70)."""
     scenario: Scenario
     places: dict[str, Place] = field(compare=False, repr=False)
-    """Where those keys stand that can prove wrong only when the system is built."""
+    """Where those keys stand that can prove wrong only when the system or the dispatchers are made."""
 
     def system(self) -> System:
         """Build the system. Raises `InputError` with the place in the file."""
@@ -107,7 +107,9 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
             axis.key: _value(scenario, axis.key, texts[number])
             for axis, texts, number in zip(swept, labels, numbers, strict=True)
         }
-        places = {key: locate(point, key.split("."))[0].place for key in ("topology", "service.rates", "arrivals")}
+        late = ["topology", "service.rates", "arrivals"]
+        late += [f"dispatchers.{index}" for index in range(len(scenario.dispatchers))]
+        places = {key: locate(point, key.split("."))[0].place for key in late}
         plan.points.append(Point(values, scenario, places))
     if problems:
         raise InputError(_first(problems, str(path)))

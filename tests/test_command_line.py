@@ -1,0 +1,327 @@
+"""The command line as a user meets it: results, errors of one line, exit statuses, interruption."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+import emulator
+from emulator import InputError
+from emulator.command_line import main
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SMALL = """\
+topology: {kind: cycle, nodes: 5}
+delta_t: [2, 5]
+horizon: 12
+dispatchers: [JSQ, RND, {name: JSQ-M, weight: sharing}]
+replications: 3
+trace: {jobs: 1, epochs: 2, messages: 1}
+"""
+
+MINE = """\
+from dispatchers import Dispatcher
+
+class Keep(Dispatcher):
+    def route(self, view):
+        return view.own()
+
+class Leaky(Dispatcher):
+    def route(self, view):
+        return 0.9 * view.own()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(SMALL)
+    (tmp_path / "mine.py").write_text(MINE)
+    return tmp_path
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def content(folder):
+    return {name: (folder / name).read_bytes() for name in files(folder)}
+
+
+def test_a_run_leaves_a_table_and_all_its_files(folder, capsys):
+    assert main(["small.yaml"]) == 0
+    captured = capsys.readouterr()
+    for word in ("JSQ-M", "delta_t = 2 ms", "delta_t = 5 ms", "95 % interval", "runs/small"):
+        assert word in captured.out
+    cells = [f"{name}_delta_t={delta_t}" for name in ("JSQ", "JSQ-M", "RND") for delta_t in (2, 5)]
+    expected = ["episodes.parquet", "scenario.resolved.yaml", "summary.parquet", "summary.png"]
+    expected += [f"jobs/{cell}_r000.parquet" for cell in cells]
+    expected += [f"messages/{cell}_r000.parquet" for cell in cells]
+    expected += [f"epochs/{cell}_r{number:03d}.parquet" for cell in cells for number in (0, 1)]
+    assert files(folder / "runs/small") == sorted(expected)
+
+
+def test_traces_and_episodes_tell_the_same(folder):
+    main(["small.yaml", "--quiet"])
+    run = folder / "runs/small"
+    episodes = pd.read_parquet(run / "episodes.parquet").set_index(["dispatcher", "delta_t", "replication"])
+    assert (episodes.arrivals >= episodes.completions + episodes.drops).all()
+    assert len(episodes) == 3 * 2 * 3
+    jobs = pd.read_parquet(run / "jobs")
+    epochs = pd.read_parquet(run / "epochs")
+    messages = pd.read_parquet(run / "messages")
+    for key, trace in jobs.groupby(["dispatcher", "delta_t", "replication"]):
+        episode = episodes.loc[key]
+        outcomes = trace.outcome.value_counts()
+        assert len(trace) == episode.arrivals
+        assert outcomes.get("completed", 0) == episode.completions
+        assert outcomes.get("dropped", 0) == episode.drops
+        sojourns = (trace.departure_time - trace.arrival_time).mean()
+        assert sojourns == pytest.approx(episode.mean_sojourn_time)
+        present = (trace.departure_time.fillna(12.0) - trace.arrival_time)[trace.outcome != "dropped"].sum()
+        assert present / 12.0 / 5 == pytest.approx(episode.mean_queue_length)
+        assert trace.job.tolist() == list(range(len(trace)))
+    for key, trace in epochs.groupby(["dispatcher", "delta_t", "replication"]):
+        by_epoch = trace.groupby("epoch").drops.sum()
+        assert trace.arrivals.sum() == episodes.loc[key].arrivals
+        assert by_epoch.sum() == episodes.loc[key].drops
+        discounted = (0.99**by_epoch.index * by_epoch).sum() / 5
+        assert discounted == pytest.approx(episodes.loc[key].discounted_drops)
+    received = messages.groupby(["dispatcher", "delta_t", "replication"]).size()
+    assert len(received) == 6
+    assert (received == episodes.messages[received.index]).all()
+
+
+def test_summary_is_that_of_the_episodes(folder):
+    summary = emulator.run("small.yaml")
+    assert summary.attrs["folder"] == "runs/small"
+    episodes = pd.read_parquet("runs/small/episodes.parquet")
+    first = episodes[episodes.dispatcher == "JSQ"].set_index(["delta_t", "replication"]).drops_per_queue
+    for row in summary.itertuples():
+        mine = episodes[(episodes.dispatcher == row.dispatcher) & (episodes.delta_t == row.delta_t)]
+        assert row.mean_drops == pytest.approx(mine.drops_per_queue.mean())
+        assert (mine.drops_per_queue == mine.drops * 50 / 12 / 5).all()
+        paired = mine.set_index(["delta_t", "replication"]).drops_per_queue - first
+        assert row.difference == pytest.approx(paired.dropna().mean(), abs=1e-12)
+    assert summary.equals(pd.read_parquet("runs/small/summary.parquet").astype(summary.dtypes.to_dict()))
+
+
+def test_every_file_says_where_it_comes_from(folder):
+    main(["small.yaml", "--quiet"])
+    run = folder / "runs/small"
+    for path in run.rglob("*.parquet"):
+        metadata = pq.read_schema(path).metadata
+        assert metadata[b"resolved_scenario"].decode() == (run / "scenario.resolved.yaml").read_text()
+        assert metadata[b"version"].decode() == emulator.__version__
+        assert metadata[b"seed"] == b"1"
+        assert len(metadata[b"fingerprint"]) == 16
+
+
+@pytest.mark.parametrize("options", [["--workers", "2"], ["--seed", "1"], ["--replications", "3", "--engine", "simpy"]])
+def test_the_same_run_gives_the_same_bytes(folder, options):
+    main(["small.yaml", "--quiet"])
+    main(["small.yaml", "--quiet", "--out", "again", *options])
+    ours, theirs = content(folder / "runs/small"), content(folder / "again")
+    if "--workers" not in options:  # the resolved scenario, which stands in every file, says what was chosen
+        names = ("jobs/JSQ_delta_t=2_r000.parquet", "episodes.parquet")
+        assert all(pd.read_parquet(f"runs/small/{name}").equals(pd.read_parquet(f"again/{name}")) for name in names)
+    else:
+        assert ours == theirs
+
+
+def test_the_resolved_scenario_runs_again_to_the_same_result(folder):
+    main(["small.yaml", "--quiet"])
+    shutil.copy("runs/small/scenario.resolved.yaml", "again.yaml")
+    main(["again.yaml", "--quiet", "--out", "again"])
+    assert content(folder / "runs/small") == content(folder / "again")
+
+
+def test_more_replications_change_none_that_exist(folder):
+    main(["small.yaml", "--quiet", "--out", "few"])
+    main(["small.yaml", "--quiet", "--out", "many", "--replications", "5"])
+    few, many = (pd.read_parquet(f"{name}/episodes.parquet") for name in ("few", "many"))
+    assert few.equals(many[many.replication < 3].reset_index(drop=True))
+    assert not many.fingerprint.duplicated().any()
+
+
+def test_another_run_in_the_same_folder_replaces_the_first(folder):
+    main(["small.yaml", "--quiet"])
+    main(["small.yaml", "--quiet", "--set", "delta_t=3", "--set", "trace.messages=0", "--set", "dispatchers=[OWN]"])
+    assert files(folder / "runs/small") == [
+        "episodes.parquet",
+        "epochs/OWN_delta_t=3_r000.parquet",
+        "epochs/OWN_delta_t=3_r001.parquet",
+        "jobs/OWN_delta_t=3_r000.parquet",
+        "scenario.resolved.yaml",
+        "summary.parquet",
+        "summary.png",
+    ]
+
+
+def test_quiet_says_nothing_on_standard_error(folder, capsys):
+    main(["small.yaml", "--quiet"])
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "JSQ-M" in captured.out
+
+
+def test_dry_run_tells_the_plan_and_writes_nothing(folder, capsys):
+    assert main(["small.yaml", "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    for word in ("delta_t = 2", "6 epochs", "3 x 3 episodes", "18 episodes", "runs/small"):
+        assert word in text
+    assert files(folder) == ["mine.py", "small.yaml"]
+
+
+def test_a_users_class_runs_beside_the_scenario(folder):
+    (folder / "deep").mkdir()
+    shutil.move("mine.py", "deep/mine.py")
+    text = SMALL.replace("[JSQ,", '[{class: "mine:Keep"}, {class: "mine:Keep", label: twin}, OWN,')
+    (folder / "deep/own.yaml").write_text(text)
+    main(["deep/own.yaml", "--quiet", "--workers", "2"])
+    episodes = pd.read_parquet("runs/own/episodes.parquet")
+    prints = episodes.pivot(index=["delta_t", "replication"], columns="dispatcher", values="fingerprint")
+    assert (prints["Keep"] == prints["twin"]).all()
+    assert (prints["Keep"] == prints["OWN"]).all()
+    assert (prints["Keep"] != prints["RND"]).all()
+
+
+def test_swept_keys_are_columns(folder):
+    summary = emulator.run("small.yaml", settings=["topology.nodes=[5,7]", "delta_t=3", "buffer=[2,4]"])
+    assert list(summary.columns[:7]) == [
+        "scenario",
+        "topology",
+        "nodes",
+        "dispatcher",
+        "delta_t",
+        "topology.nodes",
+        "buffer",
+    ]
+    assert len(summary) == 2 * 2 * 3
+    jobs = pd.read_parquet("runs/small/jobs")
+    assert set(zip(jobs["topology.nodes"], jobs["buffer"], strict=True)) == {(5, 2), (5, 4), (7, 2), (7, 4)}
+    assert (jobs.queue_length_at_arrival <= jobs["buffer"]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.yaml"], "missing.yaml"),
+        (["small.yaml", "--set", "delta_t=-1"], "delta_t must be > 0, got -1"),
+        (["small.yaml", "--set", "topology={kind: torus, side: 0}"], "topology.side must be >= 3, got 0"),
+        (["small.yaml", "--set", "dispatchers=[JSK]"], "did you mean JSQ?"),
+        (["small.yaml", "--set", "dispatchers=[{name: JSQ, tie: job}]"], "unknown option tie, allowed are ties"),
+        (["small.yaml", "--set", 'dispatchers=[{class: "mine:Leaky"}]'], "sum to 0.9, must be 1"),
+        (["small.yaml", "--set", 'dispatchers=[{class: "mine:Nobody"}]'], "its dispatchers are Keep, Leaky"),
+        (["small.yaml", "--set", 'dispatchers=[{class: "yours:Keep"}]'], "there is no module yours"),
+        (["small.yaml", "--set", 'dispatchers=[{name: MF-R, policy: "none.onnx"}]'], "there is no policy none.onnx"),
+        (["small.yaml", "--set", 'dispatchers=[{name: MF-R, policy: "mine.py"}]'], "is not an ONNX file"),
+        (
+            ["small.yaml", "--set", "buffer=7", "--set", 'dispatchers=[{name: MF-R, policy: "trained/torus_5.onnx"}]'],
+            "MF-R: was made for buffer 5, the scenario has buffer 7",
+        ),
+        (["small.yaml", "--set", "topology={kind: edge_list, edges: [[0, 0]]}"], "is a loop"),
+        (["small.yaml", "--set", "topology={kind: edge_list, edges: [[0, 1], [1, 0]]}"], "stands twice"),
+        (["small.yaml", "--set", "topology={kind: edge_list, edges: [[0, 2]]}"], "a hole"),
+        (["small.yaml", "--set", "topology={kind: configuration_model, nodes: 3, degrees: [5]}"], "no simple graph"),
+        (["small.yaml", "--out", "small.yaml"], "small.yaml: it is a file"),
+        (["small.yaml", "--workers", "0"], "--workers must be >= 1, got 0"),
+        (["small.yaml", "--seed", "-1"], "seed must be >= 0, got -1"),
+    ],
+)
+@pytest.mark.parametrize("dry", [False, True])
+def test_bad_input_gets_one_line_and_status_2(folder, capsys, arguments, message, dry):
+    if dry and "--out" in arguments:
+        return
+    before = content(folder)
+    assert main([*arguments, *(["--dry-run"] if dry else [])]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+    assert content(folder) == before
+
+
+def test_errors_of_dispatchers_name_the_place_in_the_file(folder, capsys):
+    (folder / "bad.yaml").write_text(SMALL.replace("RND", "RNDD"))
+    assert main(["bad.yaml"]) == 2
+    assert capsys.readouterr().err.startswith("bad.yaml:4:20: there is no dispatcher 'RNDD'")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_dispatcher_that_fails_in_the_middle_leaves_what_was_there(folder, capsys, workers):
+    main(["small.yaml", "--quiet"])
+    (folder / "late.yaml").write_text(SMALL.replace("JSQ,", 'JSQ, {class: "late:Late"},'))
+    (folder / "late.py").write_text(
+        "from dispatchers import PerJobDispatcher\nimport numpy as np\n"
+        "class Late(PerJobDispatcher):\n"
+        "    def plan(self, view):\n        return np.zeros((*view.accessible.shape, 1))\n"
+        # What is tried before a run has its first job at once.
+        "    @staticmethod\n    def choose(job):\n        return 7 if job.total_sent == 0 and job.elapsed > 0.5 else 0\n"
+    )
+    before = content(folder)
+    assert main(["late.yaml", "--out", "runs/small", "--workers", workers, "--quiet"]) == 2
+    captured = capsys.readouterr()
+    assert "must return a column from 0 to 2, got 7" in captured.err
+    assert content(folder) == before
+
+
+@pytest.mark.parametrize("arguments", [[], ["small.yaml", "--engine", "fast"], ["small.yaml", "--replications", "x"]])
+def test_a_wrong_command_line_gets_one_line_and_status_2(folder, capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_schema_is_printed_and_current(capsys):
+    assert main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((ROOT / "scenarios/scenario.schema.json").read_text())
+
+
+def test_from_python_errors_are_value_errors_with_the_same_line(folder):
+    with pytest.raises(InputError, match="delta_t must be > 0"):
+        emulator.run("small.yaml", settings=["delta_t=0"])
+    summary = emulator.run("small.yaml", replications=2, seed=9, out="elsewhere")
+    assert (summary.replications == 2).all()
+    assert set(pd.read_parquet("elsewhere/episodes.parquet").seed) == {9}
+
+
+def test_help_does_not_wait_for_the_libraries():
+    code = "import sys; from emulator.command_line import parser; parser(); print(sorted(sys.modules))"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    for library in ("numpy", "numba", "pandas", "simpy", "pydantic", "matplotlib", "onnxruntime", "networkx"):
+        assert f"'{library}'" not in modules
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_was_finished_in_whole_files(folder, workers, number):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "emulator", "small.yaml", "--replications", "100000", "--workers", workers]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("runs/small/.partial-*/jobs/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1.0)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    episodes = pd.read_parquet("runs/small/episodes.parquet")
+    assert 0 < len(episodes) < 6 * 100000
+    assert f"{len(episodes)} of 600000 episodes are kept" in err
+    assert not list(folder.glob("runs/small/.partial-*"))
+    assert "JSQ" in out
+    assert np.isfinite(pd.read_parquet("runs/small/summary.parquet").mean_drops).all()
