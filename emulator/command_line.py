@@ -142,7 +142,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
     """Say what would run, having checked all that can be checked without running."""
-    from emulator.replications import check_plan, expected_jobs, tasks_of, worker_count
+    from emulator.replications import check_plan, expected_jobs, tasks_of
+    from emulator.workers import worker_count
     from emulator.workload import epoch_times
 
     workers = worker_count(plan, options.workers)

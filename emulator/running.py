@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.replications import Row, Task, check_plan, run_tasks, tasks_of, worker_count
+from emulator.replications import Row, Task, check_plan, tasks_of
 from emulator.results import ResultsFolder
 from emulator.scenario_file import Plan, load
 from emulator.statistics import summarise
 from emulator.version import __version__
+from emulator.workers import run_tasks, worker_count
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,6 +25,7 @@ EMULATOR = [
     "simpy_engine trace_files statistics",
     "results plots report",
     "replications",
+    "workers",
     "running",
     "command_line",
     "__init__ __main__",
