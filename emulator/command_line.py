@@ -37,14 +37,17 @@ exit status: 0 done, 2 bad input, 130 interrupted (finished episodes are kept, i
 """
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """A parser that tells a wrong command line in one line."""
+
     def error(self, message: str) -> NoReturn:
+        """See `argparse.ArgumentParser.error`."""
         self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = _Parser(
+    result = Parser(
         prog="python -m emulator",
         description=DESCRIPTION,
         epilog=EXAMPLES,
@@ -78,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         return _print_schema() if options.scenario == "schema" else _run(options)
     except BrokenPipeError:  # whoever read standard output has gone
@@ -94,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
 
 
-def _interrupt(*_: object) -> None:
+def interrupt(*_: object) -> None:
+    """Make of a signal what Ctrl-C makes."""
     raise KeyboardInterrupt
 
 

@@ -62,7 +62,7 @@ def expected_jobs(point: Point) -> float:
 
 
 def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Dispatcher:
-    """Make a point's dispatcher, with its options filled in, a user's class put through `check_dispatcher` if `thoroughly`.
+    """Make a point's dispatcher; put a user's class through `check_dispatcher` if asked to be thorough.
 
     Raises `InputError` with the place in the file.
     """

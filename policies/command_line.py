@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from emulator.command_line import BAD_INPUT, INTERRUPTED, Parser, interrupt
 from emulator.errors import InputError
 from emulator.version import __version__
 from policies.presets import PRESETS, Preset
@@ -21,9 +22,6 @@ from policies.presets import PRESETS, Preset
 if TYPE_CHECKING:
     from emulator.scenario import Scenario
     from policies.evaluation import Score
-
-BAD_INPUT = 2
-INTERRUPTED = 130
 
 LIBRARIES = ["torch", "stable-baselines3", "numpy"]
 """What a policy's bits depend on."""
@@ -47,14 +45,9 @@ exit status: 0 done, 2 bad input, 130 interrupted (nothing is written), 1 anythi
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = _Parser(
+    result = Parser(
         prog="python -m policies",
         description=DESCRIPTION,
         epilog=EXAMPLES,
@@ -98,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         print(_train(options, shlex.join(["python", "-m", "policies", *arguments])))
     except KeyboardInterrupt:
@@ -108,10 +101,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return BAD_INPUT
     return 0
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _train(options: argparse.Namespace, command: str) -> str:

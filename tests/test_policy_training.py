@@ -21,7 +21,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
 
 from dispatchers.policy import CONTRACT_VERSION, Policy  # noqa: E402
 from emulator.system import System  # noqa: E402
-from emulator.topology import torus  # noqa: E402
+from emulator.topology import Topology, torus  # noqa: E402
 from emulator.version import __version__  # noqa: E402
 from policies import training  # noqa: E402
 from policies.command_line import main  # noqa: E402
@@ -125,11 +125,18 @@ def test_the_same_seed_gives_the_same_bytes(preset):
     assert exported(make_system(), replace(preset, iterations=3)) != first
 
 
-def test_each_iteration_is_told_with_the_drops_of_its_batch():
+def test_each_iteration_is_told_the_drops_of_its_batch():
+    # Without neighbours no decision matters, so the same numbers give the same drops.
+    system = replace(
+        make_system(), topology=Topology("none", np.zeros(10, dtype=np.int64), np.empty(0, dtype=np.int64))
+    )
     told = []
-    train(make_system(), TINY, seed=1, on_iteration=told.append)
+    train(system, TINY, seed=1, on_iteration=told.append)
+    networks = ParallelNetworks(system, copies=20, seed=1)
+    for each in told:
+        networks.reset()
+        assert each == pytest.approx(np.mean([networks.step(np.zeros((20, 9))) for _ in range(4)]))
     assert len(told) == TINY.iterations
-    assert all(0 < each < 5 for each in told)
 
 
 def test_the_exported_layers_are_the_torch_policys():
@@ -167,8 +174,11 @@ def test_the_coefficient_is_adapted_after_each_iteration(monkeypatch, target, fa
 
     class Watched(training.PenalisedPPO):
         def train(self):
+            collector = self.policy.action_net.weight.detach().clone()
             super().train()
             coefficients.append(self.ent_coef)
+            assert torch.equal(self.policy.collector[1].weight, collector)
+            assert not torch.equal(self.policy.action_net.weight, collector)
 
     monkeypatch.setattr(training, "PenalisedPPO", Watched)
     train(make_system(), replace(TINY, kl_coefficient=0.2, kl_target=target), seed=1)
