@@ -90,8 +90,8 @@ def _interval(low: float, high: float, decimals: int) -> str:
 
 
 @contextmanager
-def progress_bar(total: float, *, quiet: bool = False) -> Iterator[Advance]:
-    """Show on standard error how much of `total` is done, and the time left.
+def progress_bar(total: float, *, quiet: bool = False, doing: str = "emulating") -> Iterator[Advance]:
+    """Show on standard error how much of `total` is done, and the time left, beside the word `doing`.
 
     Yields the function to call with each step. Where standard error is not a terminal, there is a line of
     text now and then instead.
@@ -99,14 +99,14 @@ def progress_bar(total: float, *, quiet: bool = False) -> Iterator[Advance]:
     if quiet:
         yield lambda step: None
     elif sys.stderr.isatty():
-        with _bar(total) as advance:
+        with _bar(total, doing) as advance:
             yield advance
     else:
         yield _Lines(total)
 
 
 @contextmanager
-def _bar(total: float) -> Iterator[Advance]:
+def _bar(total: float, doing: str) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -118,7 +118,7 @@ def _bar(total: float) -> Iterator[Advance]:
     )
 
     with Progress(
-        TextColumn("emulating"),
+        TextColumn(doing),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),

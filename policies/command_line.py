@@ -128,7 +128,7 @@ def _train(options: argparse.Namespace, command: str) -> str:
         raise InputError(
             f"training needs {error.name}, which is not installed: pip install 'load-balancing-emulator[train]'"
         ) from error
-    with progress_bar(preset.iterations, quiet=options.quiet) as advance:
+    with progress_bar(preset.iterations, quiet=options.quiet, doing="training") as advance:
         policy = train(system, preset, seed=seed, on_iteration=lambda drops: advance(1))
     metadata = {
         "contract_version": CONTRACT_VERSION,

@@ -209,7 +209,7 @@ class Chain:
         flows = np.zeros((3, nodes, size))
         for node in range(nodes):
             generator += self.system.service_rates[node] * placed({node: queue.service})
-            flows[PRESENCE, node] = placed({node: sparse.diags(queue.lengths)}).diagonal()
+            flows[PRESENCE, node] = placed({node: sparse.diags(queue.lengths.astype(float))}).diagonal()
             full = placed({node: sparse.diags(queue.full)}).diagonal()
             for scheduler, plan in enumerate(plans):
                 memory = np.zeros((len(plan), len(plan)))

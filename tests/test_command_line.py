@@ -267,7 +267,8 @@ def test_a_dispatcher_that_fails_in_the_middle_leaves_what_was_there(folder, cap
         "class Late(PerJobDispatcher):\n"
         "    def plan(self, view):\n        return np.zeros((*view.accessible.shape, 1))\n"
         # What is tried before a run has its first job at once.
-        "    @staticmethod\n    def choose(job):\n        return 7 if job.total_sent == 0 and job.elapsed > 0.5 else 0\n"
+        "    @staticmethod\n    def choose(job):\n"
+        "        return 7 if job.total_sent == 0 and job.elapsed > 0.5 else 0\n"
     )
     before = content(folder)
     assert main(["late.yaml", "--out", "runs/small", "--workers", workers, "--quiet"]) == 2

@@ -125,6 +125,37 @@ def test_the_same_seed_gives_the_same_bytes(preset):
     assert exported(make_system(), replace(preset, iterations=3)) != first
 
 
+def test_every_hyperparameter_reaches_ppo(monkeypatch):
+    made = []
+
+    class Watched(training.PPO):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr(training, "PPO", Watched)
+    preset = Preset(
+        iterations=1,
+        batch=130,
+        copies_per_path=3,
+        minibatch=26,
+        passes=3,
+        learning_rate=2e-3,
+        discount=0.8,
+        gae_lambda=0.7,
+        clip=0.15,
+        kl_coefficient=0.0,
+        hidden=(5, 4),
+        log_std=-3.0,
+    )
+    policy = train(make_system(), preset, seed=1)
+    (ppo,) = made
+    assert (ppo.gamma, ppo.gae_lambda, ppo.clip_range(1), ppo.lr_schedule(1)) == (0.8, 0.7, 0.15, 2e-3)
+    assert (ppo.batch_size, ppo.n_epochs, ppo.n_steps, ppo.n_envs) == (26, 3, 4, 33)
+    assert [weight.shape for weight in policy.weights] == [(5, 6), (4, 5), (6, 4)]
+    np.testing.assert_allclose(policy.deviation, np.exp(-3.0), rtol=0.2)
+
+
 def test_each_iteration_is_told_the_drops_of_its_batch():
     # Without neighbours no decision matters, so the same numbers give the same drops.
     system = replace(
