@@ -122,16 +122,21 @@ def _inspect(path: Path, content: bytes) -> tuple[dict[str, str], int]:
     """Return metadata and buffer of a model that holds nothing but an allowed network of the right form."""
     import onnx
 
+    damaged = _refusal(path, "is not an ONNX file, or a damaged one")
     try:
         model = onnx.load_from_string(content)
-        onnx.checker.check_model(model, full_check=False)
     except Exception:
-        raise _refusal(path, "is not an ONNX file, or a damaged one") from None
+        raise damaged from None
     if model.functions or model.graph.sparse_initializer or model.training_info:
         raise _refusal(path, "must be a plain network, without functions, sparse tensors or training information")
+    # Before the checker, which looks for the files that external data names.
     for tensor in [*model.graph.initializer, *_constants(path, model)]:
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise _refusal(path, f"must hold all its data itself, but {tensor.name!r} is in another file")
+    try:
+        onnx.checker.check_model(model, full_check=False)
+    except Exception:
+        raise damaged from None
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     if metadata.get("contract_version") != CONTRACT_VERSION:
         raise _refusal(

@@ -1,0 +1,326 @@
+"""Policies from files: what a good one answers, and that a stranger's file is refused with one clear line."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from dispatchers import policy as policy_module
+from dispatchers.contract import DispatcherError
+from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn
+from dispatchers.policy import CONTRACT_VERSION, OPERATORS, Policy
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = sorted((ROOT / "policies" / "trained").glob("*.onnx"))
+LENGTHS = 4
+
+
+def linear(lengths=LENGTHS, seed=3):
+    generator = np.random.default_rng(seed)
+    weights = generator.normal(size=(lengths, lengths)).astype(np.float32)
+    return weights, generator.normal(size=lengths).astype(np.float32)
+
+
+def sigmoid(x):
+    return 1.0 / (1.0 + np.exp(-np.asarray(x, dtype=np.float64)))
+
+
+def network(lengths=LENGTHS):
+    """Return the nodes and tensors of sigmoid(distribution @ weights + bias)."""
+    weights, bias = linear(lengths)
+    nodes = [
+        helper.make_node("Gemm", ["distribution", "weights", "bias"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["offload"]),
+    ]
+    return nodes, [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")]
+
+
+def value(name, shape=("batch", LENGTHS), kind=TensorProto.FLOAT):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def model(
+    nodes=None, tensors=None, *, inputs=None, outputs=None, metadata=None, opset=17, functions=(), domains=()
+) -> onnx.ModelProto:
+    plain_nodes, plain_tensors = network()
+    graph = helper.make_graph(
+        plain_nodes if nodes is None else nodes,
+        "policy",
+        [value("distribution")] if inputs is None else inputs,
+        [value("offload")] if outputs is None else outputs,
+        plain_tensors if tensors is None else tensors,
+    )
+    imports = [helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in domains)]
+    made = helper.make_model(graph, opset_imports=imports, functions=functions, ir_version=8)
+    helper.set_model_props(made, {"contract_version": CONTRACT_VERSION} if metadata is None else metadata)
+    return made
+
+
+def then(*nodes, tensors=()):
+    """Return the network with further nodes between its answer, there called `answer`, and `offload`."""
+    plain_nodes, plain_tensors = network()
+    plain_nodes[-1].output[0] = "answer"
+    return model([*plain_nodes, *nodes], [*plain_tensors, *tensors])
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def save(content):
+        path = tmp_path / "policy.onnx"
+        path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
+        return path
+
+    return save
+
+
+class TestAnswers:
+    def test_rules_are_those_of_the_network(self, saved):
+        policy = Policy(saved(model()))
+        rows = np.random.default_rng(0).dirichlet(np.ones(LENGTHS), 50).astype(np.float32)
+        weights, bias = linear()
+        assert policy.buffer == LENGTHS - 1
+        assert policy.rules(rows) == pytest.approx(sigmoid(rows @ weights + bias), abs=1e-6)
+        assert policy.rules(rows).dtype == np.float64
+
+    def test_a_row_is_answered_with_the_same_bits_in_any_company(self, saved):
+        policy = Policy(saved(model()))
+        rows = np.random.default_rng(1).dirichlet(np.ones(LENGTHS), 300)
+        whole = policy.rules(rows)
+        assert np.array_equal(np.concatenate([policy.rules(rows[i : i + 1]) for i in range(300)]), whole)
+        assert np.array_equal(policy.rules(rows[::-1]), whole[::-1])
+
+    def test_metadata_is_kept(self, saved):
+        metadata = {"contract_version": CONTRACT_VERSION, "buffer": "3", "topology": "torus"}
+        assert Policy(saved(model(metadata=metadata))).metadata == metadata
+
+    @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+    def test_what_is_shipped_is_a_policy(self, path):
+        policy = Policy(path)
+        assert policy.metadata["buffer"] == str(policy.buffer)
+        assert {"delta_t", "topology", "observation", "seed", "version"} <= set(policy.metadata)
+
+    def test_something_is_shipped(self):
+        assert SHIPPED
+
+
+class TestMeanField:
+    """The three dispatchers against the network worked out by hand."""
+
+    def rule_of(self, distribution):
+        weights, bias = linear(6)
+        return sigmoid(np.asarray(distribution) @ weights + bias)
+
+    @pytest.fixture
+    def path(self, saved):
+        nodes, tensors = network(6)
+        return saved(
+            model(nodes, tensors, inputs=[value("distribution", ["n", 6])], outputs=[value("offload", ["n", 6])])
+        )
+
+    def expected(self, view, rules):
+        answer = np.zeros(view.accessible.shape)
+        for row in range(len(answer)):
+            neighbours = np.flatnonzero(view.accessible[row])[1:]
+            offload = rules[row][view.queue_lengths[row, 0]]
+            answer[row, neighbours] = offload / max(len(neighbours), 1)
+            answer[row, 0] = 1.0 - offload if len(neighbours) else 1.0
+        return answer
+
+    def test_own_state(self, path, view):
+        rules = [self.rule_of(np.eye(6)[length]) for length in view.queue_lengths[:, 0]]
+        assert MeanFieldOwn(str(path)).route(view) == pytest.approx(self.expected(view, rules), abs=1e-6)
+
+    def test_neighbourhood(self, path, view):
+        rules = []
+        for lengths, accessible in zip(view.queue_lengths, view.accessible, strict=True):
+            rules.append(self.rule_of(np.bincount(lengths[accessible], minlength=6) / accessible.sum()))
+        assert MeanFieldNeighbourhood(str(path)).route(view) == pytest.approx(self.expected(view, rules), abs=1e-6)
+
+    def test_all_queues(self, path, view):
+        rules = [self.rule_of(view.distribution)] * len(view.queue_lengths)
+        assert MeanFieldGlobal(str(path)).route(view) == pytest.approx(self.expected(view, rules), abs=1e-6)
+
+    def test_each_distinct_observation_is_evaluated_once(self, path, view, monkeypatch):
+        dispatcher = MeanFieldNeighbourhood(str(path))
+        asked = []
+        rules = dispatcher.policy.rules
+        monkeypatch.setattr(dispatcher.policy, "rules", lambda rows: asked.extend(map(bytes, rows)) or rules(rows))
+        first = dispatcher.route(view)
+        assert np.array_equal(dispatcher.route(view), first)
+        assert len(asked) == len(set(asked)) > 1
+
+    def test_remembering_is_bounded(self, path, view, monkeypatch):
+        monkeypatch.setattr("dispatchers.mean_field.REMEMBERED_RULES", 5)
+        bounded = MeanFieldNeighbourhood(str(path))
+        for _ in range(2):
+            assert np.array_equal(bounded.route(view), MeanFieldNeighbourhood(str(path)).route(view))
+
+
+def external():
+    made = model()
+    tensor = made.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+    return made
+
+
+def external_constant():
+    tensor = numpy_helper.from_array(np.zeros(LENGTHS, np.float32), "far")
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="far.bin")
+    return then(
+        helper.make_node("Constant", [], ["zero"], value=tensor),
+        helper.make_node("Add", ["answer", "zero"], ["offload"]),
+    )
+
+
+def with_function():
+    body = helper.make_function(
+        "home", "Twice", ["x"], ["y"], [helper.make_node("Identity", ["x"], ["y"])], [helper.make_opsetid("", 17)]
+    )
+    nodes, tensors = network()
+    return model(nodes, tensors, functions=[body], domains=["home"])
+
+
+def with_branches():
+    branch = helper.make_graph([helper.make_node("Identity", ["answer"], ["inner"])], "branch", [], [value("inner")])
+    true = numpy_helper.from_array(np.array(True), "true")
+    return then(helper.make_node("If", ["true"], ["offload"], then_branch=branch, else_branch=branch), tensors=[true])
+
+
+def scaled(factor):
+    return then(
+        helper.make_node("Mul", ["answer", "factor"], ["offload"]),
+        tensors=[numpy_helper.from_array(np.float32(factor), "factor")],
+    )
+
+
+def mixing_rows():
+    """Return a policy whose answer to a row depends on the others."""
+    axes = numpy_helper.from_array(np.array([0]), "axes")
+    return then(
+        helper.make_node("ReduceSum", ["distribution", "axes"], ["sum"], keepdims=1),
+        helper.make_node("Mul", ["answer", "sum"], ["product"]),
+        helper.make_node("Sigmoid", ["product"], ["offload"]),
+        tensors=[axes],
+    )
+
+
+def constant_answer():
+    nodes = [helper.make_node("Identity", ["table"], ["offload"])]
+    return model(nodes, [numpy_helper.from_array(np.full((1, LENGTHS), 0.5, np.float32), "table")])
+
+
+STRANGE = {
+    "nothing": (b"", "is empty"),
+    "an image": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "is not an ONNX file, or a damaged one"),
+    "text": (b"distribution,offload\n0.1,0.2\n", "is not an ONNX file"),
+    "truncated": (model().SerializeToString()[:-60], "is not an ONNX file, or a damaged one"),
+    "another program's model": (model(metadata={}), "contract_version in its metadata must be 1, got None"),
+    "a later contract": (model(metadata={"contract_version": "9"}), "must be 1, got '9'"),
+    "a false buffer": (model(metadata={"contract_version": "1", "buffer": "7"}), "is 4 wide, but .* says buffer 7"),
+    "a random operator": (
+        then(
+            helper.make_node("RandomUniformLike", ["answer"], ["noise"]),
+            helper.make_node("Mul", ["answer", "noise"], ["offload"]),
+        ),
+        "uses the operator RandomUniformLike, allowed are Abs, Add",
+    ),
+    "a large tensor from a small one": (
+        then(
+            helper.make_node("ConstantOfShape", ["shape"], ["large"]),
+            helper.make_node("Add", ["answer", "large"], ["offload"]),
+            tensors=[numpy_helper.from_array(np.array([10**6, 10**6]), "shape")],
+        ),
+        "uses the operator ConstantOfShape",
+    ),
+    "another domain": (
+        model(
+            [helper.make_node("Gelu", ["distribution"], ["offload"], domain="com.microsoft")],
+            [],
+            domains=["com.microsoft"],
+        ),
+        "uses the operator com.microsoft.Gelu",
+    ),
+    "functions": (with_function(), "must be a plain network, without functions"),
+    "branches": (with_branches(), "uses the operator If"),
+    "data in another file": (external(), "must hold all its data itself, but 'weights' is in another file"),
+    "a constant in another file": (external_constant(), "must hold all its data itself, but 'far' is in another file"),
+    "another input": (
+        model([helper.make_node("Sigmoid", ["state"], ["offload"])], [], inputs=[value("state")]),
+        "must have one input named distribution, got state",
+    ),
+    "two inputs": (model(inputs=[value("distribution"), value("hidden")]), "one input .*, got distribution, hidden"),
+    "another output": (
+        model([helper.make_node("Sigmoid", ["distribution"], ["action"])], [], outputs=[value("action")]),
+        "must have one output named offload, got action",
+    ),
+    "float64": (
+        model(
+            [helper.make_node("Sigmoid", ["distribution"], ["offload"])],
+            [],
+            inputs=[value("distribution", kind=TensorProto.DOUBLE)],
+            outputs=[value("offload", kind=TensorProto.DOUBLE)],
+        ),
+        "distribution must be float32 with a free first and a fixed second dimension",
+    ),
+    "a fixed batch": (
+        model(inputs=[value("distribution", [1, LENGTHS])], outputs=[value("offload", [1, LENGTHS])]),
+        "distribution must be float32 with a free first",
+    ),
+    "one dimension": (model(inputs=[value("distribution", [LENGTHS])]), "distribution must be float32 with"),
+    "a free width": (
+        model(
+            [helper.make_node("Sigmoid", ["distribution"], ["offload"])],
+            [],
+            inputs=[value("distribution", ["n", "w"])],
+            outputs=[value("offload", ["n", "w"])],
+        ),
+        "distribution must be buffer . 1 wide, got no width",
+    ),
+    "other widths": (
+        model(outputs=[value("offload", ["batch", LENGTHS + 1])]),
+        "distribution and offload must have the same width|cannot be run|cannot be evaluated",
+    ),
+    "no numbers": (scaled(np.nan), "answers with numbers that are not finite"),
+    "no probabilities": (scaled(3.0), "answers with .* must be probabilities from 0 to 1"),
+    "negative numbers": (scaled(-1.0), "must be probabilities from 0 to 1"),
+    "rows that mix": (mixing_rows(), "answers a row in company otherwise than alone"),
+    "one row for all": (constant_answer(), "offload must be 68 x 4|answers|cannot be evaluated"),
+    "an opset of the future": (model(opset=999), "is not an ONNX file|cannot be run"),
+}
+
+
+@pytest.mark.parametrize("case", STRANGE)
+def test_a_strangers_file_is_refused_with_one_line(case, saved, capfd):
+    content, message = STRANGE[case]
+    path = saved(content)
+    with pytest.raises(DispatcherError, match=message) as refusal:
+        Policy(path)
+    assert str(path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_that_is_too_large_is_not_even_read(saved, monkeypatch):
+    monkeypatch.setattr(policy_module, "LARGEST_FILE", 100)
+    with pytest.raises(DispatcherError, match="must have at most"):
+        Policy(saved(model()))
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(DispatcherError, match="cannot be read: No such file"):
+        Policy(tmp_path / "none.onnx")
+    with pytest.raises(DispatcherError, match="cannot be read: Is a directory"):
+        Policy(tmp_path)
+
+
+def test_no_allowed_operator_is_random_or_holds_a_graph():
+    for name in OPERATORS:
+        schema = onnx.defs.get_schema(name)
+        assert "Random" not in name
+        assert not [a for a in schema.attributes.values() if "GRAPH" in str(a.type)]
