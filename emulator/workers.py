@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
 from itertools import islice
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
 
 from emulator.errors import InputError
 from emulator.replications import Emulator, Row, Task, expected_jobs, tasks_of
@@ -69,55 +71,117 @@ class _Share:
         self.advance(self.jobs - self.done)
 
 
-_worker: tuple[Emulator, Any] | None = None
-"""In a worker process: its emulator, and the counter of expected jobs it shares with all others."""
+AHEAD = 4
+"""Episodes that a process has at hand, so that it need not wait for the next; a plan may have a million of them."""
+
+PROGRESS_INTERVAL = 0.1
+"""Seconds between a process's reports."""
 
 
-def _start_worker(plan: Plan, staging: Path | None, counter: Any) -> None:
-    global _worker
+class _Worker:
+    """A process and the pipe to it. Nothing else is shared, so it may die, or be ended, at any moment."""
+
+    def __init__(self, plan: Plan, staging: Path | None):
+        context = multiprocessing.get_context("spawn")  # threads of this process must not be forked
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, plan, staging), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.tasks: deque[Task] = deque()
+        """What it was given and has not answered, the one it works on first."""
+
+    def give(self, tasks: Iterator[Task]) -> None:
+        """Give it as many tasks as it should have at hand."""
+        for task in islice(tasks, AHEAD - len(self.tasks)):
+            self.tasks.append(task)
+            with suppress(OSError):  # it has died, which the next `wait` tells
+                self.connection.send(task)
+
+    def stop(self) -> None:
+        """End the process."""
+        self.process.terminate()
+        self.process.join()
+        self.connection.close()
+
+
+def _serve(connection: Connection, plan: Plan, staging: Path | None) -> None:
+    """Run the episodes that come through a pipe, in a process of its own, until the pipe is closed.
+
+    What is sent back is a number, expected jobs dealt with, or else an episode's row or error.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
-    _worker = (Emulator(plan, staging), counter)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    emulator = Emulator(plan, staging)
+    with suppress(EOFError, OSError):  # the first process has gone
+        while True:
+            connection.send(_answer(emulator, connection.recv(), connection))
 
 
-def _run_in_worker(task: Task) -> Row:
-    assert _worker is not None
-    emulator, counter = _worker
+def _answer(emulator: Emulator, task: Task, connection: Connection) -> Row | BaseException:
+    unsaid, last = 0.0, time.monotonic()
 
     def advance(jobs: float) -> None:
-        with counter.get_lock():
-            counter.value += jobs
+        nonlocal unsaid, last
+        unsaid += jobs
+        if time.monotonic() - last > PROGRESS_INTERVAL:
+            connection.send(unsaid)
+            unsaid, last = 0.0, time.monotonic()
 
-    with _Share(emulator.plan.points[task.point], advance) as share:
-        return emulator.run(task, share.report)
+    try:
+        with _Share(emulator.plan.points[task.point], advance) as share:
+            row = emulator.run(task, share.report)
+    except Exception as error:
+        return error
+    connection.send(unsaid)
+    return row
 
 
 def _run_in_processes(
-    plan: Plan, staging: Path | None, workers: int, advance: Callable[[float], None]
+    plan: Plan, staging: Path | None, count: int, advance: Callable[[float], None]
 ) -> Iterator[tuple[Task, Row]]:
-    context = multiprocessing.get_context("spawn")  # threads of this process must not be forked
-    counter = context.Value("d", 0.0)
-    told = 0.0
-    executor = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(plan, staging, counter)
-    )
+    unlucky: Counter[Task] = Counter()
+    again: deque[Task] = deque()
+    waiting = iter(tasks_of(plan))
+
+    def next_tasks() -> Iterator[Task]:
+        while again:
+            yield again.popleft()
+        yield from waiting
+
+    workers: list[_Worker] = []
     try:
-        waiting = iter(tasks_of(plan))
-        running: dict[Future[Row], Task] = {}
+        workers.extend(_Worker(plan, staging) for _ in range(count))
         while True:
-            # A few ahead of the workers, not all: a plan may have a million episodes.
-            for task in islice(waiting, 4 * workers - len(running)):
-                running[executor.submit(_run_in_worker, task)] = task
-            if not running:
-                break
-            done, _ = wait(running, timeout=0.25, return_when=FIRST_COMPLETED)
-            advance(counter.value - told)
-            told = counter.value
-            for future in done:
-                yield running.pop(future), future.result()
+            for worker in workers:
+                worker.give(next_tasks())
+            busy = {worker.connection: worker for worker in workers if worker.tasks}
+            if not busy:
+                return
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]
+                try:
+                    answer = worker.connection.recv()
+                except (EOFError, OSError):
+                    unlucky[worker.tasks[0]] += 1
+                    _tell_if_twice(unlucky, worker)
+                    again.extend(worker.tasks)
+                    worker.stop()
+                    workers[workers.index(worker)] = _Worker(plan, staging)
+                    continue
+                if isinstance(answer, float):
+                    advance(answer)
+                elif isinstance(answer, BaseException):
+                    raise answer
+                else:
+                    yield worker.tasks.popleft(), answer
     finally:
-        processes = list((executor._processes or {}).values())
-        executor.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join()
+        for worker in workers:
+            worker.stop()
+
+
+def _tell_if_twice(unlucky: Counter[Task], worker: _Worker) -> None:
+    """Raise `RuntimeError` if the episode that a process died of had been the end of another one."""
+    task = worker.tasks[0]
+    if unlucky[task] > 1:
+        worker.process.join()
+        raise RuntimeError(f"worker processes died twice, last with {worker.process.exitcode}, running {task}")

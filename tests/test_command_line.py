@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -275,6 +276,27 @@ def test_a_dispatcher_that_fails_in_the_middle_leaves_what_was_there(folder, cap
     captured = capsys.readouterr()
     assert "must return a column from 0 to 2, got 7" in captured.err
     assert content(folder) == before
+
+
+def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(folder):
+    (folder / "doomed.yaml").write_text(SMALL.replace("RND", '{class: "doomed:Doomed"}'))
+    doomed = """
+        from pathlib import Path
+        import multiprocessing, os, signal
+        from dispatchers import Dispatcher
+
+        class Doomed(Dispatcher):
+            def route(self, view):
+                if multiprocessing.parent_process() and not Path("died").exists():
+                    Path("died").touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return view.uniform()
+    """
+    (folder / "doomed.py").write_text(textwrap.dedent(doomed))
+    assert main(["doomed.yaml", "--workers", "2", "--quiet", "--out", "killed"]) == 0
+    assert (folder / "died").exists()
+    assert main(["doomed.yaml", "--workers", "2", "--quiet", "--out", "undisturbed"]) == 0
+    assert content(folder / "killed") == content(folder / "undisturbed")
 
 
 @pytest.mark.parametrize("arguments", [[], ["small.yaml", "--engine", "fast"], ["small.yaml", "--replications", "x"]])
