@@ -28,7 +28,7 @@ class _MeanField(Dispatcher):
     def route(self, view: View) -> Floats:
         """See `Dispatcher.route`."""
         rules = self.rules(view)
-        return view.offload(rules[np.arange(len(rules)), view.queue_lengths[:, 0]])
+        return view.offload(rules[np.arange(view.rows), view.own_lengths])
 
     @abstractmethod
     def rules(self, view: View) -> Floats:
@@ -56,7 +56,7 @@ class MeanFieldOwn(_MeanField):
 
     def rules(self, view: View) -> Floats:
         """See `_MeanField.rules`."""
-        return np.broadcast_to(self.rule, (len(view.queue_lengths), len(self.rule)))
+        return np.broadcast_to(self.rule, (view.rows, len(self.rule)))
 
 
 class MeanFieldNeighbourhood(_MeanField):
@@ -92,7 +92,7 @@ class MeanFieldGlobal(_MeanField):
     def rules(self, view: View) -> Floats:
         """See `_MeanField.rules`."""
         rule = self.policy.rules(view.distribution[None, :])
-        return np.broadcast_to(rule, (len(view.queue_lengths), rule.shape[1]))
+        return np.broadcast_to(rule, (view.rows, rule.shape[1]))
 
 
 def _fixed_rule(rule: Sequence[float] | None) -> Floats:

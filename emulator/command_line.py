@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("scenario", metavar="SCENARIO", help="a scenario file (YAML), or the word schema")
     result.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/<scenario name>)")
-    result.add_argument("--engine", choices=["auto", "simpy"], help="instead of the scenario's (auto: SimPy)")
+    result.add_argument("--engine", choices=["auto", "simpy", "compiled"], help="instead of the scenario's")
     result.add_argument("--seed", type=int, metavar="N", help="instead of the scenario's")
     result.add_argument("--replications", type=int, metavar="N", help="instead of the scenario's")
     result.add_argument(
@@ -90,11 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interruption:
         print(f"\n{interruption or 'interrupted: nothing was written'}", file=sys.stderr)
         return INTERRUPTED
-    except ValueError as error:
-        if not _is_bad_input(error):
+    except (ValueError, RuntimeError) as error:
+        status = _status_of(error)
+        if status is None:
             raise
         print(error, file=sys.stderr)
-        return BAD_INPUT
+        return status
 
 
 def interrupt(*_: object) -> None:
@@ -102,10 +103,14 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _is_bad_input(error: ValueError) -> bool:
+def _status_of(error: Exception) -> int | None:
+    """Return the exit status of an error whose one line says all, None of one that needs its traceback."""
     from dispatchers.contract import DispatcherError
+    from emulator.engines import EnginesDifferError
 
-    return isinstance(error, InputError | DispatcherError)
+    if isinstance(error, InputError | DispatcherError):
+        return BAD_INPUT
+    return FAILED if isinstance(error, EnginesDifferError) else None
 
 
 def _print_schema() -> int:
@@ -118,7 +123,7 @@ def _print_schema() -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from emulator.replications import expected_jobs, tasks_of
+    from emulator.replications import expected_seconds, tasks_of
     from emulator.report import progress_bar
     from emulator.running import Interrupted, execute, load_plan
 
@@ -132,7 +137,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         _print_plan(plan, options)
         return 0
-    total = sum(expected_jobs(plan.points[task.point]) for task in tasks_of(plan))
+    total = sum(expected_seconds(plan, task) for task in tasks_of(plan))
     try:
         with progress_bar(total, quiet=options.quiet) as advance:
             summary = execute(plan, out=options.out, workers=options.workers, advance=advance)
@@ -174,7 +179,7 @@ def _title(plan: Plan) -> str:
     sweep = f", swept over {' and '.join(plan.swept)}" if plan.swept else f", delta_t {scenario.delta_t:g} ms"
     return (
         f"{plan.name}: {scenario.topology.kind} of {plan.points[0].node_count():,} nodes{sweep}, "
-        f"horizon {scenario.horizon:g} ms, seed {scenario.seed}, engine simpy\n  dispatchers: {names}"
+        f"horizon {scenario.horizon:g} ms, seed {scenario.seed}, engine {scenario.engine}\n  dispatchers: {names}"
     )
 
 
@@ -185,4 +190,6 @@ def _print_summary(plan: Plan, summary: pd.DataFrame) -> None:
     print(_title(plan))
     print()
     print(summary_table(summary, plan.swept, first_dispatcher(plan)))
+    for line in summary.attrs["engines"]:
+        print(line)
     print(f"\nfiles: {summary.attrs['folder']}")

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatchers.checking import validate, validate_plan
+from dispatchers.checking import describe, validate, validate_plan
 from dispatchers.contract import (
     Dispatcher,
     DispatcherError,
@@ -109,7 +109,11 @@ class ChosenForEachJob:
 
     def column(self, coin: float, elapsed: float) -> int:
         """See `Decision.column`."""
-        column = self.dispatcher.choose(JobView(self.plan, self.order, self.sent, self.total_sent, coin, elapsed))
+        job = JobView(self.plan, self.order, self.sent, self.total_sent, coin, elapsed)
+        try:
+            column = self.dispatcher.choose(job)
+        except Exception as error:
+            raise DispatcherError(f"{name_of(self.dispatcher)}: choose raised {describe(error)}") from error
         if not (isinstance(column, int | np.integer) and 0 <= column < len(self.sent)):
             raise DispatcherError(
                 f"{name_of(self.dispatcher)}: choose must return a column "
@@ -125,6 +129,22 @@ class ChosenForEachJob:
         if self.total_sent == 0:
             return np.nan
         return float(1.0 - self.sent[0] / self.total_sent)
+
+
+def ask(dispatcher: Dispatcher, view: View) -> Floats:
+    """Ask a dispatcher and check what it says: cumulative probabilities, or the plan of a per-job rule."""
+    name = name_of(dispatcher)
+    per_job = isinstance(dispatcher, PerJobDispatcher)
+    try:
+        answer = dispatcher.plan(view) if per_job else dispatcher.route(view)  # type: ignore[attr-defined]
+    except DispatcherError:
+        raise
+    except Exception as error:
+        raise DispatcherError(f"{name}: {describe(error)}") from error
+    if per_job:
+        return validate_plan(answer, view, name)
+    validate(answer, view, name)
+    return cumulate(answer)
 
 
 @dataclass
@@ -177,20 +197,12 @@ class Decider:
         answer = self.answers.get(observation)
         if answer is None:
             view = self.view(known, now, draws)
-            answer = self._ask(view)[0, : len(known.sharing)]
+            answer = ask(self.dispatcher, view)[0, : len(known.sharing)]
             if view.reusable:
                 if len(self.answers) >= REMEMBERED_ANSWERS:
                     self.answers.clear()
                 self.answers[observation] = answer
         return answer
-
-    def _ask(self, view: View) -> Floats:
-        dispatcher = self.dispatcher
-        if isinstance(dispatcher, PerJobDispatcher):
-            return validate_plan(dispatcher.plan(view), view, name_of(dispatcher))
-        probabilities = dispatcher.route(view)
-        validate(probabilities, view, name_of(dispatcher))
-        return cumulate(probabilities)
 
     def _order(self, known: Knowledge, draws: EpochDraws) -> NDArray[np.int64]:
         start, stop = self.system.access_offsets[known.scheduler : known.scheduler + 2]

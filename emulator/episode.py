@@ -86,30 +86,26 @@ class Episode:
 
 
 @njit(cache=True, inline="always")
-def job_fingerprint(job, server, outcome, start_time, departure_time):  # type: ignore[no-untyped-def]
+def job_fingerprint(server, outcome, arrival_time, start_time, departure_time):  # type: ignore[no-untyped-def]
     """Return 64 bits that stand for the fate of one job; an episode's fingerprint is their sum modulo 2**64.
 
-    Times that did not happen count as -1. A sum, so that jobs may be met in any order.
+    Times that did not happen are -1. A sum, so that jobs may be met in any order; the arrival time says which job
+    it is. A linear form of odd multipliers, then a bijection that no sum undoes.
     """
-    start = start_time if start_time >= 0.0 else -1.0
-    departure = departure_time if departure_time >= 0.0 else -1.0
-    word = _mix(uint64(job) * uint64(4) + uint64(outcome) ^ uint64(server) << uint64(40))
-    word = _mix(word ^ uint64(np.float64(start).view(np.int64)))
-    return _mix(word ^ uint64(np.float64(departure).view(np.int64)))
-
-
-@njit(cache=True, inline="always")
-def _mix(word):  # type: ignore[no-untyped-def]
-    # A bijection of 64 bits: two odd multipliers between xor-shifts.
+    word = uint64(np.float64(arrival_time).view(np.int64)) * uint64(0x9E3779B97F4A7C15)
+    word += uint64(np.float64(start_time).view(np.int64)) * uint64(0xC2B2AE3D27D4EB4F)
+    word += uint64(np.float64(departure_time).view(np.int64)) * uint64(0x165667B19E3779F9)
+    word += uint64(server * 4 + outcome) * uint64(0xD6E8FEB86659FD93)
     word = (word ^ (word >> uint64(32))) * uint64(0xD6E8FEB86659FD93)
-    word = (word ^ (word >> uint64(29))) * uint64(0x9E3779B97F4A7C15)
-    return word ^ (word >> uint64(32))
+    return word ^ (word >> uint64(29))
 
 
 @njit(cache=True)
-def fingerprint_of(server, outcome, start_time, departure_time):  # type: ignore[no-untyped-def]
-    """Return the fingerprint of an episode from whole columns, in job order."""
+def fingerprint_of(server, outcome, arrival_time, start_time, departure_time):  # type: ignore[no-untyped-def]
+    """Return the fingerprint of an episode from whole columns, in which NaN is a time that did not happen."""
     total = uint64(0)
     for job in range(len(server)):
-        total += job_fingerprint(job, server[job], outcome[job], start_time[job], departure_time[job])
+        start = start_time[job] if start_time[job] >= 0.0 else -1.0
+        departure = departure_time[job] if departure_time[job] >= 0.0 else -1.0
+        total += job_fingerprint(server[job], outcome[job], arrival_time[job], start, departure)
     return total

@@ -145,7 +145,9 @@ class Ledger:
             sojourn_time=float(np.sum(sojourn_times)),
             presence_time=float(np.sum(presence_times)),
             messages=messages,
-            fingerprint=int(fingerprint_of(trace.server, trace.outcome, trace.start_time, trace.departure_time)),
+            fingerprint=int(
+                fingerprint_of(trace.server, trace.outcome, trace.arrival_time, trace.start_time, trace.departure_time)
+            ),
         )
         return Episode(
             engine="simpy",

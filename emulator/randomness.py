@@ -31,15 +31,16 @@ def philox(scheduler, epoch, number, stream, seed, replication):  # type: ignore
     c0, c1, c2, c3 = uint64(scheduler), uint64(epoch), uint64(number), uint64(stream)
     k0, k1 = uint64(seed), uint64(replication)
     for _ in range(10):
-        product0 = uint64(0xD2511F53) * c0
-        product1 = uint64(0xCD9E8D57) * c2
+        # The upper halves of c1 and c3 are never cleared: the products ignore them, and so does the result.
+        product0 = uint64(0xD2511F53) * (c0 & mask)
+        product1 = uint64(0xCD9E8D57) * (c2 & mask)
         c0 = (product1 >> uint64(32)) ^ c1 ^ k0
-        c1 = product1 & mask
+        c1 = product1
         c2 = (product0 >> uint64(32)) ^ c3 ^ k1
-        c3 = product0 & mask
+        c3 = product0
         k0 = (k0 + uint64(0x9E3779B9)) & mask
         k1 = (k1 + uint64(0xBB67AE85)) & mask
-    return c0, c1, c2, c3
+    return c0 & mask, c1 & mask, c2 & mask, c3 & mask
 
 
 @njit(cache=True, inline="always")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,14 +14,17 @@ from dispatchers.catalogue import make
 from dispatchers.checking import check_buffer, check_dispatcher
 from dispatchers.contract import Dispatcher, DispatcherError
 from emulator import trace_files
+from emulator.engines import Mode, emulate, mode_of, obstacle_to, seconds_of
 from emulator.episode import Episode
 from emulator.errors import InputError
 from emulator.results import part_name
 from emulator.scenario_file import Plan, Point
-from emulator.simpy_engine import run_episode
 from emulator.system import System
 from emulator.version import __version__
 from emulator.workload import Workload
+
+if TYPE_CHECKING:
+    from emulator.compiled_engine import CompiledEngine
 
 Row = dict[str, Any]
 """One row of episodes.parquet."""
@@ -61,6 +65,18 @@ def expected_jobs(point: Point) -> float:
     return max(1.0, rate * scenario.horizon * point.node_count())
 
 
+def expected_mode(plan: Plan, task: Task) -> Mode:
+    """Return who emulates an episode, unless its dispatcher cannot be compiled."""
+    point = plan.points[task.point]
+    return mode_of(point.scenario, expected_jobs(point), task.replication)
+
+
+def expected_seconds(plan: Plan, task: Task) -> float:
+    """Return about how long an episode takes."""
+    point = plan.points[task.point]
+    return seconds_of(point.scenario, expected_jobs(point), task.replication)
+
+
 def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Dispatcher:
     """Make a point's dispatcher; put a user's class through `check_dispatcher` if asked to be thorough.
 
@@ -86,16 +102,41 @@ def shipped_policies() -> Path | None:
 
 
 @dataclass
+class _Prepared:
+    """A dispatcher of a system, and what the engines keep of it from one episode to the next."""
+
+    dispatcher: Dispatcher
+    system: System
+    threads: int
+
+    @cached_property
+    def obstacle(self) -> str | None:
+        return obstacle_to(self.dispatcher)
+
+    def compiled_engine(self) -> CompiledEngine:
+        return self._compiled_engine
+
+    @cached_property
+    def _compiled_engine(self) -> CompiledEngine:
+        from emulator.compiled_engine import CompiledEngine
+
+        return CompiledEngine(self.system, self.dispatcher, self.threads)
+
+
+@dataclass
 class Emulator:
     """Runs single episodes of a plan; keeps the last system and its dispatchers for the next one."""
 
     plan: Plan
     staging: Path | None
     """Where trace files are written; None writes none."""
+    threads: int = 1
+    """Threads that share the work of an episode of the compiled engine."""
     resolved: str = field(init=False)
     _point: int = field(default=-1, init=False)
     _system: System = field(init=False)
-    _dispatchers: dict[int, Dispatcher] = field(default_factory=dict, init=False)
+    _jobs: float = field(default=0.0, init=False)
+    _dispatchers: dict[int, _Prepared] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.resolved = self.plan.resolved_yaml()
@@ -105,13 +146,18 @@ class Emulator:
         point = self.plan.points[task.point]
         system = self._system_of(task.point)
         if task.dispatcher not in self._dispatchers:
-            self._dispatchers[task.dispatcher] = make_dispatcher(point, task.dispatcher)
+            self._dispatchers[task.dispatcher] = _Prepared(
+                make_dispatcher(point, task.dispatcher), system, self.threads
+            )
+        prepared = self._dispatchers[task.dispatcher]
         workload = Workload(system, task.replication)
         trace = point.scenario.trace
-        episode = run_episode(
+        episode = emulate(
+            mode_of(point.scenario, self._jobs, task.replication, prepared.obstacle),
             system,
-            self._dispatchers[task.dispatcher],
+            prepared.dispatcher,
             workload,
+            prepared.compiled_engine,
             jobs=task.replication < trace.jobs,
             epochs=task.replication < trace.epochs,
             messages=task.replication < trace.messages,
@@ -131,6 +177,7 @@ class Emulator:
     def _system_of(self, index: int) -> System:
         if index != self._point:
             self._system = self.plan.points[index].system()
+            self._jobs = expected_jobs(self.plan.points[index])
             self._dispatchers = {}
             self._point = index
         return self._system
@@ -215,4 +262,8 @@ def check_plan(plan: Plan) -> None:
             description = repr((spec, spec.folder, scenario.buffer))
             if description not in checked:
                 checked.add(description)
-                make_dispatcher(point, index, thoroughly=True)
+                dispatcher = make_dispatcher(point, index, thoroughly=True)
+                obstacle = obstacle_to(dispatcher) if scenario.engine != "simpy" else None
+                if obstacle is not None and scenario.engine == "compiled":
+                    place = point.places[f"dispatchers.{index}"]
+                    raise InputError(f"{place}: {spec.display}: {obstacle}; use engine auto or simpy")

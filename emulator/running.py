@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.replications import Row, Task, check_plan, tasks_of
+from emulator.engines import COMPARED_JOBS, Mode, obstacle_to
+from emulator.replications import Row, Task, check_plan, expected_mode, make_dispatcher, tasks_of
 from emulator.results import ResultsFolder
 from emulator.scenario_file import Plan, load
 from emulator.statistics import summarise
@@ -65,11 +66,11 @@ def execute(
     *,
     out: str | Path | None = None,
     workers: int | None = None,
-    advance: Callable[[float], None] = lambda jobs: None,
+    advance: Callable[[float], None] = lambda seconds: None,
 ) -> pd.DataFrame:
     """Run a plan, write its folder, and return its summary.
 
-    `advance` is told of the expected jobs dealt with. Raises `Interrupted` after Ctrl-C, with whole files.
+    `advance` is told of the expected seconds of work dealt with. Raises `Interrupted` after Ctrl-C, with whole files.
     """
     processes = worker_count(plan, workers)
     finished: dict[Task, Row] = {}
@@ -112,7 +113,27 @@ def _write(plan: Plan, folder: ResultsFolder, finished: dict[Task, Row]) -> pd.D
     summary_picture(summary, plan.swept, folder.picture, plan.name)
     folder.commit()
     summary.attrs["folder"] = str(folder.path)
+    summary.attrs["engines"] = engine_lines(plan, rows)
     return summary
+
+
+def engine_lines(plan: Plan, rows: list[Row]) -> list[str]:
+    """Return lines that say which engine emulated what, and why; one, unless a dispatcher asked for SimPy."""
+    engines = {row["engine"] for row in rows}
+    modes = {expected_mode(plan, task) for task in tasks_of(plan)}
+    if modes == {Mode.SIMPY}:
+        return ["engine: SimPy emulated all"]
+    lines = ["engine: the compiled engine emulated all"]
+    if Mode.BOTH in modes:
+        lines = ["engine: SimPy emulated replication 0, the compiled engine repeated it bit for bit and did the rest"]
+    elif plan.points[0].scenario.engine == "auto":
+        lines[0] += f"; more than {COMPARED_JOBS:,} jobs an episode are too many for SimPy to compare"
+    obstacles = {
+        spec.display: obstacle_to(make_dispatcher(plan.points[0], index))
+        for index, spec in enumerate(plan.points[0].scenario.dispatchers)
+    }
+    lines += [f"engine: SimPy emulated {name}, for {why}" for name, why in obstacles.items() if why and engines]
+    return lines
 
 
 def combined_fingerprint(rows: list[Row]) -> str:

@@ -143,8 +143,8 @@ class Scenario(Section):
     """Independent repetitions."""
     seed: Seed = 1
     """Seed of all randomness."""
-    engine: Literal["auto", "simpy"] = "auto"
-    """Which engine emulates."""
+    engine: Literal["auto", "simpy", "compiled"] = "auto"
+    """Which engine emulates; auto: the first replication SimPy and the compiled one, which must agree, then that."""
     trace: Trace = Trace()
     """Which traces are written."""
     # Last, because options may refer to all keys above.
@@ -177,6 +177,9 @@ class Scenario(Section):
         if self.horizon > EPOCH_LIMIT * self.delta_t:
             limit = f"at most {EPOCH_LIMIT} epochs up to the horizon {number_text(self.horizon)}"
             raise ScenarioError("delta_t", f"must make {limit}, got {number_text(self.delta_t)}")
+        if self.engine == "compiled" and self.trace.messages:
+            allowed = "must be auto or simpy where messages are traced, for they travel in SimPy alone"
+            raise ScenarioError("engine", f"{allowed}, got compiled")
         if not isinstance(self.topology, EdgeList) or self.topology.path is None:
             self._check_nodes(self.topology.node_count())
         return self

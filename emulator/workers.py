@@ -14,11 +14,11 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from emulator.errors import InputError
-from emulator.replications import Emulator, Row, Task, expected_jobs, tasks_of
-from emulator.scenario_file import Plan, Point
+from emulator.replications import Emulator, Row, Task, expected_seconds, tasks_of
+from emulator.scenario_file import Plan
 
-WORTH_A_PROCESS = 400_000
-"""Expected jobs that keep a process busy for much longer than it takes to start one."""
+WORTH_A_PROCESS = 4.0
+"""Seconds of work that are much longer than it takes to start a process."""
 
 
 def worker_count(plan: Plan, wanted: int | None) -> int:
@@ -28,7 +28,7 @@ def worker_count(plan: Plan, wanted: int | None) -> int:
     tasks = tasks_of(plan)
     if wanted is not None:
         return min(wanted, len(tasks))
-    work = sum(expected_jobs(plan.points[task.point]) for task in tasks)
+    work = sum(expected_seconds(plan, task) for task in tasks)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, len(tasks), int(work // WORTH_A_PROCESS)))
 
@@ -38,12 +38,12 @@ def run_tasks(
 ) -> Iterator[tuple[Task, Row]]:
     """Run all episodes of a plan and yield each one's row as it is finished, in any order.
 
-    `advance` is called with the expected jobs that were dealt with since the last call.
+    `advance` is called with the expected seconds of work dealt with since the last call.
     """
     if workers == 1:
         emulator = Emulator(plan, staging)
         for task in tasks_of(plan):
-            with _Share(plan.points[task.point], advance) as share:
+            with _Share(plan, task, advance) as share:
                 row = emulator.run(task, share.report)
             yield task, row
     else:
@@ -51,16 +51,16 @@ def run_tasks(
 
 
 class _Share:
-    """Turns simulated time of one episode into steps of expected jobs, which add up exactly."""
+    """Turns simulated time of one episode into steps of expected seconds, which add up exactly."""
 
-    def __init__(self, point: Point, advance: Callable[[float], None]):
-        self.jobs = expected_jobs(point)
-        self.horizon = point.scenario.horizon
+    def __init__(self, plan: Plan, task: Task, advance: Callable[[float], None]):
+        self.seconds = expected_seconds(plan, task)
+        self.horizon = plan.points[task.point].scenario.horizon
         self.advance = advance
         self.done = 0.0
 
     def report(self, time: float) -> None:
-        step = self.jobs * time / self.horizon - self.done
+        step = self.seconds * time / self.horizon - self.done
         self.done += step
         self.advance(step)
 
@@ -68,7 +68,7 @@ class _Share:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.advance(self.jobs - self.done)
+        self.advance(self.seconds - self.done)
 
 
 AHEAD = 4
@@ -107,7 +107,7 @@ class _Worker:
 def _serve(connection: Connection, plan: Plan, staging: Path | None) -> None:
     """Run the episodes that come through a pipe, in a process of its own, until the pipe is closed.
 
-    What is sent back is a number, expected jobs dealt with, or else an episode's row or error.
+    What is sent back is a number, expected seconds of work dealt with, or else an episode's row or error.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -120,15 +120,15 @@ def _serve(connection: Connection, plan: Plan, staging: Path | None) -> None:
 def _answer(emulator: Emulator, task: Task, connection: Connection) -> Row | BaseException:
     unsaid, last = 0.0, time.monotonic()
 
-    def advance(jobs: float) -> None:
+    def advance(seconds: float) -> None:
         nonlocal unsaid, last
-        unsaid += jobs
+        unsaid += seconds
         if time.monotonic() - last > PROGRESS_INTERVAL:
             connection.send(unsaid)
             unsaid, last = 0.0, time.monotonic()
 
     try:
-        with _Share(emulator.plan.points[task.point], advance) as share:
+        with _Share(emulator.plan, task, advance) as share:
             row = emulator.run(task, share.report)
     except Exception as error:
         return error

@@ -128,7 +128,7 @@ def test_every_file_says_where_it_comes_from(folder):
         assert len(metadata[b"fingerprint"]) == 16
 
 
-@pytest.mark.parametrize("options", [["--workers", "2"], ["--seed", "1"], ["--replications", "3", "--engine", "simpy"]])
+@pytest.mark.parametrize("options", [["--workers", "2"], ["--seed", "1"], ["--replications", "3"]])
 def test_the_same_run_gives_the_same_bytes(folder, options):
     main(["small.yaml", "--quiet"])
     main(["small.yaml", "--quiet", "--out", "again", *options])

@@ -144,14 +144,17 @@ def test_the_same_episode_has_the_same_fingerprint_and_all_dispatchers_meet_the_
 def test_the_fingerprint_tells_servers_outcomes_and_times_apart():
     from emulator.episode import fingerprint_of
 
-    base = [np.array([0, 1]), np.array([0, 2]), np.array([1.0, np.nan]), np.array([2.0, np.nan])]
+    nothing = np.nan
+    base = [np.array([0, 1]), np.array([0, 2])]
+    base += [np.array([0.5, 0.7]), np.array([1.0, nothing]), np.array([2.0, nothing])]
     prints = {int(fingerprint_of(*base))}
-    for column, value in ((0, 2), (1, 1), (2, np.nextafter(1.0, 2.0)), (3, np.nextafter(2.0, 3.0))):
+    for column, value in ((0, 2), (1, 1), (2, 0.6), (3, np.nextafter(1.0, 2.0)), (4, np.nextafter(2.0, 3.0))):
         changed = [array.copy() for array in base]
         changed[column][0] = value
         prints.add(int(fingerprint_of(*changed)))
-    swapped = [array[::-1].copy() for array in base]
-    assert len(prints | {int(fingerprint_of(*swapped))}) == 6
+    swapped = [*base[:2], base[2][::-1].copy(), *base[3:]]
+    assert len(prints | {int(fingerprint_of(*swapped))}) == 7
+    assert int(fingerprint_of(*[array[::-1].copy() for array in base])) in prints  # a sum, in any order
 
 
 def by_hand(system, arrivals, works):

@@ -255,7 +255,7 @@ def test_the_schema_takes_what_is_right(keys, validator):
         {"topology": {"kind": "torus", "nodes": 7}},
         {"topology": {"kind": "doughnut", "side": 7}},
         {"seed": [1, 2]},
-        {"engine": "compiled"},
+        {"engine": "fast"},
         {"dispatchers": []},
         {"dispatchers": [{"weight": 1}]},
         {"trace": {"jobs": True}},

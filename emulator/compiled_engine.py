@@ -1,0 +1,319 @@
+"""The engine for size: the SimPy engine's episodes to the last bit, window by window instead of event by event.
+
+Only queue lengths cross at an epoch's start. So an epoch is: look at the queues, ask the dispatcher, and then for each
+window of the epoch draw and route all jobs, group them by server, and let each server take its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+from numba import njit, typeof
+from numpy.typing import NDArray
+
+from dispatchers.contract import Dispatcher, DispatcherError, JobView, PerJobDispatcher, name_of
+from emulator import compiled_kernels as kernels
+from emulator.compiled_decisions import Decisions
+from emulator.decisions import EpochDraws
+from emulator.episode import DROPPED, Episode, EpochTrace, JobTrace, Totals
+from emulator.system import System
+from emulator.workload import Workload, law_numbers
+
+WINDOW_JOBS = 6.0
+"""Expected jobs of a scheduler in a window: what is kept of an epoch at a time."""
+
+
+class CompiledEngine:
+    """Emulates episodes of one system under one dispatcher; keeps the dispatcher's answers from one to the next.
+
+    `threads` share the work of each window; the results are the same for any number.
+    """
+
+    def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1):
+        self.system = system
+        self.dispatcher = dispatcher
+        self.decisions = Decisions(dispatcher, system)
+        self.graph = kernels.Graph(system.access_offsets, system.access.astype(np.int32))
+        self.threads = max(1, min(threads, system.nodes))
+        self._bounds = np.linspace(0, system.nodes, self.threads + 1).astype(np.int64)
+        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        self.draw = kernels.draw
+        self.chosen: Any = None
+        """What makes the kernels' rule of a per-job dispatcher."""
+        if isinstance(dispatcher, PerJobDispatcher):
+            self.chosen = kernels.BUILT_IN.get(dispatcher.choose)
+            if self.chosen is None:
+                self.draw = kernels.draw_for_users
+                self.chosen = partial(kernels.ChosenByUser, choose=_compiled_choice(dispatcher.choose))
+
+    def run_episode(
+        self,
+        workload: Workload,
+        *,
+        jobs: bool = False,
+        epochs: bool = False,
+        progress: Callable[[float], None] | None = None,
+    ) -> Episode:
+        """Emulate one episode and return its sums, and the traces asked for; as `emulator.simpy_engine.run_episode`."""
+        return _Run(self, workload, jobs, epochs).episode(progress)
+
+    def each_part(self, work: Callable[[int, int, int], Any]) -> list[Any]:
+        """Return what `work(part, first, last)` returns for each thread's part of the nodes."""
+        parts = range(self.threads)
+        first, last = self._bounds[:-1], self._bounds[1:]
+        return list((self._pool.map if self._pool else map)(work, parts, first, last))
+
+
+@cache
+def _compiled_choice(choose: Callable[[JobView], int]) -> Any:
+    return njit(error_model="numpy")(choose)
+
+
+def obstacle_to(dispatcher: Dispatcher) -> str | None:
+    """Return why the compiled engine cannot run a dispatcher, None if it can: all but some users' per-job rules."""
+    if not isinstance(dispatcher, PerJobDispatcher) or dispatcher.choose in kernels.BUILT_IN:
+        return None
+    job = JobView(np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1, np.int64), 0, 0.0, 0.0)
+    try:
+        _compiled_choice(dispatcher.choose).compile((typeof(job),))
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        told = next((line for line in lines if not line.startswith("Failed in")), type(error).__name__)
+        return f"numba cannot compile its choose: {told}"
+    return None
+
+
+class _Run:
+    """One episode on its way."""
+
+    def __init__(self, engine: CompiledEngine, workload: Workload, jobs: bool, epochs: bool):
+        system = engine.system
+        nodes = system.nodes
+        self.engine = engine
+        self.system = system
+        self.workload = workload
+        self.is_traced = jobs or epochs
+        self.wants = jobs, epochs
+        self.streams = kernels.Streams(np.empty(nodes), np.empty(nodes, dtype=np.int32))
+        self.servers = kernels.Servers(
+            np.full((nodes, system.buffer), -np.inf),
+            np.zeros(nodes, dtype=np.int32),
+            system.service_rates,
+            np.zeros(nodes),
+            np.zeros(nodes),
+        )
+        self.lengths = np.zeros(nodes, dtype=np.int32)
+        self.counts = np.zeros((engine.threads, nodes), dtype=np.int32)
+        self.starts = np.zeros(nodes + 1, dtype=np.int32)
+        self.sent = np.zeros(len(system.access) if isinstance(engine.dispatcher, PerJobDispatcher) else 0, np.int64)
+        self.records = self._records(0)
+        self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
+        self.arrivals = self.completions = self.fingerprint = 0
+        self.job_parts: list[JobTrace] = []
+        self.epoch_parts: list[tuple[NDArray[Any], ...]] = []
+
+    def episode(self, progress: Callable[[float], None] | None) -> Episode:
+        for epoch in range(self.workload.epochs):
+            if progress is not None:
+                progress(self.workload.times[epoch])
+            self._run_epoch(epoch)
+        if progress is not None:
+            progress(self.system.horizon)
+        sojourn, waiting = self.servers.sojourn_time, self.servers.waiting_time
+        drops = int(self.drops_by_epoch.sum())
+        totals = Totals(
+            arrivals=self.arrivals,
+            completions=self.completions,
+            drops=drops,
+            in_system=self.arrivals - self.completions - drops,
+            drops_by_epoch=self.drops_by_epoch,
+            sojourn_time=float(np.sum(sojourn)),
+            presence_time=float(np.sum(sojourn + waiting)),
+            messages=self._messages(),
+            fingerprint=self.fingerprint,
+        )
+        jobs, epochs = self.wants
+        return Episode(
+            engine="compiled",
+            totals=totals,
+            jobs=_joined(self.job_parts) if jobs else None,
+            epochs=EpochTrace(*map(np.stack, zip(*self.epoch_parts, strict=True))) if epochs else None,
+        )
+
+    def _messages(self) -> int:
+        each_epoch = len(self.system.access)
+        if self.engine.dispatcher.observes == "all":
+            each_epoch += 2 * self.system.nodes  # to the monitor and from it
+        return each_epoch * self.workload.epochs
+
+    def _run_epoch(self, epoch: int) -> None:
+        start, end = self.workload.times[epoch : epoch + 2]
+        kernels.queue_lengths(self.servers.departures, start, self.lengths)
+        rule = self._decide(EpochDraws(self.workload, epoch))
+        self.streams.clock[:] = start
+        self.streams.number[:] = 0
+        rows = [_empty_rows(0)]
+        rate = self.workload.arrival_rates[epoch]
+        if rate > 0.0:
+            windows = max(1, math.ceil(rate * (end - start) / WINDOW_JOBS))
+            for window in range(1, windows + 1):
+                until = end if window == windows else start + (end - start) * window / windows
+                rows.append(self._run_window(epoch, until, rate, (end - start) / windows, rule))
+        if self.is_traced:
+            self._note(epoch, rule, rows)
+
+    def _decide(self, draws: EpochDraws) -> Any:
+        """Return the rule of an epoch as the kernels take it."""
+        decisions, dispatcher = self.engine.decisions, self.engine.dispatcher
+        decisions.decide(self.lengths, draws)
+        if isinstance(dispatcher, PerJobDispatcher):
+            self.sent[:] = 0
+            return self.engine.chosen(decisions.answers, decisions.row, draws.orders, self.sent)
+        if dispatcher.draws == "epoch":
+            columns = np.empty(self.system.nodes, dtype=np.int32)
+            kernels.fixed_columns(decisions.answers, decisions.row, draws.coins, columns)
+            return kernels.Fixed(columns)
+        return kernels.Drawn(decisions.answers, decisions.row)
+
+    def _run_window(
+        self,
+        epoch: int,
+        until: float,
+        rate: float,
+        duration: float,
+        rule: Any,
+    ) -> Any:
+        """Draw and serve the jobs that arrive before `until`; return their rows if jobs are traced."""
+        engine, system = self.engine, self.system
+        expected = rate * duration * (system.nodes / engine.threads + 1)
+        self.records = self._records(int(expected + 12.0 * math.sqrt(expected) + 2 * kernels.BLOCK))
+        window = kernels.Window(
+            np.uint64(system.seed),
+            np.uint64(self.workload.replication),
+            np.uint64(epoch),
+            float(self.workload.times[epoch]),
+            float(until),
+            1.0 / rate,
+            *law_numbers(system.work),
+        )
+        self.counts[:] = 0
+        totals = engine.each_part(
+            lambda part, first, last: engine.draw(
+                rule, window, self.graph, self.streams, self.records, self.counts, part, first, last
+            )
+        )
+        self._check(totals)
+        kernels.offsets_of(self.counts, self.starts)
+        total = int(self.starts[-1])
+        places = self.places[:total]
+        drawn = np.array(totals)
+        rows = _empty_rows(total) if self.is_traced else None
+
+        def serve(part: int, first: int, last: int) -> tuple[int, int, int]:
+            largest = kernels.group(self.counts, drawn, self.records, self.starts, places, first, last)
+            return kernels.serve(
+                self.servers,
+                self.records,
+                self.starts,
+                places,
+                largest,
+                float(system.horizon),
+                rows,
+                first,
+                last,
+            )
+
+        for dropped, completed, fingerprint in engine.each_part(serve):
+            self.drops_by_epoch[epoch] += dropped
+            self.completions += completed
+            self.fingerprint = (self.fingerprint + int(fingerprint)) % 2**64
+        self.arrivals += total
+        return rows
+
+    @property
+    def graph(self) -> kernels.Graph:
+        return self.engine.graph
+
+    def _records(self, room: int) -> kernels.Records:
+        """Return room for the jobs of a window: that of the last one if it is enough."""
+        threads = self.engine.threads
+        if hasattr(self, "records") and self.records.arrival_time.shape[1] >= room:
+            return self.records
+        traced = room if self.is_traced else 0
+        self.places = np.empty(threads * room, dtype=np.int32)
+        return kernels.Records(
+            np.empty((threads, room)),
+            np.empty((threads, room)),
+            np.empty((threads, room), dtype=np.int32),
+            np.empty((threads if traced else 0, traced), dtype=np.int32),
+            np.empty((threads if traced else 0, traced), dtype=np.int32),
+        )
+
+    def _check(self, totals: list[int]) -> None:
+        if kernels.WRONG_COLUMN in totals:
+            raise DispatcherError(
+                f"{name_of(self.engine.dispatcher)}: choose must return a column of an accessible server; "
+                "engine simpy says what it returned"
+            )
+        if kernels.NO_ROOM in totals:
+            raise RuntimeError("more jobs in a window than twelve standard deviations above their mean")
+
+    def _note(
+        self,
+        epoch: int,
+        rule: Any,
+        rows: list[kernels.JobRows],
+    ) -> None:
+        jobs, epochs = self.wants
+        if jobs:
+            self.job_parts.append(_in_job_order(epoch, rows, self.streams.number))
+        if epochs:
+            server = np.concatenate([row.server for row in rows])
+            dropped = np.concatenate([row.outcome for row in rows]) == DROPPED
+            nodes = self.system.nodes
+            self.epoch_parts.append(
+                (
+                    self.lengths.copy(),
+                    np.bincount(server, minlength=nodes).astype(np.int32),
+                    np.bincount(server[dropped], minlength=nodes).astype(np.int32),
+                    self._offload_probability(rule),
+                )
+            )
+
+    def _offload_probability(self, rule: Any) -> NDArray[np.float64]:
+        if isinstance(rule, kernels.Drawn):
+            return 1.0 - rule.cumulative[rule.row, 0]
+        if isinstance(rule, kernels.Fixed):
+            return (rule.column != 0).astype(np.float64)
+        number = self.streams.number
+        kept = rule.sent[self.graph.offsets[:-1]]
+        share = np.full(len(number), np.nan)
+        np.divide(kept, number, out=share, where=number > 0)
+        return 1.0 - share
+
+
+def _empty_rows(count: int) -> kernels.JobRows:
+    whole, real = np.int32, np.float64
+    columns: list[Any] = [whole, whole, whole, real, real, real, real, whole, np.int8]
+    return kernels.JobRows(*(np.empty(count, dtype=dtype) for dtype in columns))
+
+
+def _in_job_order(epoch: int, rows: list[kernels.JobRows], born: NDArray[np.int32]) -> JobTrace:
+    """Return an epoch's jobs by scheduler and then time, given how many were born at each scheduler."""
+    columns = {name: np.concatenate([getattr(row, name) for row in rows]) for name in kernels.JobRows._fields}
+    first = np.cumsum(born, dtype=np.int64) - born
+    place = first[columns["scheduler"]] + columns.pop("number")
+    ordered = {}
+    for name, column in columns.items():
+        ordered[name] = np.empty_like(column)
+        ordered[name][place] = column
+    return JobTrace(epoch=np.full(len(place), epoch, dtype=np.int32), **ordered)
+
+
+def _joined(parts: list[JobTrace]) -> JobTrace:
+    return JobTrace(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})

@@ -1,0 +1,119 @@
+"""Which engine emulates an episode, and whether two engines did the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emulator import simpy_engine
+from emulator.episode import Episode
+from emulator.scenario import Scenario
+from emulator.system import System
+from emulator.workload import Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dispatchers.contract import Dispatcher
+    from emulator.compiled_engine import CompiledEngine
+
+COMPARED_JOBS = 4_000_000
+"""Expected jobs of an episode up to which `auto` lets SimPy emulate the first replication, in well under a minute."""
+
+SECONDS_PER_JOB = {"simpy": 1e-5, "compiled": 5e-8}
+"""About what an engine takes, for the time left and the number of processes."""
+
+
+class EnginesDifferError(RuntimeError):
+    """The engines did not do the same, which should never happen; the message says where they part."""
+
+
+class Mode(Enum):
+    """Who emulates an episode."""
+
+    SIMPY = "simpy"
+    COMPILED = "compiled"
+    BOTH = "both"
+    """SimPy, and the compiled engine repeats it and has to agree to the last bit."""
+
+
+def mode_of(scenario: Scenario, jobs: float, replication: int, obstacle: str | None = None) -> Mode:
+    """Return who emulates a replication of about `jobs` jobs; `obstacle` says why it cannot be compiled, if so."""
+    if scenario.engine == "compiled":
+        return Mode.COMPILED
+    if scenario.engine == "simpy" or obstacle is not None:
+        return Mode.SIMPY
+    messages = replication < scenario.trace.messages  # they are objects, which travel in SimPy alone
+    if replication == 0 and (jobs <= COMPARED_JOBS or messages):
+        return Mode.BOTH
+    return Mode.SIMPY if messages else Mode.COMPILED
+
+
+def obstacle_to(dispatcher: Dispatcher) -> str | None:
+    """Return why the compiled engine cannot run a dispatcher, None if it can."""
+    from emulator.compiled_engine import obstacle_to
+
+    return obstacle_to(dispatcher)
+
+
+def seconds_of(scenario: Scenario, jobs: float, replication: int) -> float:
+    """Return about how long an episode of about `jobs` jobs takes."""
+    mode = mode_of(scenario, jobs, replication)
+    return jobs * SECONDS_PER_JOB["compiled" if mode is Mode.COMPILED else "simpy"]
+
+
+def emulate(
+    mode: Mode,
+    system: System,
+    dispatcher: Dispatcher,
+    workload: Workload,
+    compiled_engine: Callable[[], CompiledEngine],
+    *,
+    jobs: bool = False,
+    epochs: bool = False,
+    messages: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> Episode:
+    """Emulate one episode as `mode` says, with the traces asked for.
+
+    Raises `EnginesDifferError` if both engines are asked and do not agree.
+    """
+    if mode is Mode.COMPILED:
+        return compiled_engine().run_episode(workload, jobs=jobs, epochs=epochs, progress=progress)
+    both = mode is Mode.BOTH
+    episode = simpy_engine.run_episode(
+        system,
+        dispatcher,
+        workload,
+        jobs=jobs or both,
+        epochs=epochs or both,
+        messages=messages,
+        progress=progress,
+    )
+    if both:
+        check_equal(episode, compiled_engine().run_episode(workload, jobs=True, epochs=True))
+    return replace(episode, jobs=episode.jobs if jobs else None, epochs=episode.epochs if epochs else None)
+
+
+def check_equal(one: Episode, other: Episode) -> None:
+    """Raise `EnginesDifferError` unless two episodes are the same in every bit of their jobs, epochs and sums."""
+    for part in ("jobs", "epochs", "totals"):
+        mine, theirs = getattr(one, part), getattr(other, part)
+        if mine is None or theirs is None:
+            continue
+        for name, values in vars(mine).items():
+            here, there = np.asarray(values), np.asarray(getattr(theirs, name))
+            if here.shape != there.shape or here.tobytes() != there.tobytes():
+                place = _first_difference(here, there)
+                raise EnginesDifferError(f"{one.engine} and {other.engine} differ in {name} of the {part}{place}")
+
+
+def _first_difference(here: np.ndarray, there: np.ndarray) -> str:
+    if here.shape != there.shape:
+        return f": {here.shape} and {there.shape} values"
+    differs = np.frombuffer(here.tobytes(), np.uint8) != np.frombuffer(there.tobytes(), np.uint8)
+    place = int(np.flatnonzero(differs.reshape(here.size, -1).any(axis=1))[0])
+    return f", first at {place}: {here.reshape(-1)[place]!r} and {there.reshape(-1)[place]!r}"
