@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
         "--workers",
         type=int,
         metavar="N",
-        help="processes to use (default: all cores, one if the work is small)",
+        help="cores to use, as processes or threads (default: all, one if the work is small)",
     )
     result.add_argument(
         "--set",
@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="KEY.PATH=VALUE",
         help="instead of the scenario's value, e.g. topology.side=11 or delta_t=[1,2,5]; may be repeated",
     )
+    result.add_argument("--fresh", action="store_true", help="start over, whatever the output folder holds")
     result.add_argument("--dry-run", action="store_true", help="check everything, print what would run, and stop")
     result.add_argument("--quiet", action="store_true", help="no progress on standard error")
     result.add_argument("--version", action="version", version=f"emulator {__version__}")
@@ -140,22 +141,25 @@ def _run(options: argparse.Namespace) -> int:
     total = sum(expected_seconds(plan, task) for task in tasks_of(plan))
     try:
         with progress_bar(total, quiet=options.quiet) as advance:
-            summary = execute(plan, out=options.out, workers=options.workers, advance=advance)
+            summary = execute(plan, out=options.out, workers=options.workers, fresh=options.fresh, advance=advance)
     except Interrupted as interruption:
         if interruption.summary is not None:
             _print_summary(plan, interruption.summary)
         raise
     _print_summary(plan, summary)
-    return 0
+    for failure in summary.attrs["failures"]:
+        print(failure, file=sys.stderr)
+    return FAILED if summary.attrs["failures"] else 0
 
 
 def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
     """Say what would run, having checked all that can be checked without running."""
     from emulator.replications import check_plan, expected_jobs, tasks_of
-    from emulator.workers import worker_count
+    from emulator.workers import workers_for
     from emulator.workload import epoch_times
 
-    workers = worker_count(plan, options.workers)
+    tasks = tasks_of(plan)
+    workers = workers_for(plan, tasks, options.workers)
     check_plan(plan)
     print(_title(plan))
     for point in plan.points:
@@ -167,9 +171,12 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
             f"about {expected_jobs(point):,.0f} jobs in each of "
             f"{scenario.replications} x {len(scenario.dispatchers)} episodes"
         )
-    tasks = tasks_of(plan)
     jobs = sum(expected_jobs(plan.points[task.point]) for task in tasks)
-    print(f"in all {len(tasks)} episodes, about {jobs:,.0f} jobs, on {workers} process{'es' * (workers > 1)}")
+    print(
+        f"in all {len(tasks)} episodes, about {jobs:,.0f} jobs, "
+        f"on {workers.processes} process{'es' * (workers.processes > 1)}"
+        + (f" with {workers.threads} threads each" if workers.threads > 1 else "")
+    )
     print(f"results would go to {options.out or f'runs/{plan.name}'}")
 
 

@@ -55,6 +55,22 @@ def tasks_of(plan: Plan) -> list[Task]:
     ]
 
 
+def keys_of(plan: Plan, task: Task) -> Row:
+    """Return what tells an episode from the others: replication, dispatcher, delta_t, then other swept keys."""
+    point = plan.points[task.point]
+    return {
+        "replication": task.replication,
+        "dispatcher": point.scenario.dispatchers[task.dispatcher].display,
+        "delta_t": point.scenario.delta_t,
+        **{key: value for key, value in point.values.items() if key != "delta_t"},
+    }
+
+
+def part_of(plan: Plan, task: Task) -> str:
+    """Return the name of an episode's trace files."""
+    return part_name(keys_of(plan, task))
+
+
 def expected_jobs(point: Point) -> float:
     """Return how many jobs an episode has on average, with the rate path in its stationary law."""
     scenario = point.scenario
@@ -164,12 +180,7 @@ class Emulator:
             progress=progress,
         )
         check_conservation(episode)
-        keys = {
-            "replication": task.replication,
-            "dispatcher": point.scenario.dispatchers[task.dispatcher].display,
-            "delta_t": system.delta_t,
-            **{key: value for key, value in point.values.items() if key != "delta_t"},
-        }
+        keys = keys_of(self.plan, task)
         if self.staging is not None:
             self._write_traces(episode, keys, system, workload)
         return self._row(episode, keys, system)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ PICTURE_FILE = "summary.png"
 FILES = (EPISODES_FILE, SUMMARY_FILE, SCENARIO_FILE, PICTURE_FILE)
 TRACE_FOLDERS = ("jobs", "epochs", "messages")
 
-_STAGING = ".partial-"
+STAGING = ".partial"
 _TRACES = "*_delta_t=*_r*.parquet"
 """What `part_name` names; nothing else in a trace folder is ever removed."""
 
@@ -107,15 +106,15 @@ class ResultsFolder:
 
     All files are written into `staging`, a hidden folder inside it: trace files by whoever runs the
     episodes, into its folders jobs, epochs and messages, the others by the methods here. `commit` moves them
-    into place, `discard` gives them up; leaving a `with` block discards what was not committed. One run at a
-    time can have the folder.
+    into place, `discard` gives them up; what is left when a `with` block ends is what the next run finds there.
+    One run at a time can have the folder.
 
     Raises `InputError` if files cannot be written there.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.staging = self.path / f"{_STAGING}{secrets.token_hex(4)}"
+        self.staging = self.path / STAGING
         self._made: list[Path] = []
         """Folders that were not there before, innermost first."""
         self._lock: int | None = None
@@ -123,7 +122,7 @@ class ResultsFolder:
             with self._os_errors_told():
                 self._prepare()
         except BaseException:
-            self.discard()
+            self._release()
             raise
 
     def _prepare(self) -> None:
@@ -137,10 +136,8 @@ class ResultsFolder:
             if place.exists() and not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
                 raise InputError(f"output folder {self.path}: {name} must be a folder that can be written")
         self._take_lock()
-        for leftover in self.path.glob(f"{_STAGING}*"):  # of a run that was killed
-            shutil.rmtree(leftover)
         for name in TRACE_FOLDERS:
-            (self.staging / name).mkdir(parents=True)
+            (self.staging / name).mkdir(parents=True, exist_ok=True)
 
     def _take_lock(self) -> None:
         if fcntl is None:
@@ -167,7 +164,7 @@ class ResultsFolder:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.discard()
+        self.close()
 
     @property
     def picture(self) -> Path:
@@ -197,28 +194,43 @@ class ResultsFolder:
         with whole_file(self.staging / SCENARIO_FILE) as file:
             file.write(resolved_yaml.encode())
 
-    def commit(self) -> None:
-        """Move every staged file into place, and remove files of an earlier run that this one did not write.
+    def commit(self, traces: Container[str] = ()) -> None:
+        """Move the staged files into place, `traces` (folder/name) among them, and remove any other traces.
 
         Raises `InputError` if that cannot be done.
         """
         with self._os_errors_told():
-            for name in TRACE_FOLDERS:
-                folder = self.path / name
-                _replace(folder, (self.staging / name).glob("*.parquet"), folder.glob(_TRACES))
+            for kind in TRACE_FOLDERS:
+                folder = self.path / kind
+                for file in folder.glob(_TRACES):
+                    if f"{kind}/{file.name}" not in traces:
+                        file.unlink(missing_ok=True)
+                staged = sorted((self.staging / kind).glob("*.parquet"))
+                _move((file for file in staged if f"{kind}/{file.name}" in traces), folder)
                 with suppress(OSError):  # it is not there, or not empty
                     folder.rmdir()
-            staged = (self.staging / name for name in FILES)
-            _replace(
-                self.path,
-                (file for file in staged if file.exists()),
-                (self.path / name for name in FILES),
-            )
-        self.discard()
+            _move((file for name in FILES if (file := self.staging / name).exists()), self.path)
+        shutil.rmtree(self.staging, ignore_errors=True)
+
+    def clear_staging(self) -> None:
+        """Give up what is staged."""
+        shutil.rmtree(self.staging, ignore_errors=True)
+        with self._os_errors_told():
+            for name in TRACE_FOLDERS:
+                (self.staging / name).mkdir(parents=True, exist_ok=True)
 
     def discard(self) -> None:
         """Give up what was not committed, and the folder if it was made for it."""
         shutil.rmtree(self.staging, ignore_errors=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let others have the folder; what is staged stays, folders without files go."""
+        if not any(file.is_file() for file in self.staging.rglob("*")):
+            shutil.rmtree(self.staging, ignore_errors=True)
+        self._release()
+
+    def _release(self) -> None:
         for folder in self._made:
             with suppress(OSError):  # not empty, or never made
                 folder.rmdir()
@@ -228,16 +240,9 @@ class ResultsFolder:
             self._lock = None
 
 
-def _replace(folder: Path, new: Iterable[Path], old: Iterable[Path]) -> None:
-    """Move the `new` files into a folder, having removed those of the `old` ones that they do not replace."""
-    new = sorted(new)
-    names = {file.name for file in new}
-    for file in list(old):
-        if file.name not in names:
-            file.unlink(missing_ok=True)
-    if new:
+def _move(files: Iterable[Path], folder: Path) -> None:
+    for file in files:
         folder.mkdir(exist_ok=True)
-    for file in new:
         file.replace(folder / file.name)
 
 

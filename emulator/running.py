@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dispatchers.checking import describe
+from dispatchers.contract import DispatcherError
 from emulator.engines import COMPARED_JOBS, Mode, obstacle_to
-from emulator.replications import Row, Task, check_plan, expected_mode, make_dispatcher, tasks_of
+from emulator.replications import Row, check_plan, expected_mode, expected_seconds, make_dispatcher, tasks_of
 from emulator.results import ResultsFolder
+from emulator.resuming import Finished
+from emulator.rounds import Cell, next_round
 from emulator.scenario_file import Plan, load
 from emulator.statistics import summarise
 from emulator.version import __version__
-from emulator.workers import run_tasks, worker_count
+from emulator.workers import run_tasks, workers_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +43,7 @@ def run(
     replications: int | None = None,
     workers: int | None = 1,
     settings: Sequence[str] = (),
+    fresh: bool = False,
 ) -> pd.DataFrame:
     """Run a scenario file and return its summary, one row per dispatcher and swept value.
 
@@ -45,7 +52,10 @@ def run(
     Raises `InputError` or `DispatcherError`, both a `ValueError`, with one line that says what to mend.
     """
     plan = load_plan(scenario, engine=engine, seed=seed, replications=replications, settings=settings)
-    return execute(plan, out=out, workers=workers)
+    summary = execute(plan, out=out, workers=workers, fresh=fresh)
+    for failure in summary.attrs["failures"]:
+        warnings.warn(failure, RuntimeWarning, stacklevel=2)
+    return summary
 
 
 def load_plan(
@@ -66,23 +76,59 @@ def execute(
     *,
     out: str | Path | None = None,
     workers: int | None = None,
+    fresh: bool = False,
     advance: Callable[[float], None] = lambda seconds: None,
 ) -> pd.DataFrame:
-    """Run a plan, write its folder, and return its summary.
+    """Run what is not finished of a plan, write its folder, and return its summary.
 
-    `advance` is told of the expected seconds of work dealt with. Raises `Interrupted` after Ctrl-C, with whole files.
+    `attrs["failures"]` has an error for each cell that failed, a dispatcher at a point of the sweep; the others are
+    run all the same. `advance` is told of the expected seconds of work dealt with. Raises `Interrupted` after Ctrl-C,
+    with whole files.
     """
-    processes = worker_count(plan, workers)
-    finished: dict[Task, Row] = {}
+    workers_for(plan, tasks_of(plan), workers)  # which may be wrong
     with ResultsFolder(out if out is not None else Path("runs") / plan.name) as folder:
+        check_plan(plan)
+        finished = Finished(plan, folder, fresh=fresh)
+        failures: dict[Cell, Exception] = {}
+        advance(sum(expected_seconds(plan, task) for task in finished.rows))
         try:
-            check_plan(plan)
-            for task, row in run_tasks(plan, folder.staging, processes, advance):
-                finished[task] = row
+            with finished.recording():
+                _run_rounds(plan, finished, failures, workers, advance)
+            if not finished.rows:
+                raise next(iter(failures.values()))
         except KeyboardInterrupt:
-            summary = _write(plan, folder, finished) if finished else None
-            raise Interrupted(len(finished), len(tasks_of(plan)), summary) from None
-        return _write(plan, folder, finished)
+            summary = _write(plan, folder, finished) if finished.rows else None
+            raise Interrupted(len(finished.rows), len(tasks_of(plan)), summary) from None
+        finally:
+            if not finished.rows:
+                folder.clear_staging()
+        summary = _write(plan, folder, finished)
+    summary.attrs["failures"] = [_failure(plan, cell, error) for cell, error in failures.items()]
+    return summary
+
+
+def _run_rounds(
+    plan: Plan,
+    finished: Finished,
+    failures: dict[Cell, Exception],
+    workers: int | None,
+    advance: Callable[[float], None],
+) -> None:
+    while tasks := next_round(plan, finished.rows, failures):
+        waiting = (task for task in tasks if (task.point, task.dispatcher) not in failures)
+        staging = finished.folder.staging
+        for task, outcome in run_tasks(plan, waiting, staging, workers_for(plan, tasks, workers), advance):
+            if isinstance(outcome, Exception):
+                failures.setdefault((task.point, task.dispatcher), outcome)
+            else:
+                finished.add(task, outcome)
+
+
+def _failure(plan: Plan, cell: Cell, error: Exception) -> str:
+    point = plan.points[cell[0]]
+    settings = ", ".join(f"{key} = {value}" for key, value in point.values.items())
+    text = str(error) if isinstance(error, DispatcherError) else describe(error)
+    return f"{point.scenario.dispatchers[cell[1]].display}{f' at {settings}' if settings else ''} failed: {text}"
 
 
 def first_dispatcher(plan: Plan) -> str:
@@ -90,14 +136,14 @@ def first_dispatcher(plan: Plan) -> str:
     return plan.points[0].scenario.dispatchers[0].display
 
 
-def _write(plan: Plan, folder: ResultsFolder, finished: dict[Task, Row]) -> pd.DataFrame:
+def _write(plan: Plan, folder: ResultsFolder, finished: Finished) -> pd.DataFrame:
     """Write the folder of the finished episodes and return their summary."""
     import pandas as pd
 
     from emulator.plots import summary_picture
 
-    order = sorted(finished, key=lambda task: (task.point, task.dispatcher, task.replication))
-    rows = [finished[task] for task in order]
+    order = sorted(finished.rows, key=lambda task: (task.point, task.dispatcher, task.replication))
+    rows = [finished.rows[task] for task in order]
     summary = summarise(pd.DataFrame(rows), plan.swept, first_dispatcher(plan))
     resolved = plan.resolved_yaml()
     metadata = {
@@ -107,11 +153,11 @@ def _write(plan: Plan, folder: ResultsFolder, finished: dict[Task, Row]) -> pd.D
         "version": __version__,
         "fingerprint": combined_fingerprint(rows),
     }
-    folder.write_episodes(rows, metadata)
+    folder.write_episodes(rows, metadata | {"identity": json.dumps(finished.identity)})
     folder.write_summary(summary, metadata)
     folder.write_scenario(resolved)
     summary_picture(summary, plan.swept, folder.picture, plan.name)
-    folder.commit()
+    folder.commit(finished.trace_files(order))
     summary.attrs["folder"] = str(folder.path)
     summary.attrs["engines"] = engine_lines(plan, rows)
     return summary

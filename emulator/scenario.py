@@ -140,7 +140,11 @@ class Scenario(Section):
     service: Service = Service(rate=1.0)
     """Service rates and the law of work."""
     replications: Annotated[int, Field(ge=1, le=1_000_000)] = 100
-    """Independent repetitions."""
+    """Independent repetitions; at most as many where a precision is asked for."""
+    precision: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Stop when each mean's 95 % interval is within this share of the mean."""
+    paired_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Stop when each paired difference's 95 % interval is within this share of the difference."""
     seed: Seed = 1
     """Seed of all randomness."""
     engine: Literal["auto", "simpy", "compiled"] = "auto"

@@ -78,8 +78,12 @@ class Plan:
 
         Loading it gives an equal plan.
         """
+        return to_document(self.resolved())
+
+    def resolved(self) -> dict[str, Any]:
+        """Return what `resolved_yaml` writes."""
         defaults = self.points[0].scenario.model_dump(exclude_none=True, exclude={"dispatchers"})
-        return to_document(_filled_in(self.data, defaults))
+        return _filled_in(self.data, defaults)
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Plan:

@@ -7,47 +7,76 @@ import os
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import NamedTuple
 
+from dispatchers.checking import describe
+from dispatchers.contract import DispatcherError
+from emulator.engines import EnginesDifferError
 from emulator.errors import InputError
-from emulator.replications import Emulator, Row, Task, expected_seconds, tasks_of
+from emulator.replications import Emulator, Row, Task, expected_seconds
 from emulator.scenario_file import Plan
 
 WORTH_A_PROCESS = 4.0
 """Seconds of work that are much longer than it takes to start a process."""
 
 
-def worker_count(plan: Plan, wanted: int | None) -> int:
-    """Return how many processes to use: as `wanted`, else the cores at hand if the work is worth starting them."""
+class Workers(NamedTuple):
+    """How the cores are used: processes that run episodes, and threads that share one of the compiled engine."""
+
+    processes: int
+    threads: int
+
+
+def workers_for(plan: Plan, tasks: Collection[Task], wanted: int | None) -> Workers:
+    """Return what to use: `wanted` cores, else those at hand if the work is worth starting processes.
+
+    Where there are fewer episodes than cores, each process has several threads.
+    """
     if wanted is not None and wanted < 1:
         raise InputError(f"--workers must be >= 1, got {wanted}")
-    tasks = tasks_of(plan)
-    if wanted is not None:
-        return min(wanted, len(tasks))
-    work = sum(expected_seconds(plan, task) for task in tasks)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, len(tasks), int(work // WORTH_A_PROCESS)))
+    if wanted is not None:
+        processes, cores = wanted, wanted
+    else:
+        work = sum(expected_seconds(plan, task) for task in tasks)
+        processes = min(cores, int(work // WORTH_A_PROCESS))
+    processes = max(1, min(processes, len(tasks)))
+    return Workers(processes, cores // processes if processes == len(tasks) else 1)
 
 
 def run_tasks(
-    plan: Plan, staging: Path | None, workers: int, advance: Callable[[float], None]
-) -> Iterator[tuple[Task, Row]]:
-    """Run all episodes of a plan and yield each one's row as it is finished, in any order.
+    plan: Plan,
+    tasks: Iterable[Task],
+    staging: Path | None,
+    workers: Workers,
+    advance: Callable[[float], None],
+) -> Iterator[tuple[Task, Row | Exception]]:
+    """Run episodes and yield each one's row as it is finished, in any order, or the error that ended it.
 
-    `advance` is called with the expected seconds of work dealt with since the last call.
+    `tasks` is asked for the next one only shortly before it is run. `advance` is called with the expected seconds of
+    work dealt with since the last call. Raises `InputError` if a file cannot be written and `EnginesDifferError`.
     """
-    if workers == 1:
-        emulator = Emulator(plan, staging)
-        for task in tasks_of(plan):
-            with _Share(plan, task, advance) as share:
-                row = emulator.run(task, share.report)
-            yield task, row
+    if workers.processes == 1:
+        emulator = Emulator(plan, staging, workers.threads)
+        for task in tasks:
+            yield task, _outcome(emulator, task, advance)
     else:
-        yield from _run_in_processes(plan, staging, workers, advance)
+        yield from _run_in_processes(plan, iter(tasks), staging, workers, advance)
+
+
+def _outcome(emulator: Emulator, task: Task, advance: Callable[[float], None]) -> Row | Exception:
+    try:
+        with _Share(emulator.plan, task, advance) as share:
+            return emulator.run(task, share.report)
+    except (InputError, EnginesDifferError):
+        raise
+    except Exception as error:
+        return error
 
 
 class _Share:
@@ -81,10 +110,10 @@ PROGRESS_INTERVAL = 0.1
 class _Worker:
     """A process and the pipe to it. Nothing else is shared, so it may die, or be ended, at any moment."""
 
-    def __init__(self, plan: Plan, staging: Path | None):
+    def __init__(self, plan: Plan, staging: Path | None, threads: int):
         context = multiprocessing.get_context("spawn")  # threads of this process must not be forked
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, plan, staging), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, plan, staging, threads), daemon=True)
         self.process.start()
         theirs.close()
         self.tasks: deque[Task] = deque()
@@ -104,20 +133,20 @@ class _Worker:
         self.connection.close()
 
 
-def _serve(connection: Connection, plan: Plan, staging: Path | None) -> None:
+def _serve(connection: Connection, plan: Plan, staging: Path | None, threads: int) -> None:
     """Run the episodes that come through a pipe, in a process of its own, until the pipe is closed.
 
     What is sent back is a number, expected seconds of work dealt with, or else an episode's row or error.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    emulator = Emulator(plan, staging)
+    emulator = Emulator(plan, staging, threads)
     with suppress(EOFError, OSError):  # the first process has gone
         while True:
             connection.send(_answer(emulator, connection.recv(), connection))
 
 
-def _answer(emulator: Emulator, task: Task, connection: Connection) -> Row | BaseException:
+def _answer(emulator: Emulator, task: Task, connection: Connection) -> Row | Exception | _Fatal:
     unsaid, last = 0.0, time.monotonic()
 
     def advance(seconds: float) -> None:
@@ -128,20 +157,35 @@ def _answer(emulator: Emulator, task: Task, connection: Connection) -> Row | Bas
             unsaid, last = 0.0, time.monotonic()
 
     try:
-        with _Share(emulator.plan, task, advance) as share:
-            row = emulator.run(task, share.report)
-    except Exception as error:
-        return error
+        outcome = _outcome(emulator, task, advance)
+    except (InputError, EnginesDifferError) as error:
+        return _Fatal(error)
     connection.send(unsaid)
-    return row
+    return outcome if isinstance(outcome, dict) else _portable(outcome)
+
+
+class _Fatal(NamedTuple):
+    """An error that ends the run."""
+
+    error: Exception
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that can be sent to another process: a user's own kind may not be known there."""
+    if type(error) in (DispatcherError, MemoryError):
+        return error
+    return RuntimeError(describe(error))
 
 
 def _run_in_processes(
-    plan: Plan, staging: Path | None, count: int, advance: Callable[[float], None]
-) -> Iterator[tuple[Task, Row]]:
+    plan: Plan,
+    waiting: Iterator[Task],
+    staging: Path | None,
+    count: Workers,
+    advance: Callable[[float], None],
+) -> Iterator[tuple[Task, Row | Exception]]:
     unlucky: Counter[Task] = Counter()
     again: deque[Task] = deque()
-    waiting = iter(tasks_of(plan))
 
     def next_tasks() -> Iterator[Task]:
         while again:
@@ -150,7 +194,7 @@ def _run_in_processes(
 
     workers: list[_Worker] = []
     try:
-        workers.extend(_Worker(plan, staging) for _ in range(count))
+        workers.extend(_Worker(plan, staging, count.threads) for _ in range(count.processes))
         while True:
             for worker in workers:
                 worker.give(next_tasks())
@@ -162,26 +206,21 @@ def _run_in_processes(
                 try:
                     answer = worker.connection.recv()
                 except (EOFError, OSError):
-                    unlucky[worker.tasks[0]] += 1
-                    _tell_if_twice(unlucky, worker)
-                    again.extend(worker.tasks)
                     worker.stop()
-                    workers[workers.index(worker)] = _Worker(plan, staging)
+                    workers[workers.index(worker)] = _Worker(plan, staging, count.threads)
+                    task = worker.tasks[0]
+                    unlucky[task] += 1
+                    if unlucky[task] > 1:  # it is the episode that ends processes
+                        worker.tasks.popleft()
+                        yield task, RuntimeError(f"its process died twice, with status {worker.process.exitcode}")
+                    again.extend(worker.tasks)
                     continue
                 if isinstance(answer, float):
                     advance(answer)
-                elif isinstance(answer, BaseException):
-                    raise answer
+                elif isinstance(answer, _Fatal):
+                    raise answer.error
                 else:
                     yield worker.tasks.popleft(), answer
     finally:
         for worker in workers:
             worker.stop()
-
-
-def _tell_if_twice(unlucky: Counter[Task], worker: _Worker) -> None:
-    """Raise `RuntimeError` if the episode that a process died of had been the end of another one."""
-    task = worker.tasks[0]
-    if unlucky[task] > 1:
-        worker.process.join()
-        raise RuntimeError(f"worker processes died twice, last with {worker.process.exitcode}, running {task}")

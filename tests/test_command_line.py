@@ -155,9 +155,10 @@ def test_more_replications_change_none_that_exist(folder):
     assert not many.fingerprint.duplicated().any()
 
 
-def test_another_run_in_the_same_folder_replaces_the_first(folder):
+def test_a_fresh_run_in_the_same_folder_replaces_the_first(folder):
     main(["small.yaml", "--quiet"])
-    main(["small.yaml", "--quiet", "--set", "delta_t=3", "--set", "trace.messages=0", "--set", "dispatchers=[OWN]"])
+    other = ["--set", "delta_t=3", "--set", "trace.messages=0", "--set", "dispatchers=[OWN]"]
+    assert main(["small.yaml", "--quiet", "--fresh", *other]) == 0
     assert files(folder / "runs/small") == [
         "episodes.parquet",
         "epochs/OWN_delta_t=3_r000.parquet",
@@ -259,23 +260,42 @@ def test_errors_of_dispatchers_name_the_place_in_the_file(folder, capsys):
     assert capsys.readouterr().err.startswith("bad.yaml:4:20: there is no dispatcher 'RNDD'")
 
 
+LATE = """
+import numpy as np
+from dispatchers import PerJobDispatcher
+
+class Late(PerJobDispatcher):
+    def plan(self, view):
+        return np.zeros((*view.accessible.shape, 1))
+
+    @staticmethod
+    def choose(job):  # what is tried before a run has its first job at once
+        return 7 if job.total_sent == 0 and job.elapsed > 0.5 else 0
+"""
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_dispatcher_that_fails_in_the_middle_leaves_what_was_there(folder, capsys, workers):
-    main(["small.yaml", "--quiet"])
+def test_a_dispatcher_that_fails_in_the_middle_does_not_stop_the_others(folder, capsys, workers):
     (folder / "late.yaml").write_text(SMALL.replace("JSQ,", 'JSQ, {class: "late:Late"},'))
-    (folder / "late.py").write_text(
-        "from dispatchers import PerJobDispatcher\nimport numpy as np\n"
-        "class Late(PerJobDispatcher):\n"
-        "    def plan(self, view):\n        return np.zeros((*view.accessible.shape, 1))\n"
-        # What is tried before a run has its first job at once.
-        "    @staticmethod\n    def choose(job):\n"
-        "        return 7 if job.total_sent == 0 and job.elapsed > 0.5 else 0\n"
+    (folder / "late.py").write_text(LATE)
+    assert main(["late.yaml", "--workers", workers, "--quiet"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    for delta_t, line in zip((2, 5), sorted(lines), strict=True):
+        assert line.startswith(f"Late at delta_t = {delta_t}.0 failed: Late: choose must return a column from 0 to 2")
+    episodes = pd.read_parquet("runs/late/episodes.parquet")
+    assert episodes.groupby("dispatcher").size().to_dict() == {"JSQ": 6, "JSQ-M": 6, "RND": 6}
+    assert not (folder / "runs/late/.partial").exists()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_where_all_fails_nothing_is_written(folder, capsys, workers):
+    (folder / "late.yaml").write_text(
+        SMALL.replace("[JSQ, RND, {name: JSQ-M, weight: sharing}]", '[{class: "late:Late"}]')
     )
-    before = content(folder)
-    assert main(["late.yaml", "--out", "runs/small", "--workers", workers, "--quiet"]) == 2
-    captured = capsys.readouterr()
-    assert "must return a column from 0 to 2, got 7" in captured.err
-    assert content(folder) == before
+    (folder / "late.py").write_text(LATE)
+    assert main(["late.yaml", "--workers", workers, "--quiet"]) == 2
+    assert "must return a column from 0 to 2, got 7" in capsys.readouterr().err
+    assert not (folder / "runs").exists()
 
 
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(folder):
@@ -334,7 +354,7 @@ def test_an_interrupted_run_keeps_what_was_finished_in_whole_files(folder, worke
     command = [sys.executable, "-m", "emulator", "small.yaml", "--replications", "100000", "--workers", workers]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not list(folder.glob("runs/small/.partial-*/jobs/*.parquet")) and time.monotonic() < deadline:
+    while not list(folder.glob("runs/small/.partial/jobs/*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(1.0)
     process.send_signal(number)
@@ -345,6 +365,6 @@ def test_an_interrupted_run_keeps_what_was_finished_in_whole_files(folder, worke
     episodes = pd.read_parquet("runs/small/episodes.parquet")
     assert 0 < len(episodes) < 6 * 100000
     assert f"{len(episodes)} of 600000 episodes are kept" in err
-    assert not list(folder.glob("runs/small/.partial-*"))
+    assert not list(folder.glob("runs/small/.partial"))
     assert "JSQ" in out
     assert np.isfinite(pd.read_parquet("runs/small/summary.parquet").mean_drops).all()

@@ -170,14 +170,15 @@ def test_the_same_results_give_the_same_bytes(tmp_path):
 
 def test_nothing_is_in_place_before_commit_and_all_is_after(folder):
     write(folder, traces=[("jobs", "JSQ_delta_t=5_r000.parquet")])
-    assert all(file.startswith(".partial-") for file in content(folder.path))
-    folder.commit()
+    assert all(file.startswith(".partial") for file in content(folder.path))
+    folder.commit({"jobs/JSQ_delta_t=5_r000.parquet"})
     assert content(folder.path) == sorted([*FILES, "jobs", "jobs/JSQ_delta_t=5_r000.parquet"])
 
 
 def test_discard_leaves_no_trace(tmp_path):
-    with ResultsFolder(tmp_path / "new" / "deep" / "out") as folder:
-        write(folder)
+    folder = ResultsFolder(tmp_path / "new" / "deep" / "out")
+    write(folder)
+    folder.discard()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -186,8 +187,9 @@ def test_discard_keeps_an_earlier_run(tmp_path):
         write(folder, "old")
         folder.commit()
     before = content(tmp_path)
-    with ResultsFolder(tmp_path / "out") as folder:
-        write(folder, "new", [("jobs", "JSQ_delta_t=5_r000.parquet")])
+    folder = ResultsFolder(tmp_path / "out")
+    write(folder, "new", [("jobs", "JSQ_delta_t=5_r000.parquet")])
+    folder.discard()
     assert content(tmp_path) == before
     assert (tmp_path / "out" / "scenario.resolved.yaml").read_text() == "old"
 
@@ -198,15 +200,16 @@ def test_commit_replaces_an_earlier_run_and_nothing_else(tmp_path):
         write(
             folder,
             "old",
-            [(kind, f"{name}_delta_t=5_r000.parquet") for kind in ("jobs", "epochs") for name in "ab"],
+            old := [(kind, f"{name}_delta_t=5_r000.parquet") for kind in ("jobs", "epochs") for name in "ab"],
         )
-        folder.commit()
+        folder.commit({f"{kind}/{name}" for kind, name in old})
     strangers = [out / "notes.txt", out / "jobs" / "mine.parquet", out / "a_delta_t=5_r000.parquet"]
     for stranger in strangers:
         stranger.write_text("keep me")
     with ResultsFolder(out) as folder:
-        write(folder, "new", [("jobs", "b_delta_t=5_r000.parquet"), ("messages", "c_delta_t=5_r000.parquet")])
-        folder.commit()
+        kept = [("jobs", "b_delta_t=5_r000.parquet"), ("messages", "c_delta_t=5_r000.parquet")]
+        write(folder, "new", [*kept, ("messages", "unknown_delta_t=5_r000.parquet")])
+        folder.commit({f"{kind}/{name}" for kind, name in kept})
     assert content(out) == sorted(
         [
             *FILES,
@@ -228,13 +231,23 @@ def test_torn_parts_are_not_committed(folder):
     assert content(folder.path) == FILES
 
 
-def test_staging_of_a_killed_run_is_removed_at_the_next_start(tmp_path):
-    leftover = tmp_path / ".partial-0123" / "jobs"
-    leftover.mkdir(parents=True)
-    (leftover / "a.parquet").write_text("half")
-    with ResultsFolder(tmp_path) as folder:
-        assert not leftover.exists()
-        assert [file.name for file in tmp_path.iterdir()] == [folder.staging.name]
+def test_what_is_staged_is_found_again_until_it_is_given_up(tmp_path):
+    with ResultsFolder(tmp_path / "out") as folder:
+        write(folder, traces=[("jobs", "a_delta_t=5_r000.parquet")])
+    with ResultsFolder(tmp_path / "out") as folder:
+        assert (folder.staging / "jobs" / "a_delta_t=5_r000.parquet").exists()
+        folder.clear_staging()
+        assert content(folder.staging) == ["epochs", "jobs", "messages"]
+    assert content(tmp_path) == ["out"]
+
+
+def test_commit_keeps_the_traces_that_are_in_place_already(tmp_path):
+    name = "a_delta_t=5_r000.parquet"
+    for staged in ([("jobs", name)], []):
+        with ResultsFolder(tmp_path) as folder:
+            write(folder, traces=staged)
+            folder.commit({f"jobs/{name}"})
+    assert content(tmp_path) == sorted([*FILES, "jobs", f"jobs/{name}"])
 
 
 def test_a_folder_in_use_is_refused_and_left_alone(folder):

@@ -1,0 +1,284 @@
+"""A run may end at any moment; the same command takes it up again and ends with the same bytes."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from emulator.command_line import main
+from emulator.replications import Emulator
+from emulator.running import load_plan
+from emulator.statistics import mean_interval
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SCENARIO = """
+topology: {kind: cycle, nodes: 12}
+delta_t: [2, 5]
+horizon: 20
+dispatchers: [JSQ, RND, {name: JSQ-M, weight: sharing}]
+replications: 6
+trace: {jobs: 2, epochs: 1, messages: 1}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.yaml").write_text(SCENARIO)
+    return tmp_path
+
+
+def content(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The episodes that were run in this process."""
+    ran = []
+    run = Emulator.run
+    monkeypatch.setattr(Emulator, "run", lambda self, task, *rest: ran.append(task) or run(self, task, *rest))
+    return ran
+
+
+def stop_after(monkeypatch, episodes, error):
+    """Let a run end with an error when it begins one episode more."""
+    run, count = Emulator.run, iter(range(10**6))
+
+    def stopping(self, task, *rest):
+        if next(count) == episodes:
+            raise error
+        return run(self, task, *rest)
+
+    monkeypatch.setattr(Emulator, "run", stopping)
+
+
+@pytest.mark.parametrize("episodes", [0, 1, 7, 35])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(9)], ids=["interrupted", "killed"])
+def test_a_run_that_was_stopped_is_taken_up_again(folder, monkeypatch, counted, episodes, error):
+    main(["s.yaml", "--quiet", "--out", "undisturbed"])
+    with monkeypatch.context() as patch:
+        stop_after(patch, episodes, error)
+        try:
+            assert main(["s.yaml", "--quiet", "--out", "stopped"]) == 130
+        except SystemExit:
+            assert not (folder / "stopped/episodes.parquet").exists()
+    counted.clear()
+    assert main(["s.yaml", "--quiet", "--out", "stopped"]) == 0
+    assert len(counted) == 36 - episodes
+    assert content(folder / "stopped") == content(folder / "undisturbed")
+    counted.clear()
+    assert main(["s.yaml", "--quiet", "--out", "stopped"]) == 0
+    assert counted == []
+    assert content(folder / "stopped") == content(folder / "undisturbed")
+
+
+def kill_and_resume(folder, out, wait, workers):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "emulator", "s.yaml", "--quiet", "--out", out, "--workers", workers]
+    command += ["--replications", "400"]
+    for _ in range(3):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(wait())
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(folder, workers):
+    generator = random.Random(os.getpid())
+    main(["s.yaml", "--quiet", "--out", "undisturbed", "--replications", "400"])
+    kill_and_resume(folder, "killed", lambda: generator.uniform(0.5, 5.0), workers)
+    assert content(folder / "killed") == content(folder / "undisturbed")
+
+
+def test_more_replications_compute_only_the_new_ones(folder, counted):
+    main(["s.yaml", "--quiet"])
+    before = pd.read_parquet("runs/s/episodes.parquet")
+    traces = {name: bytes_ for name, bytes_ in content(folder / "runs/s").items() if "/" in name}
+    counted.clear()
+    assert main(["s.yaml", "--quiet", "--replications", "9"]) == 0
+    assert {task.replication for task in counted} == {6, 7, 8}
+    after = pd.read_parquet("runs/s/episodes.parquet")
+    kept = after[after.replication < 6].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, before, check_exact=True)
+    assert traces.items() <= content(folder / "runs/s").items()
+    main(["s.yaml", "--quiet", "--replications", "9", "--out", "at_once"])
+    pd.testing.assert_frame_equal(pd.read_parquet("at_once/episodes.parquet"), after, check_exact=True)
+
+
+def test_a_journal_is_good_up_to_its_last_full_line(folder, monkeypatch, counted):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 9, SystemExit(9))
+        with pytest.raises(SystemExit):
+            main(["s.yaml", "--quiet"])
+    journal = folder / "runs/s/.partial/journal.jsonl"
+    text = journal.read_text()
+    assert len(text.splitlines()) == 10
+    journal.write_text(text[:-20])
+    counted.clear()
+    assert main(["s.yaml", "--quiet"]) == 0
+    assert len(counted) == 36 - 8
+    main(["s.yaml", "--quiet", "--out", "undisturbed"])
+    assert content(folder / "runs/s") == content(folder / "undisturbed")
+
+
+def test_an_episode_whose_trace_is_gone_is_run_again(folder, counted):
+    main(["s.yaml", "--quiet"])
+    before = content(folder / "runs/s")
+    (folder / "runs/s/jobs/JSQ_delta_t=2_r001.parquet").unlink()
+    counted.clear()
+    assert main(["s.yaml", "--quiet"]) == 0
+    assert len(counted) == 1
+    assert content(folder / "runs/s") == before
+
+
+@pytest.mark.parametrize("when", ["finished", "stopped"])
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (["--set", "delta_t=3"], "delta_t: [2, 5], now 3"),
+        (["--set", "buffer=4"], "buffer: 5, now 4"),
+        (["--seed", "2"], "seed: 1, now 2"),
+        (["--engine", "simpy"], "engine: auto, now simpy"),
+    ],
+)
+def test_another_scenario_is_refused(folder, monkeypatch, capsys, when, changed, told):
+    with monkeypatch.context() as patch:
+        if when == "stopped":
+            stop_after(patch, 3, SystemExit(9))
+        with suppress(SystemExit):
+            main(["s.yaml", "--quiet"])
+    before = content(folder)
+    capsys.readouterr()
+    assert main(["s.yaml", "--quiet", *changed]) == 2
+    error = capsys.readouterr().err
+    assert f"output folder runs/s: it holds results of another scenario ({told})" in error
+    assert "--fresh" in error
+    assert error.count("\n") == 1
+    assert content(folder) == before
+    assert main(["s.yaml", "--quiet", "--fresh", *changed]) == 0
+    assert set(content(folder / "runs/s")) >= {"episodes.parquet", "summary.parquet"}
+
+
+def test_a_changed_class_or_policy_is_another_scenario(folder, capsys):
+    rule = "from dispatchers import Dispatcher\nclass Keep(Dispatcher):\n    def route(self, view): return view.{}()\n"
+    (folder / "mine.py").write_text(rule.format("own"))
+    (folder / "mine.yaml").write_text(SCENARIO.replace("RND", '{class: "mine:Keep"}'))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "emulator", "mine.yaml", "--quiet", "--workers", "1"]
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+    (folder / "mine.py").write_text(rule.format("uniform"))
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert again.returncode == 2
+    assert "it holds results of another file of Keep" in again.stderr
+
+
+def test_results_of_unknown_origin_are_refused(folder, capsys):
+    (folder / "runs/s").mkdir(parents=True)
+    pd.DataFrame({"x": [1]}).to_parquet("runs/s/episodes.parquet")
+    assert main(["s.yaml", "--quiet"]) == 2
+    assert "it holds results of unknown origin" in capsys.readouterr().err
+    (folder / "runs/s/episodes.parquet").write_text("no table")
+    assert main(["s.yaml", "--quiet"]) == 2
+    assert "episodes.parquet cannot be read" in capsys.readouterr().err
+    assert main(["s.yaml", "--quiet", "--fresh"]) == 0
+
+
+def test_a_disk_that_is_full_loses_nothing(folder, monkeypatch, capsys, counted):
+    main(["s.yaml", "--quiet", "--out", "undisturbed"])
+    with monkeypatch.context() as patch:
+        from emulator import trace_files
+        from emulator.errors import InputError
+
+        write, count = trace_files.write_jobs, iter(range(100))
+
+        def full(*arguments):
+            if next(count) == 4:
+                raise InputError("jobs: cannot be written: No space left on device")
+            write(*arguments)
+
+        patch.setattr(trace_files, "write_jobs", full)
+        assert main(["s.yaml", "--quiet"]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    counted.clear()
+    assert main(["s.yaml", "--quiet"]) == 0
+    assert len(counted) < 36
+    assert content(folder / "runs/s") == content(folder / "undisturbed")
+
+
+def half_widths(frame, column, low, high):
+    return ((frame[high] - frame[low]) / 2 / frame[column].abs()).tolist()
+
+
+class TestPrecision:
+    def test_replications_stop_when_the_means_are_known_well_enough(self, folder):
+        wanted = ["--replications", "5000", "--set", "precision=0.15", "--set", "trace.jobs=0"]
+        assert main(["s.yaml", "--quiet", *wanted]) == 0
+        summary = pd.read_parquet("runs/s/summary.parquet")
+        assert max(half_widths(summary, "mean_drops", "ci_low", "ci_high")) <= 0.15
+        assert summary.replications.max() < 5000
+        assert summary.groupby("delta_t").replications.nunique().eq(1).all()
+        episodes = pd.read_parquet("runs/s/episodes.parquet")
+        for _, group in episodes.groupby(["dispatcher", "delta_t"]):
+            assert group.replication.tolist() == list(range(len(group)))
+        # One batch less would not have been enough.
+        point = episodes[episodes.delta_t == 2]
+        count = point.replication.max() + 1
+        batches = [10]
+        while batches[-1] < count:
+            batches.append(batches[-1] + max(10, batches[-1] // 2))
+        assert batches[-1] == count
+        if len(batches) > 1:
+            fewer = point[point.replication < batches[-2]].groupby("dispatcher").drops_per_queue
+            intervals = [mean_interval(values) for _, values in fewer]
+            assert any((high - mean) > 0.15 * mean for mean, _, high in intervals)
+
+    def test_the_paired_difference_can_be_what_counts(self, folder):
+        options = ["s.yaml", "--quiet", "--replications", "3000", "--set", "dispatchers=[JSQ, RND]"]
+        options += ["--set", "delta_t=5", "--set", "trace.jobs=0"]
+        main([*options, "--set", "paired_precision=0.1", "--out", "paired"])
+        paired = pd.read_parquet("paired/summary.parquet")
+        assert half_widths(paired[1:], "difference", "difference_low", "difference_high")[0] <= 0.1
+        assert max(half_widths(paired, "mean_drops", "ci_low", "ci_high")) > 0.05
+        assert paired.replications.max() < 3000
+
+    def test_the_number_of_replications_is_the_most(self, folder):
+        assert main(["s.yaml", "--quiet", "--replications", "12", "--set", "precision=1e-6"]) == 0
+        assert set(pd.read_parquet("runs/s/summary.parquet").replications) == {12}
+
+    def test_a_run_that_was_stopped_ends_with_the_same(self, folder, monkeypatch):
+        options = ["s.yaml", "--quiet", "--replications", "500", "--set", "precision=0.3"]
+        main([*options, "--out", "undisturbed"])
+        with monkeypatch.context() as patch:
+            stop_after(patch, 50, KeyboardInterrupt())
+            assert main([*options, "--out", "stopped"]) == 130
+        assert main([*options, "--out", "stopped"]) == 0
+        assert content(folder / "stopped") == content(folder / "undisturbed")
+
+    @pytest.mark.parametrize("value", ["0", "1", "-0.1", "often"])
+    def test_wrong_precision_is_refused(self, folder, capsys, value):
+        assert main(["s.yaml", "--set", f"precision={value}"]) == 2
+        assert "precision must be" in capsys.readouterr().err
+
+
+def test_the_journal_says_what_it_is_of(folder, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2, SystemExit(9))
+        with pytest.raises(SystemExit):
+            main(["s.yaml", "--quiet"])
+    first, *rows = (folder / "runs/s/.partial/journal.jsonl").read_text().splitlines()
+    assert json.loads(first)["identity"]["seed"] == "1"
+    assert [json.loads(row)["dispatcher"] for row in rows] == ["JSQ", "RND"]
+    assert len(load_plan("s.yaml").points) == 2
