@@ -72,6 +72,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="KEY.PATH=VALUE",
         help="instead of the scenario's value, e.g. topology.side=11 or delta_t=[1,2,5]; may be repeated",
     )
+    result.add_argument(
+        "--cluster", metavar="local|ADDRESS", help="run on a Ray cluster: one started here, or that at an address"
+    )
     result.add_argument("--fresh", action="store_true", help="start over, whatever the output folder holds")
     result.add_argument("--dry-run", action="store_true", help="check everything, print what would run, and stop")
     result.add_argument("--quiet", action="store_true", help="no progress on standard error")
@@ -141,7 +144,14 @@ def _run(options: argparse.Namespace) -> int:
     total = sum(expected_seconds(plan, task) for task in tasks_of(plan))
     try:
         with progress_bar(total, quiet=options.quiet) as advance:
-            summary = execute(plan, out=options.out, workers=options.workers, fresh=options.fresh, advance=advance)
+            summary = execute(
+                plan,
+                out=options.out,
+                workers=options.workers,
+                fresh=options.fresh,
+                cluster=options.cluster,
+                advance=advance,
+            )
     except Interrupted as interruption:
         if interruption.summary is not None:
             _print_summary(plan, interruption.summary)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dispatchers.checking import describe
 from dispatchers.contract import DispatcherError
+from emulator.cluster import run_on_cluster
 from emulator.engines import COMPARED_JOBS, Mode, obstacle_to
 from emulator.replications import Row, check_plan, expected_mode, expected_seconds, make_dispatcher, tasks_of
 from emulator.results import ResultsFolder
@@ -44,6 +45,7 @@ def run(
     workers: int | None = 1,
     settings: Sequence[str] = (),
     fresh: bool = False,
+    cluster: str | None = None,
 ) -> pd.DataFrame:
     """Run a scenario file and return its summary, one row per dispatcher and swept value.
 
@@ -52,7 +54,7 @@ def run(
     Raises `InputError` or `DispatcherError`, both a `ValueError`, with one line that says what to mend.
     """
     plan = load_plan(scenario, engine=engine, seed=seed, replications=replications, settings=settings)
-    summary = execute(plan, out=out, workers=workers, fresh=fresh)
+    summary = execute(plan, out=out, workers=workers, fresh=fresh, cluster=cluster)
     for failure in summary.attrs["failures"]:
         warnings.warn(failure, RuntimeWarning, stacklevel=2)
     return summary
@@ -77,13 +79,14 @@ def execute(
     out: str | Path | None = None,
     workers: int | None = None,
     fresh: bool = False,
+    cluster: str | None = None,
     advance: Callable[[float], None] = lambda seconds: None,
 ) -> pd.DataFrame:
     """Run what is not finished of a plan, write its folder, and return its summary.
 
     `attrs["failures"]` has an error for each cell that failed, a dispatcher at a point of the sweep; the others are
-    run all the same. `advance` is told of the expected seconds of work dealt with. Raises `Interrupted` after Ctrl-C,
-    with whole files.
+    run all the same. `cluster` is the address of a Ray cluster, or `local`. `advance` is told of the expected seconds
+    of work dealt with. Raises `Interrupted` after Ctrl-C, with whole files.
     """
     workers_for(plan, tasks_of(plan), workers)  # which may be wrong
     with ResultsFolder(out if out is not None else Path("runs") / plan.name) as folder:
@@ -93,7 +96,7 @@ def execute(
         advance(sum(expected_seconds(plan, task) for task in finished.rows))
         try:
             with finished.recording():
-                _run_rounds(plan, finished, failures, workers, advance)
+                _run_rounds(plan, finished, failures, workers, cluster, advance)
             if not finished.rows:
                 raise next(iter(failures.values()))
         except KeyboardInterrupt:
@@ -112,12 +115,17 @@ def _run_rounds(
     finished: Finished,
     failures: dict[Cell, Exception],
     workers: int | None,
+    cluster: str | None,
     advance: Callable[[float], None],
 ) -> None:
+    staging = finished.folder.staging
     while tasks := next_round(plan, finished.rows, failures):
         waiting = (task for task in tasks if (task.point, task.dispatcher) not in failures)
-        staging = finished.folder.staging
-        for task, outcome in run_tasks(plan, waiting, staging, workers_for(plan, tasks, workers), advance):
+        if cluster is not None:
+            outcomes = run_on_cluster(plan, waiting, staging, cluster, workers, advance)
+        else:
+            outcomes = run_tasks(plan, waiting, staging, workers_for(plan, tasks, workers), advance)
+        for task, outcome in outcomes:
             if isinstance(outcome, Exception):
                 failures.setdefault((task.point, task.dispatcher), outcome)
             else:

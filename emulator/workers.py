@@ -9,7 +9,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
-from itertools import islice
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import NamedTuple
@@ -64,12 +63,13 @@ def run_tasks(
     if workers.processes == 1:
         emulator = Emulator(plan, staging, workers.threads)
         for task in tasks:
-            yield task, _outcome(emulator, task, advance)
+            yield task, outcome_of(emulator, task, advance)
     else:
         yield from _run_in_processes(plan, iter(tasks), staging, workers, advance)
 
 
-def _outcome(emulator: Emulator, task: Task, advance: Callable[[float], None]) -> Row | Exception:
+def outcome_of(emulator: Emulator, task: Task, advance: Callable[[float], None]) -> Row | Exception:
+    """Run one episode; return its row, or the error that ended it unless that must end the run."""
     try:
         with _Share(emulator.plan, task, advance) as share:
             return emulator.run(task, share.report)
@@ -119,9 +119,9 @@ class _Worker:
         self.tasks: deque[Task] = deque()
         """What it was given and has not answered, the one it works on first."""
 
-    def give(self, tasks: Iterator[Task]) -> None:
+    def give(self, next_task: Callable[[], Task | None]) -> None:
         """Give it as many tasks as it should have at hand."""
-        for task in islice(tasks, AHEAD - len(self.tasks)):
+        while len(self.tasks) < AHEAD and (task := next_task()) is not None:
             self.tasks.append(task)
             with suppress(OSError):  # it has died, which the next `wait` tells
                 self.connection.send(task)
@@ -146,7 +146,7 @@ def _serve(connection: Connection, plan: Plan, staging: Path | None, threads: in
             connection.send(_answer(emulator, connection.recv(), connection))
 
 
-def _answer(emulator: Emulator, task: Task, connection: Connection) -> Row | Exception | _Fatal:
+def _answer(emulator: Emulator, task: Task, connection: Connection) -> Row | Exception | Fatal:
     unsaid, last = 0.0, time.monotonic()
 
     def advance(seconds: float) -> None:
@@ -157,20 +157,20 @@ def _answer(emulator: Emulator, task: Task, connection: Connection) -> Row | Exc
             unsaid, last = 0.0, time.monotonic()
 
     try:
-        outcome = _outcome(emulator, task, advance)
+        outcome = outcome_of(emulator, task, advance)
     except (InputError, EnginesDifferError) as error:
-        return _Fatal(error)
+        return Fatal(error)
     connection.send(unsaid)
-    return outcome if isinstance(outcome, dict) else _portable(outcome)
+    return outcome if isinstance(outcome, dict) else portable(outcome)
 
 
-class _Fatal(NamedTuple):
+class Fatal(NamedTuple):
     """An error that ends the run."""
 
     error: Exception
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """Return an error that can be sent to another process: a user's own kind may not be known there."""
     if type(error) in (DispatcherError, MemoryError):
         return error
@@ -187,17 +187,15 @@ def _run_in_processes(
     unlucky: Counter[Task] = Counter()
     again: deque[Task] = deque()
 
-    def next_tasks() -> Iterator[Task]:
-        while again:
-            yield again.popleft()
-        yield from waiting
+    def next_task() -> Task | None:
+        return again.popleft() if again else next(waiting, None)
 
     workers: list[_Worker] = []
     try:
         workers.extend(_Worker(plan, staging, count.threads) for _ in range(count.processes))
         while True:
             for worker in workers:
-                worker.give(next_tasks())
+                worker.give(next_task)
             busy = {worker.connection: worker for worker in workers if worker.tasks}
             if not busy:
                 return
@@ -217,7 +215,7 @@ def _run_in_processes(
                     continue
                 if isinstance(answer, float):
                     advance(answer)
-                elif isinstance(answer, _Fatal):
+                elif isinstance(answer, Fatal):
                     raise answer.error
                 else:
                     yield worker.tasks.popleft(), answer

@@ -26,6 +26,7 @@ EMULATOR = [
     "results plots report engines",
     "replications",
     "agreement resuming rounds workers",
+    "cluster",
     "running",
     "command_line",
     "__init__ __main__",
@@ -37,7 +38,7 @@ FORBIDDEN = {
     "emulator": {"torch", "stable_baselines3", "gymnasium"},
 }
 
-LATE = {"torch", "matplotlib", "pandas", "networkx", "onnx", "onnxruntime", "scipy", "duckdb", "polars"}
+LATE = {"torch", "ray", "matplotlib", "pandas", "networkx", "onnx", "onnxruntime", "scipy", "duckdb", "polars"}
 """Slow to import, so the core imports them only inside functions."""
 
 

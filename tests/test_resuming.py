@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 
 from emulator.command_line import main
-from emulator.replications import Emulator
+from emulator.replications import Emulator, tasks_of
 from emulator.running import load_plan
 from emulator.statistics import mean_interval
+from emulator.workers import Workers, run_tasks
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -101,6 +102,18 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(folder, workers
     main(["s.yaml", "--quiet", "--out", "undisturbed", "--replications", "400"])
     kill_and_resume(folder, "killed", lambda: generator.uniform(0.5, 5.0), workers)
     assert content(folder / "killed") == content(folder / "undisturbed")
+
+
+def test_two_workers_finish_a_round_without_starting_anew(folder):
+    """The tasks that are handed out come from one iterator, which must survive every look at it."""
+    plan = load_plan("s.yaml")
+    (folder / "staging").mkdir()
+    for kind in ("jobs", "epochs", "messages"):
+        (folder / "staging" / kind).mkdir()
+    waiting = (task for task in tasks_of(plan))
+    outcomes = dict(run_tasks(plan, waiting, folder / "staging", Workers(2, 1), lambda seconds: None))
+    assert set(outcomes) == set(tasks_of(plan))
+    assert all(isinstance(row, dict) for row in outcomes.values())
 
 
 def test_more_replications_compute_only_the_new_ones(folder, counted):
