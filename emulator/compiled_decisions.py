@@ -44,22 +44,21 @@ class Decisions:
             distribution = np.bincount(lengths, minlength=self.system.buffer + 1) / self.system.nodes
             self._forget()
         while not self.each_row:
-            representatives = np.empty(min(len(self.table), self.system.nodes), dtype=np.int64)
             new = _number(
                 lengths,
                 self.system.access_offsets,
                 self.system.access,
-                self.classes,
+                self.first,
                 self.columns_read,
                 self.system.buffer + 1,
                 self.table,
                 self.known,
                 self.row,
-                representatives,
+                self.representatives,
             )
             if new == 0:
                 return
-            if self._learn(representatives[:new], lengths, draws, distribution):
+            if self._learn(self.representatives[:new], lengths, draws, distribution):
                 return
             self._tell_apart()
         self.row = np.arange(self.system.nodes, dtype=np.int32)
@@ -103,12 +102,18 @@ class Decisions:
         """Set up the table for what has been read so far."""
         system = self.system
         self.columns_read = self.width if "queue_lengths" in self.read else int("own_lengths" in self.read)
-        self.classes = self._classes()
-        size = (int(self.classes.max()) + 1) * (system.buffer + 1) ** self.columns_read
+        classes = self._classes()
+        seen = np.minimum(self.columns_read, system.topology.degrees + 1)
+        _, places, classes = np.unique(classes, return_index=True, return_inverse=True)
+        sizes = [min((system.buffer + 1) ** count, LARGEST_TABLE + 1) for count in seen[places].tolist()]
+        size = sum(sizes)
+        self.first = np.cumsum([0, *sizes[:-1]])[classes]
+        """For each scheduler the number of the first observation of its class."""
         own = not self.read.isdisjoint(("coins", "order", "age", "schedulers"))
         self.each_row = own or size > LARGEST_TABLE
         """Whether every scheduler is asked in every epoch."""
         self.table = np.full(0 if self.each_row else size, -1, dtype=np.int32)
+        self.representatives = np.empty(min(len(self.table), system.nodes), dtype=np.int64)
         self.known = 0
 
     def _classes(self) -> NDArray[np.int64]:
@@ -161,21 +166,19 @@ class Decisions:
 
 
 @njit(cache=True, nogil=True)
-def _number(lengths, offsets, access, classes, columns, base, table, known, row, representatives):  # type: ignore[no-untyped-def]
+def _number(lengths, offsets, access, first, columns, base, table, known, row, representatives):  # type: ignore[no-untyped-def]
     """Fill in each scheduler's row of answers; return how many observations are new.
 
-    An observation is the scheduler's class and the lengths of its first `columns` accessible servers. New ones
-    get the next rows, and `representatives` holds a scheduler for each.
+    An observation is the scheduler's class, whose first number is in `first`, and the lengths of its first `columns`
+    accessible servers. New ones get the next rows, and `representatives` holds a scheduler for each.
     """
     new = 0
     for scheduler in range(len(row)):
-        first = offsets[scheduler]
-        seen = min(columns, offsets[scheduler + 1] - first)
-        observation = classes[scheduler]
-        for column in range(columns):
-            observation *= base
-            if column < seen:
-                observation += lengths[access[first + column]]
+        start, stop = offsets[scheduler], offsets[scheduler + 1]
+        observation = 0
+        for place in range(start, min(start + columns, stop)):
+            observation = observation * base + lengths[access[place]]
+        observation += first[scheduler]
         if table[observation] < 0:
             table[observation] = known + new
             representatives[new] = scheduler

@@ -7,7 +7,7 @@ window of the epoch draw and route all jobs, group them by server, and let each 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
@@ -24,7 +24,7 @@ from emulator.episode import DROPPED, Episode, EpochTrace, JobTrace, Totals
 from emulator.system import System
 from emulator.workload import Workload, law_numbers
 
-WINDOW_JOBS = 6.0
+WINDOW_JOBS = 4.0
 """Expected jobs of a scheduler in a window: what is kept of an epoch at a time."""
 
 
@@ -38,7 +38,7 @@ class CompiledEngine:
         self.system = system
         self.dispatcher = dispatcher
         self.decisions = Decisions(dispatcher, system)
-        self.graph = kernels.Graph(system.access_offsets, system.access.astype(np.int32))
+        self.graph = kernels.Graph(system.access_offsets, system.access)
         self.threads = max(1, min(threads, system.nodes))
         self._bounds = np.linspace(0, system.nodes, self.threads + 1).astype(np.int64)
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
@@ -64,9 +64,8 @@ class CompiledEngine:
 
     def each_part(self, work: Callable[[int, int, int], Any]) -> list[Any]:
         """Return what `work(part, first, last)` returns for each thread's part of the nodes."""
-        parts = range(self.threads)
         first, last = self._bounds[:-1], self._bounds[1:]
-        return list((self._pool.map if self._pool else map)(work, parts, first, last))
+        return list((self._pool.map if self._pool else map)(work, range(self.threads), first, last))
 
 
 @cache
@@ -111,7 +110,7 @@ class _Run:
         self.counts = np.zeros((engine.threads, nodes), dtype=np.int32)
         self.starts = np.zeros(nodes + 1, dtype=np.int32)
         self.sent = np.zeros(len(system.access) if isinstance(engine.dispatcher, PerJobDispatcher) else 0, np.int64)
-        self.records = self._records(0)
+        self.records, self.places = self._room()
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
         self.arrivals = self.completions = self.fingerprint = 0
         self.job_parts: list[JobTrace] = []
@@ -152,18 +151,15 @@ class _Run:
         return each_epoch * self.workload.epochs
 
     def _run_epoch(self, epoch: int) -> None:
-        start, end = self.workload.times[epoch : epoch + 2]
-        kernels.queue_lengths(self.servers.departures, start, self.lengths)
+        start = self.workload.times[epoch]
+        self.engine.each_part(
+            lambda part, first, last: kernels.queue_lengths(self.servers.departures, start, self.lengths, first, last)
+        )
         rule = self._decide(EpochDraws(self.workload, epoch))
-        self.streams.clock[:] = start
-        self.streams.number[:] = 0
         rows = [_empty_rows(0)]
-        rate = self.workload.arrival_rates[epoch]
-        if rate > 0.0:
-            windows = max(1, math.ceil(rate * (end - start) / WINDOW_JOBS))
-            for window in range(1, windows + 1):
-                until = end if window == windows else start + (end - start) * window / windows
-                rows.append(self._run_window(epoch, until, rate, (end - start) / windows, rule))
+        self.streams.number[:] = 0
+        for window in self._windows(epoch):
+            rows.append(self._run_window(window, rule))
         if self.is_traced:
             self._note(epoch, rule, rows)
 
@@ -180,28 +176,27 @@ class _Run:
             return kernels.Fixed(columns)
         return kernels.Drawn(decisions.answers, decisions.row)
 
-    def _run_window(
-        self,
-        epoch: int,
-        until: float,
-        rate: float,
-        duration: float,
-        rule: Any,
-    ) -> Any:
-        """Draw and serve the jobs that arrive before `until`; return their rows if jobs are traced."""
+    def _windows(self, epoch: int) -> Iterator[kernels.Window]:
+        workload = self.workload
+        rate, (start, end) = workload.arrival_rates[epoch], workload.times[epoch : epoch + 2]
+        if rate == 0.0:
+            return
+        count = math.ceil(rate * (end - start) / WINDOW_JOBS)
+        for number in range(count):
+            yield kernels.Window(
+                np.uint64(self.system.seed),
+                np.uint64(workload.replication),
+                np.uint64(epoch),
+                float(start),
+                float(end if number + 1 == count else start + (end - start) * (number + 1) / count),
+                number == 0,
+                1.0 / rate,
+                *law_numbers(self.system.work),
+            )
+
+    def _run_window(self, window: kernels.Window, rule: Any) -> Any:
+        """Draw and serve the jobs of a window; return their rows if jobs are traced."""
         engine, system = self.engine, self.system
-        expected = rate * duration * (system.nodes / engine.threads + 1)
-        self.records = self._records(int(expected + 12.0 * math.sqrt(expected) + 2 * kernels.BLOCK))
-        window = kernels.Window(
-            np.uint64(system.seed),
-            np.uint64(self.workload.replication),
-            np.uint64(epoch),
-            float(self.workload.times[epoch]),
-            float(until),
-            1.0 / rate,
-            *law_numbers(system.work),
-        )
-        self.counts[:] = 0
         totals = engine.each_part(
             lambda part, first, last: engine.draw(
                 rule, window, self.graph, self.streams, self.records, self.counts, part, first, last
@@ -229,7 +224,7 @@ class _Run:
             )
 
         for dropped, completed, fingerprint in engine.each_part(serve):
-            self.drops_by_epoch[epoch] += dropped
+            self.drops_by_epoch[window.epoch] += dropped
             self.completions += completed
             self.fingerprint = (self.fingerprint + int(fingerprint)) % 2**64
         self.arrivals += total
@@ -239,20 +234,21 @@ class _Run:
     def graph(self) -> kernels.Graph:
         return self.engine.graph
 
-    def _records(self, room: int) -> kernels.Records:
-        """Return room for the jobs of a window: that of the last one if it is enough."""
+    def _room(self) -> tuple[kernels.Records, NDArray[np.int32]]:
+        """Return room for the jobs of any window of the episode."""
         threads = self.engine.threads
-        if hasattr(self, "records") and self.records.arrival_time.shape[1] >= room:
-            return self.records
-        traced = room if self.is_traced else 0
-        self.places = np.empty(threads * room, dtype=np.int32)
-        return kernels.Records(
+        epochs = np.maximum(self.workload.arrival_rates * np.diff(self.workload.times), 1e-9)
+        each = float(np.max(epochs / np.ceil(epochs / WINDOW_JOBS))) * (self.system.nodes / threads + 1)
+        room = int(each + 12.0 * math.sqrt(each) + 2 * kernels.BLOCK)
+        traced = (threads, room) if self.is_traced else (0, 0)
+        records = kernels.Records(
             np.empty((threads, room)),
             np.empty((threads, room)),
             np.empty((threads, room), dtype=np.int32),
-            np.empty((threads if traced else 0, traced), dtype=np.int32),
-            np.empty((threads if traced else 0, traced), dtype=np.int32),
+            np.empty(traced, dtype=np.int32),
+            np.empty(traced, dtype=np.int32),
         )
+        return records, np.empty(threads * room, dtype=np.int32)
 
     def _check(self, totals: list[int]) -> None:
         if kernels.WRONG_COLUMN in totals:

@@ -49,6 +49,8 @@ class Window(NamedTuple):
     """Start of the epoch."""
     end: float
     """End of the window, which is a part of the epoch."""
+    is_first: bool
+    """Whether the window is the epoch's first one."""
     mean_gap: float
     law: int
     branch: np.uint64
@@ -57,7 +59,7 @@ class Window(NamedTuple):
 
 
 class Streams(NamedTuple):
-    """How far each scheduler's arrivals have been drawn in this epoch."""
+    """How far each scheduler's arrivals have been drawn in this epoch; before its first window, of no meaning."""
 
     clock: Floats
     """Arrival time of its last job, or the epoch's start."""
@@ -212,7 +214,7 @@ def _column_by_kind(rule, scheduler, first, stop, number, coin, elapsed):
 
 
 @compiled
-def _draw_next(window, schedulers, clock, number, count, arrival_time, bits, coin):
+def draw_next(window, schedulers, clock, number, count, arrival_time, bits, coin):
     """Draw the next job of each of `count` schedulers."""
     for i in range(count):
         a, b, c, d = philox(schedulers[i], window.epoch, number[i], JOB, window.seed, window.replication)
@@ -223,7 +225,8 @@ def _draw_next(window, schedulers, clock, number, count, arrival_time, bits, coi
 
 
 @compiled
-def _draw_work(window, bits, count, work, place):
+def draw_work(window, bits, count, work, place):
+    """Fill in the works that the bits of `count` jobs stand for, from `place` on."""
     for i in range(count):
         work[place + i] = work_of(bits[i], window.law, window.branch, window.mean_short, window.mean_long)
 
@@ -280,24 +283,26 @@ def draw(rule, window, graph, streams, records, counts, part, first, last):
     clock, number = np.empty(BLOCK), np.empty(BLOCK, np.int64)
     arrival_time, coin, bits = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK, np.uint64)
     works, counted = records.work[part], counts[part]
+    counted[:] = 0
     total = 0
     for block in range(first, last, BLOCK):
         count = min(BLOCK, last - block)
         for i in range(count):
-            schedulers[i] = block + i
-            clock[i] = streams.clock[block + i]
-            number[i] = streams.number[block + i]
+            scheduler = schedulers[i] = block + i
+            if window.is_first:
+                streams.clock[scheduler], streams.number[scheduler] = window.start, 0
+            clock[i], number[i] = streams.clock[scheduler], streams.number[scheduler]
         while count > 0:
             if total + count > len(works):
                 return NO_ROOM
-            _draw_next(window, schedulers, clock, number, count, arrival_time, bits, coin)
+            draw_next(window, schedulers, clock, number, count, arrival_time, bits, coin)
             kept = 0
             for i in range(count):  # without a branch, which nobody could predict
                 schedulers[kept], clock[kept], number[kept] = schedulers[i], arrival_time[i], number[i]
                 bits[kept], coin[kept] = bits[i], coin[i]
                 kept += arrival_time[i] < window.end
             count = kept
-            _draw_work(window, bits, count, works, total)
+            draw_work(window, bits, count, works, total)
             if not _route(
                 rule,
                 window.start,
@@ -458,9 +463,9 @@ def _serve_one(server, servers, count, time, work, horizon, rows, begin):
 
 
 @compiled
-def queue_lengths(departures, time, lengths):
+def queue_lengths(departures, time, lengths, first, last):
     """Fill in how many jobs each server has at a time when no job arrives: the departures still to come."""
-    for server in range(len(departures)):
+    for server in range(first, last):
         length = 0
         for departure in departures[server]:
             length += departure > time

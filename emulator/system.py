@@ -53,9 +53,9 @@ class System:
         return self.topology.offsets + np.arange(self.nodes + 1)
 
     @cached_property
-    def access(self) -> NDArray[np.int64]:
+    def access(self) -> NDArray[np.int32]:
         """The accessible servers of scheduler 0, 1, ...: its own first, then its neighbours in increasing index."""
-        servers = np.empty(self.access_offsets[-1], dtype=np.int64)
+        servers = np.empty(self.access_offsets[-1], dtype=np.int32)
         own = self.access_offsets[:-1]
         servers[own] = np.arange(self.nodes)
         is_neighbour = np.ones(len(servers), dtype=bool)

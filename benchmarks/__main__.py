@@ -1,0 +1,180 @@
+"""What does a job cost? Both engines and what they are measured against, side by side in one run.
+
+`python -m benchmarks` prints tables for the README; `--quick` takes small systems only. Every figure is the best of
+some runs, in ns per job, compiled code warm. What is not measured at a size would take minutes there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import rivals
+from dispatchers.contract import Dispatcher
+from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn
+from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn
+from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
+from emulator import simpy_engine
+from emulator.compiled_engine import CompiledEngine
+from emulator.replications import shipped_policies
+from emulator.system import ArrivalProcess, System
+from emulator.topology import configuration_model, torus
+from emulator.workload import Workload
+
+Run = Callable[[System, int], int]
+"""Emulates a replication of a system and returns how many jobs it had."""
+
+SIDES = {100: 10, 4_900: 70, 99_856: 316, 1_000_000: 1000}
+"""Sides of the tori, by nodes."""
+
+SECONDS = 2.0
+"""How long a figure is measured for, at least two runs."""
+
+
+def compiled(dispatcher: Dispatcher, threads: int = 1) -> Run:
+    """Return the compiled engine under a dispatcher, kept from one replication to the next as in a run."""
+    engines: dict[int, CompiledEngine] = {}
+
+    def run(system: System, replication: int) -> int:
+        if id(system) not in engines:
+            engines[id(system)] = CompiledEngine(system, dispatcher, threads)
+        return engines[id(system)].run_episode(Workload(system, replication)).totals.arrivals
+
+    return run
+
+
+def simpy(dispatcher: Dispatcher) -> Run:
+    """Return the SimPy engine under a dispatcher."""
+
+    def run(system: System, replication: int) -> int:
+        return simpy_engine.run_episode(system, dispatcher, Workload(system, replication)).totals.arrivals
+
+    return run
+
+
+def nanoseconds(run: Run, system: System) -> float:
+    """Return what a job costs at best, the first run left out if there is time for more."""
+    begun = time.perf_counter()
+    costs: list[float] = []
+    while len(costs) < 2 or time.perf_counter() - begun < SECONDS:
+        start = time.perf_counter()
+        jobs = run(system, len(costs))
+        costs.append((time.perf_counter() - start) / jobs * 1e9)
+        if time.perf_counter() - begun > 10 * SECONDS:
+            break
+    return min(costs)
+
+
+def torus_of(nodes: int) -> System:
+    """Return the paper's system at delta_t 5 ms on a torus."""
+    return System(torus(SIDES[nodes]), 5.0, 50.0, 5, np.ones(nodes))
+
+
+def bytes_per_node(dispatcher: Dispatcher, system: System) -> float:
+    """Return the memory that an episode of the compiled engine takes at most, its topology apart."""
+    _ = system.access, system.access_offsets, system.sharing
+    tracemalloc.start()
+    compiled(dispatcher)(system, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / system.nodes
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[tuple[str, Sequence[float | None]]]) -> None:
+    """Print figures under a title, a dash where there is none."""
+    print(f"\n{title}")
+    widths = [max(10, len(name)) for name in header]
+    label = max(len(name) for name, _ in rows)
+    print(" " * label, *(name.rjust(width) for name, width in zip(header, widths, strict=True)))
+    for name, figures in rows:
+        cells = [
+            "-" if figure is None else f"{figure:,.1f}" if figure < 100 else f"{figure:,.0f}" for figure in figures
+        ]
+        print(name.ljust(label), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)), flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="100 and 4,900 nodes only")
+    options = parser.parse_args(arguments)
+    sizes = [nodes for nodes in SIDES if nodes <= (4_900 if options.quick else 1_000_000)]
+    systems = {nodes: torus_of(nodes) for nodes in sizes}
+    policy = str(Path(shipped_policies() or "policies") / "trained" / "torus_5.onnx")
+    _compare(systems, has_ciw=_has_ciw())
+    _dispatchers(systems, policy)
+    _growth(systems[4_900])
+    return 0
+
+
+def _has_ciw() -> bool:
+    try:
+        import ciw  # noqa: F401
+    except ImportError:
+        print("Ciw is left out: it comes with the extra `benchmarks`", file=sys.stderr)
+        return False
+    return True
+
+
+def _compare(systems: dict[int, System], *, has_ciw: bool) -> None:
+    runs: list[tuple[str, Run, int]] = [
+        ("Ciw (queues alone)", rivals.ciw_queues, 100),
+        ("SimPy, straightforward", rivals.plain_simpy, 4_900),
+        ("SimPy engine", simpy(Random()), 4_900),
+        ("Gillespie, compiled", rivals.gillespie, 10**6),
+        ("compiled engine", compiled(Random()), 10**6),
+        ("compiled engine, 2 threads", compiled(Random(), 2), 10**6),
+        ("sampling floor", rivals.sampling_floor, 10**6),
+    ]
+    rows = [
+        (name, [nanoseconds(run, system) if nodes <= largest else None for nodes, system in systems.items()])
+        for name, run, largest in runs
+        if has_ciw or run is not rivals.ciw_queues
+    ]
+    table("ns per job under RND, by nodes of a torus, delta_t 5 ms", [f"{nodes:,}" for nodes in systems], rows)
+
+
+def _dispatchers(systems: dict[int, System], policy: str) -> None:
+    dispatchers: dict[str, Dispatcher] = {
+        "RND": Random(),
+        "OWN": SendToOwn(),
+        "JSQ": JoinShortestQueue(),
+        "MF-R": MeanFieldOwn(policy),
+        "MF-N": MeanFieldNeighbourhood(policy),
+        "MF-G": MeanFieldGlobal(policy),
+        "RR": RoundRobin(),
+        "JSQ-M": JoinShortestQueueWithMemory("sharing"),
+    }
+    rows = [
+        (name, [nanoseconds(compiled(dispatcher), system) for system in systems.values()])
+        for name, dispatcher in dispatchers.items()
+    ]
+    table("ns per job of the compiled engine, by dispatcher and nodes", [f"{nodes:,}" for nodes in systems], rows)
+    large = systems[max(systems)]
+    rows = [(name, [bytes_per_node(dispatchers[name], large)]) for name in ("RND", "JSQ", "JSQ-M")]
+    table("bytes per node of the compiled engine, topology apart", [f"{large.nodes:,}"], rows)
+
+
+def _growth(base: System) -> None:
+    run = compiled(Random())
+    epochs = (1.0, 2.0, 5.0, 10.0, 50.0)
+    cells = [nanoseconds(run, replace(base, delta_t=delta_t)) for delta_t in epochs]
+    table("ns per job under RND at 4,900 nodes, by delta_t in ms", [f"{x:g}" for x in epochs], [("", cells)])
+    degrees = (2, 4, 8, 16)
+    graphs = [configuration_model(4_900, [degree], 1) for degree in degrees]
+    cells = [nanoseconds(run, replace(base, topology=graph)) for graph in graphs]
+    table("ns per job under RND at 4,900 nodes, by degree", [str(degree) for degree in degrees], [("", cells)])
+    loads = (0.2, 0.5, 0.9, 1.5, 3.0)
+    cells = [nanoseconds(run, replace(base, arrivals=ArrivalProcess(load, load))) for load in loads]
+    table("ns per job under RND at 4,900 nodes, by load", [f"{load:g}" for load in loads], [("", cells)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
