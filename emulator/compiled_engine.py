@@ -7,7 +7,7 @@ window of the epoch draw and route all jobs, group them by server, and let each 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
@@ -25,7 +25,10 @@ from emulator.system import System
 from emulator.workload import Workload, law_numbers
 
 WINDOW_JOBS = 4.0
-"""Expected jobs of a scheduler in a window: what is kept of an epoch at a time."""
+"""Expected jobs of a scheduler in a window, which is what is kept of an epoch at a time: it bounds the memory."""
+
+SMALLEST_WINDOW = 100_000
+"""Expected jobs of all schedulers that are worth a window of their own, whatever that is for each."""
 
 
 class CompiledEngine:
@@ -60,7 +63,26 @@ class CompiledEngine:
         progress: Callable[[float], None] | None = None,
     ) -> Episode:
         """Emulate one episode and return its sums, and the traces asked for; as `emulator.simpy_engine.run_episode`."""
-        return _Run(self, workload, jobs, epochs).episode(progress)
+        run = _Run(self, workload, jobs, epochs)
+        job_parts, epoch_parts = zip(*run.parts(progress), strict=True)
+        return Episode(
+            engine="compiled",
+            totals=run.totals(),
+            jobs=_joined(job_parts) if jobs else None,
+            epochs=_joined(epoch_parts) if epochs else None,
+        )
+
+    def job_parts(self, workload: Workload) -> Iterator[JobTrace]:
+        """Emulate one episode and yield the jobs of each epoch, each gone before the next."""
+        for jobs, _ in _Run(self, workload, jobs=True, epochs=False).parts():
+            assert jobs is not None
+            yield jobs
+
+    def epoch_parts(self, workload: Workload) -> Iterator[EpochTrace]:
+        """Emulate one episode and yield what every node saw in each epoch, each gone before the next."""
+        for _, epoch in _Run(self, workload, jobs=False, epochs=True).parts():
+            assert epoch is not None
+            yield epoch
 
     def each_part(self, work: Callable[[int, int, int], Any]) -> list[Any]:
         """Return what `work(part, first, last)` returns for each thread's part of the nodes."""
@@ -110,22 +132,30 @@ class _Run:
         self.counts = np.zeros((engine.threads, nodes), dtype=np.int32)
         self.starts = np.zeros(nodes + 1, dtype=np.int32)
         self.sent = np.zeros(len(system.access) if isinstance(engine.dispatcher, PerJobDispatcher) else 0, np.int64)
+        self.expected_jobs = workload.arrival_rates * np.diff(workload.times)
+        """Of a scheduler in each epoch."""
+        self.windows = np.ceil(self.expected_jobs / max(WINDOW_JOBS, SMALLEST_WINDOW / nodes))
+        """In each epoch; none where nothing arrives."""
         self.records, self.places = self._room()
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
         self.arrivals = self.completions = self.fingerprint = 0
-        self.job_parts: list[JobTrace] = []
-        self.epoch_parts: list[tuple[NDArray[Any], ...]] = []
 
-    def episode(self, progress: Callable[[float], None] | None) -> Episode:
+    def parts(
+        self, progress: Callable[[float], None] | None = None
+    ) -> Iterator[tuple[JobTrace | None, EpochTrace | None]]:
+        """Run epoch by epoch and yield the traces of each that are wanted."""
         for epoch in range(self.workload.epochs):
             if progress is not None:
                 progress(self.workload.times[epoch])
-            self._run_epoch(epoch)
+            yield self._run_epoch(epoch)
         if progress is not None:
             progress(self.system.horizon)
+
+    def totals(self) -> Totals:
+        """Return the sums, when all epochs have been run."""
         sojourn, waiting = self.servers.sojourn_time, self.servers.waiting_time
         drops = int(self.drops_by_epoch.sum())
-        totals = Totals(
+        return Totals(
             arrivals=self.arrivals,
             completions=self.completions,
             drops=drops,
@@ -136,13 +166,6 @@ class _Run:
             messages=self._messages(),
             fingerprint=self.fingerprint,
         )
-        jobs, epochs = self.wants
-        return Episode(
-            engine="compiled",
-            totals=totals,
-            jobs=_joined(self.job_parts) if jobs else None,
-            epochs=EpochTrace(*map(np.stack, zip(*self.epoch_parts, strict=True))) if epochs else None,
-        )
 
     def _messages(self) -> int:
         each_epoch = len(self.system.access)
@@ -150,7 +173,7 @@ class _Run:
             each_epoch += 2 * self.system.nodes  # to the monitor and from it
         return each_epoch * self.workload.epochs
 
-    def _run_epoch(self, epoch: int) -> None:
+    def _run_epoch(self, epoch: int) -> tuple[JobTrace | None, EpochTrace | None]:
         start = self.workload.times[epoch]
         self.engine.each_part(
             lambda part, first, last: kernels.queue_lengths(self.servers.departures, start, self.lengths, first, last)
@@ -160,8 +183,11 @@ class _Run:
         self.streams.number[:] = 0
         for window in self._windows(epoch):
             rows.append(self._run_window(window, rule))
-        if self.is_traced:
-            self._note(epoch, rule, rows)
+        jobs, epochs = self.wants
+        return (
+            _in_job_order(epoch, rows, self.streams.number) if jobs else None,
+            self._epoch_trace(rule, rows) if epochs else None,
+        )
 
     def _decide(self, draws: EpochDraws) -> Any:
         """Return the rule of an epoch as the kernels take it."""
@@ -179,9 +205,7 @@ class _Run:
     def _windows(self, epoch: int) -> Iterator[kernels.Window]:
         workload = self.workload
         rate, (start, end) = workload.arrival_rates[epoch], workload.times[epoch : epoch + 2]
-        if rate == 0.0:
-            return
-        count = math.ceil(rate * (end - start) / WINDOW_JOBS)
+        count = int(self.windows[epoch])
         for number in range(count):
             yield kernels.Window(
                 np.uint64(self.system.seed),
@@ -237,8 +261,7 @@ class _Run:
     def _room(self) -> tuple[kernels.Records, NDArray[np.int32]]:
         """Return room for the jobs of any window of the episode."""
         threads = self.engine.threads
-        epochs = np.maximum(self.workload.arrival_rates * np.diff(self.workload.times), 1e-9)
-        each = float(np.max(epochs / np.ceil(epochs / WINDOW_JOBS))) * (self.system.nodes / threads + 1)
+        each = float(np.max(self.expected_jobs / np.maximum(self.windows, 1))) * (self.system.nodes / threads + 1)
         room = int(each + 12.0 * math.sqrt(each) + 2 * kernels.BLOCK)
         traced = (threads, room) if self.is_traced else (0, 0)
         records = kernels.Records(
@@ -259,27 +282,19 @@ class _Run:
         if kernels.NO_ROOM in totals:
             raise RuntimeError("more jobs in a window than twelve standard deviations above their mean")
 
-    def _note(
-        self,
-        epoch: int,
-        rule: Any,
-        rows: list[kernels.JobRows],
-    ) -> None:
-        jobs, epochs = self.wants
-        if jobs:
-            self.job_parts.append(_in_job_order(epoch, rows, self.streams.number))
-        if epochs:
-            server = np.concatenate([row.server for row in rows])
-            dropped = np.concatenate([row.outcome for row in rows]) == DROPPED
-            nodes = self.system.nodes
-            self.epoch_parts.append(
-                (
-                    self.lengths.copy(),
-                    np.bincount(server, minlength=nodes).astype(np.int32),
-                    np.bincount(server[dropped], minlength=nodes).astype(np.int32),
-                    self._offload_probability(rule),
-                )
-            )
+    def _epoch_trace(self, rule: Any, rows: list[kernels.JobRows]) -> EpochTrace:
+        server = np.concatenate([row.server for row in rows])
+        dropped = np.concatenate([row.outcome for row in rows]) == DROPPED
+
+        def counted(servers: NDArray[np.int32]) -> NDArray[np.int32]:
+            return np.bincount(servers, minlength=self.system.nodes).astype(np.int32)[None, :]
+
+        return EpochTrace(
+            queue_length=self.lengths.copy()[None, :],
+            arrivals=counted(server),
+            drops=counted(server[dropped]),
+            offload_probability=self._offload_probability(rule)[None, :],
+        )
 
     def _offload_probability(self, rule: Any) -> NDArray[np.float64]:
         if isinstance(rule, kernels.Drawn):
@@ -311,5 +326,7 @@ def _in_job_order(epoch: int, rows: list[kernels.JobRows], born: NDArray[np.int3
     return JobTrace(epoch=np.full(len(place), epoch, dtype=np.int32), **ordered)
 
 
-def _joined(parts: list[JobTrace]) -> JobTrace:
-    return JobTrace(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
+def _joined(parts: Sequence[Any]) -> Any:
+    """Return the traces of several epochs as one."""
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
+    return type(parts[0])(**columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from dispatchers.checking import check_buffer, check_dispatcher
 from dispatchers.contract import Dispatcher, DispatcherError
 from emulator import trace_files
 from emulator.engines import Mode, emulate, mode_of, obstacle_to, seconds_of
-from emulator.episode import Episode
+from emulator.episode import Episode, EpochTrace, JobTrace
 from emulator.errors import InputError
 from emulator.results import part_name
 from emulator.scenario_file import Plan, Point
@@ -31,6 +31,9 @@ Row = dict[str, Any]
 
 DISCOUNT = 0.99
 """Gamma of section 1.3.2, per epoch."""
+
+HELD_JOBS = 5_000_000
+"""Expected jobs of an episode whose traces are held in memory until they are written."""
 
 REFERENCE_TIME = 50.0
 """Drops are scaled to this many ms, as in section 3."""
@@ -168,21 +171,29 @@ class Emulator:
         prepared = self._dispatchers[task.dispatcher]
         workload = Workload(system, task.replication)
         trace = point.scenario.trace
+        mode = mode_of(point.scenario, self._jobs, task.replication, prepared.obstacle)
+        is_long = mode is Mode.COMPILED and self._jobs > HELD_JOBS
         episode = emulate(
-            mode_of(point.scenario, self._jobs, task.replication, prepared.obstacle),
+            mode,
             system,
             prepared.dispatcher,
             workload,
             prepared.compiled_engine,
-            jobs=task.replication < trace.jobs,
-            epochs=task.replication < trace.epochs,
+            jobs=task.replication < trace.jobs and not is_long,
+            epochs=task.replication < trace.epochs and not is_long,
             messages=task.replication < trace.messages,
             progress=progress,
         )
         check_conservation(episode)
         keys = keys_of(self.plan, task)
         if self.staging is not None:
-            self._write_traces(episode, keys, system, workload)
+            job_parts: Iterable[JobTrace] | None = [episode.jobs] if episode.jobs is not None else None
+            epoch_parts: Iterable[EpochTrace] | None = [episode.epochs] if episode.epochs is not None else None
+            if is_long:  # its traces do not fit into memory: it is emulated again as they are written
+                engine = prepared.compiled_engine()
+                job_parts = engine.job_parts(workload) if task.replication < trace.jobs else None
+                epoch_parts = engine.epoch_parts(workload) if task.replication < trace.epochs else None
+            self._write_traces(episode, job_parts, epoch_parts, keys, workload)
         return self._row(episode, keys, system)
 
     def _system_of(self, index: int) -> System:
@@ -193,19 +204,26 @@ class Emulator:
             self._point = index
         return self._system
 
-    def _write_traces(self, episode: Episode, keys: Row, system: System, workload: Workload) -> None:
+    def _write_traces(
+        self,
+        episode: Episode,
+        job_parts: Iterable[JobTrace] | None,
+        epoch_parts: Iterable[EpochTrace] | None,
+        keys: Row,
+        workload: Workload,
+    ) -> None:
         assert self.staging is not None
         name = part_name(keys)
-        metadata = provenance(self.plan.name, self.resolved, system) | {
+        metadata = provenance(self.plan.name, self.resolved, workload.system) | {
             "engine": episode.engine,
             "fingerprint": f"{episode.totals.fingerprint:016x}",
         }
-        if episode.jobs is not None:
-            trace_files.write_jobs(self.staging / "jobs" / name, episode.jobs, keys, metadata)
-        if episode.epochs is not None:
+        if job_parts is not None:
+            trace_files.write_jobs(self.staging / "jobs" / name, job_parts, keys, metadata)
+        if epoch_parts is not None:
             trace_files.write_epochs(
                 self.staging / "epochs" / name,
-                episode.epochs,
+                epoch_parts,
                 keys,
                 workload.times[:-1],
                 workload.arrival_rates,

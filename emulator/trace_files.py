@@ -6,7 +6,7 @@ folder of such files reads as one table. Times in ms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from emulator.tables import FLOATING, RUNNING, Column, with_swept, write_table
 
 Keys = Mapping[str, int | float | str]
 """What tells an episode from the others: replication, dispatcher, delta_t, then other swept keys."""
+
+Parts = Iterator[tuple[int, dict[str, Any]]]
+"""Row groups one after another: how many rows, and each column's values."""
 
 ROW_GROUP = 2**17
 """Rows that are turned into a file at a time; about 10 MB."""
@@ -124,22 +127,29 @@ MESSAGES = [
 ]
 
 
-def write_jobs(path: Path, trace: JobTrace, keys: Keys, metadata: Mapping[str, str]) -> None:
-    """Write the jobs of an episode, one row each; times that did not happen are null."""
+def write_jobs(path: Path, traces: Iterable[JobTrace], keys: Keys, metadata: Mapping[str, str]) -> None:
+    """Write the jobs of an episode, one row each; times that did not happen are null.
+
+    `traces` are those of the episode one after another, the whole or epoch by epoch.
+    """
     outcomes = pa.array(OUTCOMES)
 
-    def part(start: int, stop: int) -> dict[str, Any]:
-        columns = {name: values[start:stop] for name, values in vars(trace).items()}
-        columns["job"] = np.arange(start, stop)
-        columns["outcome"] = pa.DictionaryArray.from_arrays(columns["outcome"], outcomes)
-        return columns
+    def parts() -> Parts:
+        before = 0
+        for trace in traces:
+            for start, stop in _pieces(len(trace.epoch)):
+                columns = {name: values[start:stop] for name, values in vars(trace).items()}
+                columns["job"] = np.arange(before + start, before + stop)
+                columns["outcome"] = pa.DictionaryArray.from_arrays(columns["outcome"], outcomes)
+                yield stop - start, columns
+            before += len(trace.epoch)
 
-    _write(path, JOBS, len(trace.epoch), part, keys, metadata)
+    _write(path, JOBS, parts(), keys, metadata)
 
 
 def write_epochs(
     path: Path,
-    trace: EpochTrace,
+    traces: Iterable[EpochTrace],
     keys: Keys,
     times: NDArray[np.float64],
     arrival_rates: NDArray[np.float64],
@@ -147,48 +157,53 @@ def write_epochs(
 ) -> None:
     """Write the epochs of an episode, one row for each epoch and node.
 
-    `times` (ms) and `arrival_rates` (1/ms) have one number per epoch.
+    `times` (ms) and `arrival_rates` (1/ms) have one number per epoch; `traces` as for `write_jobs`.
     """
-    epochs, nodes = trace.queue_length.shape
-    flat = {name: values.reshape(-1) for name, values in vars(trace).items()}
 
-    def part(start: int, stop: int) -> dict[str, Any]:
-        epoch, node = np.divmod(np.arange(start, stop), nodes)
-        return {
-            "epoch": epoch.astype(np.int32),
-            "time": times[epoch],
-            "arrival_rate": arrival_rates[epoch],
-            "node": node.astype(np.int32),
-            **{name: values[start:stop] for name, values in flat.items()},
-        }
+    def parts() -> Parts:
+        before = 0
+        for trace in traces:
+            epochs, nodes = trace.queue_length.shape
+            flat = {name: values.reshape(-1) for name, values in vars(trace).items()}
+            for start, stop in _pieces(epochs * nodes):
+                epoch, node = np.divmod(np.arange(start, stop), nodes)
+                epoch += before
+                yield (
+                    stop - start,
+                    {
+                        "epoch": epoch.astype(np.int32),
+                        "time": times[epoch],
+                        "arrival_rate": arrival_rates[epoch],
+                        "node": node.astype(np.int32),
+                        **{name: values[start:stop] for name, values in flat.items()},
+                    },
+                )
+            before += epochs
 
-    _write(path, EPOCHS, epochs * nodes, part, keys, metadata)
+    _write(path, EPOCHS, parts(), keys, metadata)
 
 
 def write_messages(path: Path, records: Sequence[MessageRecord], keys: Keys, metadata: Mapping[str, str]) -> None:
     """Write the messages of an episode, one row each; what concerns the monitor of global state is null."""
 
-    def part(start: int, stop: int) -> dict[str, Any]:
-        columns: dict[str, Any] = dict(zip(MessageRecord._fields, zip(*records[start:stop], strict=True), strict=True))
-        for name in ("server", "scheduler", "queue_length"):
-            numbers = np.array(columns[name], dtype=np.int32)
-            columns[name] = pa.array(numbers, mask=numbers < 0)
-        return columns
+    def parts() -> Parts:
+        for start, stop in _pieces(len(records)):
+            values = zip(*records[start:stop], strict=True)
+            columns: dict[str, Any] = dict(zip(MessageRecord._fields, values, strict=True))
+            for name in ("server", "scheduler", "queue_length"):
+                numbers = np.array(columns[name], dtype=np.int32)
+                columns[name] = pa.array(numbers, mask=numbers < 0)
+            yield stop - start, columns
 
-    _write(path, MESSAGES, len(records), part, keys, metadata)
+    _write(path, MESSAGES, parts(), keys, metadata)
 
 
-def _write(
-    path: Path,
-    columns: Sequence[Column],
-    rows: int,
-    part: Callable[[int, int], dict[str, Any]],
-    keys: Keys,
-    metadata: Mapping[str, str],
-) -> None:
-    def parts() -> Iterator[tuple[int, dict[str, Any]]]:
-        for start in range(0, rows, ROW_GROUP):
-            stop = min(start + ROW_GROUP, rows)
-            yield stop - start, {**keys, **part(start, stop)}
+def _pieces(rows: int) -> Iterator[tuple[int, int]]:
+    """Yield where each row group of so many rows starts and stops."""
+    for start in range(0, rows, ROW_GROUP):
+        yield start, min(start + ROW_GROUP, rows)
 
-    write_table(path, with_swept(columns, {key: [value] for key, value in keys.items()}), parts(), metadata)
+
+def _write(path: Path, columns: Sequence[Column], parts: Parts, keys: Keys, metadata: Mapping[str, str]) -> None:
+    with_keys = ((rows, {**keys, **part}) for rows, part in parts)
+    write_table(path, with_swept(columns, {key: [value] for key, value in keys.items()}), with_keys, metadata)

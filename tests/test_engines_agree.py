@@ -145,6 +145,7 @@ def test_the_number_of_threads_changes_nothing(threads):
 
 def test_windows_shorter_than_an_epoch_change_nothing(monkeypatch):
     monkeypatch.setattr(compiled_engine, "WINDOW_JOBS", 0.3)
+    monkeypatch.setattr(compiled_engine, "SMALLEST_WINDOW", 0)
     for dispatcher in (Random(), RoundRobin()):
         compare(small(), dispatcher)
 
@@ -227,7 +228,7 @@ def test_what_cannot_be_compiled_is_refused_where_it_must_be(folder, capsys):
 
 
 def test_a_difference_stops_the_run(folder, capsys, monkeypatch):
-    monkeypatch.setattr(kernels, "queue_lengths", lambda departures, time, lengths: lengths.fill(0))
+    monkeypatch.setattr(kernels, "queue_lengths", lambda *arguments: arguments[2].fill(0))
     assert main(["small.yaml", "--quiet", "--workers", "1"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("simpy and compiled differ in ")

@@ -53,11 +53,11 @@ MESSAGES = [
 
 
 def jobs(path, keys=KEYS):
-    write_jobs(path, JOBS, keys, METADATA)
+    write_jobs(path, [JOBS], keys, METADATA)
 
 
 def epochs(path, keys=KEYS):
-    write_epochs(path, EPOCHS, keys, np.array([0.0, 2.5, 5.0]), np.array([0.9, 0.6, 0.9]), METADATA)
+    write_epochs(path, [EPOCHS], keys, np.array([0.0, 2.5, 5.0]), np.array([0.9, 0.6, 0.9]), METADATA)
 
 
 def messages(path, keys=KEYS):
