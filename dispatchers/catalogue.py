@@ -18,7 +18,7 @@ from typing import Any
 from dispatchers.checking import describe
 from dispatchers.contract import Dispatcher, DispatcherError
 from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn, ShortestExpectedDelay
-from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn
+from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn, MeanFieldRule
 from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
 
 BUILT_IN: dict[str, type[Dispatcher]] = {
@@ -62,14 +62,23 @@ def make(
     title = name or class_ or ""
     rule = _by_name(name) if name is not None else _by_path(class_ or "", folder)
     arguments = _checked_options(rule, dict(options or {}), title)
+    if "policy" in arguments and issubclass(rule, MeanFieldRule):
+        _check_policy_name(arguments, title)
     if isinstance(arguments.get("policy"), str):
         arguments["policy"] = str(_find_policy(arguments["policy"], folder, shipped, title))
     try:
         return rule(**arguments)
     except DispatcherError as error:
         raise DispatcherError(f"{title}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DispatcherError(f"{title}: cannot be made: {describe(error)}") from error
+
+
+def _check_policy_name(arguments: Mapping[str, Any], title: str) -> None:
+    """Refuse what is no name of a file; MF-R takes none beside a rule."""
+    policy = arguments["policy"]
+    if not isinstance(policy, str) and not (policy is None and arguments.get("rule") is not None):
+        raise DispatcherError(f"{title}: policy must be the name of an ONNX file, got {policy!r}")
 
 
 def _entry_points() -> dict[str, EntryPoint]:
@@ -86,7 +95,7 @@ def _by_name(name: str) -> type[Dispatcher]:
         raise DispatcherError(f"there is no dispatcher {name!r}{hint}, known are {', '.join(available())}")
     try:
         rule = installed.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DispatcherError(f"{name}: {installed.value} cannot be imported: {describe(error)}") from error
     return _checked_class(rule, name)
 
@@ -101,7 +110,8 @@ def _by_path(path: str, folder: Path) -> type[Dispatcher]:
             key for key, value in vars(module).items() if _is_dispatcher(value) and value.__module__ == module.__name__
         ]
         raise DispatcherError(
-            f"{path}: {module.__file__} has no {class_name}, its dispatchers are {', '.join(found) or 'none'}"
+            f"{path}: {module.__file__ or module_name} has no {class_name}, "
+            f"its dispatchers are {', '.join(found) or 'none'}"
         )
     return _checked_class(getattr(module, class_name), path)
 
@@ -112,7 +122,8 @@ def _is_dispatcher(value: object) -> bool:
 
 def _checked_class(rule: Any, title: str) -> type[Dispatcher]:
     if not _is_dispatcher(rule):
-        raise DispatcherError(f"{title}: must be a subclass of dispatchers.Dispatcher, got {rule!r}")
+        kind = rule.__name__ if isinstance(rule, type) else type(rule).__name__
+        raise DispatcherError(f"{title}: must be a subclass of dispatchers.Dispatcher, got {kind}")
     return rule
 
 
@@ -145,7 +156,7 @@ def _import(name: str, folder: Path, title: str) -> ModuleType:
         raise DispatcherError(f"{title}: cannot be imported: {describe(error)}") from error
     except SyntaxError as error:
         raise DispatcherError(f"{title}: {error.filename}:{error.lineno}: {error.msg}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DispatcherError(f"{title}: cannot be imported: {describe(error)}") from error
 
 

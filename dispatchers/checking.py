@@ -151,14 +151,15 @@ def check_dispatcher(
 
 def _ask(dispatcher: Dispatcher, view: View, name: str) -> Floats:
     try:
-        if isinstance(dispatcher, PerJobDispatcher):
-            return validate_plan(dispatcher.plan(view), view, name)
-        answer = dispatcher.route(view)
+        with np.errstate(all="ignore"):  # what comes of it is told below
+            if isinstance(dispatcher, PerJobDispatcher):
+                return validate_plan(dispatcher.plan(view), view, name)
+            answer = dispatcher.route(view)
         validate(answer, view, name)
         return answer
     except DispatcherError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DispatcherError(f"{name}: {describe(error)}") from error
 
 
@@ -181,6 +182,13 @@ def _compare(expected: Floats, answer: Floats, what: str, view: View, name: str)
         )
 
 
+def _locked(array: Any) -> Any:
+    """Return a copy that cannot be written."""
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
+
+
 def _check_choices(
     dispatcher: PerJobDispatcher,
     view: View,
@@ -194,12 +202,12 @@ def _check_choices(
     plan = np.ascontiguousarray(plan[:count])
     sent = np.zeros(count, dtype=np.int64)
     for total in range(30):
-        job = JobView(plan.copy(), order.copy(), sent.copy(), total, generator.random(), total * 0.1)
+        job = JobView(_locked(plan), _locked(order), _locked(sent), total, generator.random(), total * 0.1)
         try:
             column, again = dispatcher.choose(job), dispatcher.choose(job)
         except DispatcherError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise DispatcherError(f"{name}: choose raised {describe(error)}") from error
         is_column = isinstance(column, int | np.integer) and not isinstance(column, bool)
         if not is_column or not 0 <= column < count:

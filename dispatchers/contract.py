@@ -201,7 +201,10 @@ class Dispatcher:
     """
 
     name: ClassVar[str] = ""
-    """What scenarios, tables and traces call it; the class name if left empty."""
+    """What its error messages call it, and built-in ones everywhere; the class name if left empty.
+
+    Tables and traces call a class of yours by its `label:` in the scenario, else by the class name.
+    """
 
     draws: Literal["job", "epoch"] = "job"
     """Whether a server is drawn anew for each job, with the job's coin, or once per epoch, with the decision coin."""

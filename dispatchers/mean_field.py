@@ -18,7 +18,7 @@ REMEMBERED_RULES = 100_000
 """Distinct observations whose decision rules are kept; beyond that many, remembering starts anew."""
 
 
-class _MeanField(Dispatcher):
+class MeanFieldRule(Dispatcher):
     """Offload with the probability that the decision rule has for the own queue length."""
 
     def __init__(self, policy: str):
@@ -35,7 +35,7 @@ class _MeanField(Dispatcher):
         """Return each scheduler's decision rule: rows x (buffer + 1)."""
 
 
-class MeanFieldOwn(_MeanField):
+class MeanFieldOwn(MeanFieldRule):
     """The policy is fed the one-hot of the own queue length; or a fixed `rule` stands in for it.
 
     A fixed rule is a list of buffer + 1 probabilities of offloading, one for each own queue length.
@@ -55,11 +55,11 @@ class MeanFieldOwn(_MeanField):
             self.buffer = len(self.rule) - 1
 
     def rules(self, view: View) -> Floats:
-        """See `_MeanField.rules`."""
+        """See `MeanFieldRule.rules`."""
         return np.broadcast_to(self.rule, (view.rows, len(self.rule)))
 
 
-class MeanFieldNeighbourhood(_MeanField):
+class MeanFieldNeighbourhood(MeanFieldRule):
     """The policy is fed the empirical distribution of the accessible queues, the own one included."""
 
     name = "MF-N"
@@ -69,7 +69,7 @@ class MeanFieldNeighbourhood(_MeanField):
         self._known: dict[bytes, Floats] = {}
 
     def rules(self, view: View) -> Floats:
-        """See `_MeanField.rules`; each distinct observation is evaluated once."""
+        """See `MeanFieldRule.rules`; each distinct observation is evaluated once."""
         lengths = np.arange(view.buffer + 1)
         here = (view.queue_lengths[:, :, None] == lengths) & view.accessible[:, :, None]
         observations = (here.sum(axis=1) / view.degrees[:, None]).astype(np.float32)
@@ -83,14 +83,14 @@ class MeanFieldNeighbourhood(_MeanField):
         return np.array([self._known[key] for key in keys])
 
 
-class MeanFieldGlobal(_MeanField):
+class MeanFieldGlobal(MeanFieldRule):
     """The policy is fed the empirical distribution of all queues, which takes global messages."""
 
     name = "MF-G"
     observes = "all"
 
     def rules(self, view: View) -> Floats:
-        """See `_MeanField.rules`."""
+        """See `MeanFieldRule.rules`."""
         rule = self.policy.rules(view.distribution[None, :])
         return np.broadcast_to(rule, (view.rows, rule.shape[1]))
 

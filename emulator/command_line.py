@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -85,14 +86,21 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    handled = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return _print_schema() if options.scenario == "schema" else _run(options)
-    except BrokenPipeError:  # whoever read standard output has gone
+    except OSError as error:
+        # Whoever read standard output has gone, or it cannot be written: errors of files have their name.
+        if error.filename is not None:
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"standard output cannot be written: {error.strerror}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as interruption:
-        print(f"\n{interruption or 'interrupted: nothing was written'}", file=sys.stderr)
+        print(f"\n{str(interruption) or 'interrupted: nothing was written'}", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, RuntimeError) as error:
         status = _status_of(error)
@@ -100,10 +108,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(error, file=sys.stderr)
         return status
+    finally:
+        for number, handler in handled.items():
+            signal.signal(number, handler)
 
 
 def interrupt(*_: object) -> None:
-    """Make of a signal what Ctrl-C makes."""
+    """Make of a signal what Ctrl-C makes, once: while what is finished is written, others change nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

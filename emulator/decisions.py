@@ -112,7 +112,7 @@ class ChosenForEachJob:
         job = JobView(self.plan, self.order, self.sent, self.total_sent, coin, elapsed)
         try:
             column = self.dispatcher.choose(job)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise DispatcherError(f"{name_of(self.dispatcher)}: choose raised {describe(error)}") from error
         if not (isinstance(column, int | np.integer) and 0 <= column < len(self.sent)):
             raise DispatcherError(
@@ -136,10 +136,11 @@ def ask(dispatcher: Dispatcher, view: View) -> Floats:
     name = name_of(dispatcher)
     per_job = isinstance(dispatcher, PerJobDispatcher)
     try:
-        answer = dispatcher.plan(view) if per_job else dispatcher.route(view)  # type: ignore[attr-defined]
+        with np.errstate(all="ignore"):  # an answer that is not finite is told below
+            answer = dispatcher.plan(view) if per_job else dispatcher.route(view)  # type: ignore[attr-defined]
     except DispatcherError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DispatcherError(f"{name}: {describe(error)}") from error
     if per_job:
         return validate_plan(answer, view, name)

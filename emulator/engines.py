@@ -116,4 +116,4 @@ def _first_difference(here: np.ndarray, there: np.ndarray) -> str:
         return f": {here.shape} and {there.shape} values"
     differs = np.frombuffer(here.tobytes(), np.uint8) != np.frombuffer(there.tobytes(), np.uint8)
     place = int(np.flatnonzero(differs.reshape(here.size, -1).any(axis=1))[0])
-    return f", first at {place}: {here.reshape(-1)[place]!r} and {there.reshape(-1)[place]!r}"
+    return f", first at {place}: {here.reshape(-1)[place].item()!r} and {there.reshape(-1)[place].item()!r}"

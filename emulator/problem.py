@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-NEVER_SWEPT = {"name", "folder", "extends", "dispatchers", "replications", "seed", "engine", "trace"}
+NEVER_SWEPT = {"name", "folder", "extends", "dispatchers", "replications", "seed", "engine", "trace"} | {
+    "precision",
+    "paired_precision",
+}
 """Keys, with all below them, that have one value for the whole file."""
 
 _MUST_BE = {

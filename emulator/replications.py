@@ -14,7 +14,7 @@ from dispatchers.catalogue import make
 from dispatchers.checking import check_buffer, check_dispatcher
 from dispatchers.contract import Dispatcher, DispatcherError
 from emulator import trace_files
-from emulator.engines import Mode, emulate, mode_of, obstacle_to, seconds_of
+from emulator.engines import EnginesDifferError, Mode, emulate, mode_of, obstacle_to, seconds_of
 from emulator.episode import Episode, EpochTrace, JobTrace
 from emulator.errors import InputError
 from emulator.results import part_name
@@ -173,7 +173,8 @@ class Emulator:
         trace = point.scenario.trace
         mode = mode_of(point.scenario, self._jobs, task.replication, prepared.obstacle)
         is_long = mode is Mode.COMPILED and self._jobs > HELD_JOBS
-        episode = emulate(
+        episode = self._emulate(
+            task,
             mode,
             system,
             prepared.dispatcher,
@@ -195,6 +196,13 @@ class Emulator:
                 epoch_parts = engine.epoch_parts(workload) if task.replication < trace.epochs else None
             self._write_traces(episode, job_parts, epoch_parts, keys, workload)
         return self._row(episode, keys, system)
+
+    def _emulate(self, task: Task, *arguments: Any, **options: Any) -> Episode:
+        try:
+            return emulate(*arguments, **options)
+        except EnginesDifferError as error:
+            keys = ", ".join(f"{key} {value}" for key, value in keys_of(self.plan, task).items())
+            raise EnginesDifferError(f"{error} ({keys}); engine simpy is the reference") from None
 
     def _system_of(self, index: int) -> System:
         if index != self._point:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ from emulator.version import __version__
 
 JOURNAL_FILE = "journal.jsonl"
 
+OURS = ("dispatchers", "emulator", "policies", "benchmarks", "tests")
+"""Folders of this software, whose version is told apart by its number."""
+
 EXTENDABLE = ("replications", "precision", "paired_precision", "name")
 """Keys that may change from one run to the next in the same folder."""
 
@@ -30,26 +34,51 @@ EXTENDABLE = ("replications", "precision", "paired_precision", "name")
 def identity_of(plan: Plan) -> dict[str, str]:
     """Return what episodes depend on, as names and texts: another one means other results."""
     resolved = {key: value for key, value in plan.resolved().items() if key not in EXTENDABLE}
-    texts = {key: json.dumps(value, sort_keys=True, default=str) for key, value in resolved.items()}
+    texts = {key: json.dumps(_plain(value), sort_keys=True, default=str) for key, value in resolved.items()}
     return {**texts, **_files(plan), "version": __version__}
 
 
 def _files(plan: Plan) -> dict[str, str]:
     """Return the hashes of the files that a plan reads: policies, users' classes, edges."""
-    files: dict[str, Path] = {}
+    files: dict[str, set[Path]] = {}
     for point in plan.points:
         path = getattr(point.scenario.topology, "path", None)
         if path is not None:
-            files[f"file {path}"] = Path(point.scenario.folder) / path
+            files.setdefault(f"file {path}", set()).add(Path(point.scenario.folder) / path)
         for index, spec in enumerate(point.scenario.dispatchers):
-            name = f"file of {spec.display}"
             dispatcher = make_dispatcher(point, index)
             policy = getattr(dispatcher, "policy", None)
             if policy is not None:
-                files[f"policy {policy.path.name}"] = policy.path
+                files.setdefault(f"policy {policy.path.name} of {spec.display}", set()).add(policy.path)
             if spec.class_ is not None:
-                files[name] = Path(inspect.getfile(type(dispatcher)))
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+                own = Path(inspect.getfile(type(dispatcher)))
+                files.setdefault(f"file of {spec.display}", set()).update({own}, _imported_from(spec.folder))
+    return {name: " ".join(sorted(map(_hash, paths))) for name, paths in files.items()}
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _imported_from(folder: Path) -> set[Path]:
+    """Return the modules beside a scenario that its classes have brought in."""
+    found = set()
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file and "site-packages" not in file and Path(file).is_relative_to(folder.resolve()):
+            path = Path(file).resolve()
+            if path.suffix == ".py" and path.is_file() and path.relative_to(folder.resolve()).parts[0] not in OURS:
+                found.add(path)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in which 5.0 is 5."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Finished:
@@ -135,13 +164,17 @@ class Finished:
         """Yield the rows of an unfinished run's journal up to the first line that is not whole."""
         if not self.journal.exists():
             return
+        try:
+            lines = self.journal.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        except OSError as error:
+            raise self._refusal(f"{self.journal} cannot be read: {error.strerror}") from None
         first = True
-        for line in self.journal.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+        for line in lines:
             try:
                 content = json.loads(line) if line.endswith("\n") else None
             except ValueError:
                 content = None
-            if content is None:
+            if not isinstance(content, dict):
                 return
             if first:
                 self._check(content.get("identity"))
@@ -149,11 +182,11 @@ class Finished:
             else:
                 yield content
 
-    def _check(self, found: dict[str, str] | None) -> None:
+    def _check(self, found: Any) -> None:
         """Raise `InputError` if results in the folder have another identity."""
         if found == self.identity:
             return
-        if found is None:
+        if not isinstance(found, dict):
             raise self._refusal("it holds results of unknown origin")
         names = [*self.identity, *(name for name in found if name not in self.identity)]
         changed = next(name for name in names if found.get(name) != self.identity.get(name))

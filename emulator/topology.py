@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -176,20 +177,22 @@ def read_edges(path: str | Path) -> Integers:
     """Read edges, two columns of whole numbers, from a CSV file with or without a line of names at its top."""
     path = Path(path)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [(number, row) for number, row in enumerate(csv.reader(file, strict=True), 1) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path}: cannot be read as a CSV file of edges: {reason}") from None
-    if rows and not any(cell.strip().lstrip("+-").isdigit() for cell in rows[0][1]):
+    if rows and not any(re.match(r"\s*[-+.]?\d", cell) for cell in rows[0][1]):
         rows = rows[1:]
     edges = np.empty((len(rows), 2), dtype=np.int64)
     for place, (number, row) in enumerate(rows):
         try:
-            source, target = row
-            edges[place] = int(source), int(target)
-        except (ValueError, OverflowError):
-            raise InputError(f"{path}:{number}: must be two whole numbers >= 0, got {','.join(row)!r}") from None
+            source, target = (re.fullmatch(r"\s*([0-9]{1,18})\s*", cell, re.ASCII) for cell in row)
+            edges[place] = int(source[1]), int(target[1])  # type: ignore[index]
+        except (ValueError, TypeError):
+            text = ",".join(row)
+            shown = text if len(text) <= 60 else f"{text[:57]}..."
+            raise InputError(f"{path}:{number}: must be two whole numbers >= 0, got {shown!r}") from None
     if len(edges) == 0:
         raise InputError(f"{path}: must have at least one edge, got none")
     return edges

@@ -45,7 +45,8 @@ def workers_for(plan: Plan, tasks: Collection[Task], wanted: int | None) -> Work
         work = sum(expected_seconds(plan, task) for task in tasks)
         processes = min(cores, int(work // WORTH_A_PROCESS))
     processes = max(1, min(processes, len(tasks)))
-    return Workers(processes, cores // processes if processes == len(tasks) else 1)
+    threads = min(cores, 4 * (os.cpu_count() or 1)) // processes
+    return Workers(processes, max(1, threads) if processes == len(tasks) else 1)
 
 
 def run_tasks(
@@ -75,8 +76,8 @@ def outcome_of(emulator: Emulator, task: Task, advance: Callable[[float], None])
             return emulator.run(task, share.report)
     except (InputError, EnginesDifferError):
         raise
-    except Exception as error:
-        return error
+    except (Exception, SystemExit) as error:
+        return error if isinstance(error, Exception) else RuntimeError(describe(error))
 
 
 class _Share:

@@ -347,6 +347,31 @@ def test_help_does_not_wait_for_the_libraries():
         assert f"'{library}'" not in modules
 
 
+def test_an_early_interrupt_says_that_nothing_was_written(folder, capsys, monkeypatch):
+    def interrupted(*arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("emulator.running.load_plan", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["small.yaml"]) == 130
+    assert "interrupted: nothing was written" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_standard_output_that_cannot_be_written(folder):
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "emulator", "small.yaml", "--quiet"],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert process.returncode == 1
+    assert process.stderr == "standard output cannot be written: No space left on device\n"
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_keeps_what_was_finished_in_whole_files(folder, workers, number):

@@ -1,5 +1,6 @@
 """Every rule against its definition, the contract's helpers, the checks, and how dispatchers are found."""
 
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -287,6 +288,8 @@ BROKEN = {
     "nothing": (Rule(lambda v: None), "route must return a float64 array, got NoneType"),
     "float32": (Rule(lambda v: v.own().astype(np.float32)), "route must return float64 64 x 5, got float32 64 x 5"),
     "shape": (Rule(lambda v: v.own()[:, :2]), "route must return float64 64 x 5, got float64 64 x 2"),
+    "leaves": (Rule(lambda v: sys.exit(5)), r"SystemExit: 5 \(.*test_dispatchers.py:\d+\)"),
+    "infinite, of which numpy warns": (Rule(lambda v: v.own() * np.inf), "probabilities are not finite"),
     "raises": (Rule(lambda v: v.nothing), r"AttributeError: .*nothing.* \(.*test_dispatchers.py:\d+\)"),
     "writes": (Rule(write_into_view), "read-only"),
     "forgetful": (Rule(changing()), "asked again, it answered something else"),
@@ -303,6 +306,8 @@ BROKEN = {
     "column negative": (JobRule(lambda job: -1), "choose must return a column from 0 to .*, got -1"),
     "a float": (JobRule(lambda job: 0.0), "choose must return a column .* got 0.0"),
     "a truth value": (JobRule(lambda job: False), "choose must return a column .* got False"),
+    "choose leaves": (JobRule(lambda job: sys.exit()), "choose raised SystemExit"),
+    "choose writes": (JobRule(lambda job: job.sent.fill(1) or 0), "choose raised ValueError: .*read-only"),
     "choose raises": (JobRule(lambda job: 1 // 0), "choose raised ZeroDivisionError"),
     "choose forgets": (JobRule(forgetful()), "for the same job"),
 }
@@ -364,6 +369,8 @@ class TestOptions:
             ("MF-R", {"rule": "high"}, "rule must be a list"),
             ("MF-R", {"rule": [0, float("nan")]}, "rule must be a list"),
             ("MF-N", {}, "MF-N: needs the option policy"),
+            ("MF-N", {"policy": 3}, "MF-N: policy must be the name of an ONNX file, got 3"),
+            ("MF-R", {"policy": None}, "MF-R: policy must be the name of an ONNX file, got None"),
             ("MF-N", {"policy": "none.onnx"}, "MF-N: there is no policy none.onnx, looked for"),
             ("JSQ-M", {"weight": "all"}, "weight must be sharing or a number >= 0, got 'all'"),
             ("JSQ-M", {"weight": -1}, "weight must be"),
@@ -447,6 +454,7 @@ class TestFinding:
             ("mine:Keep", "class Keep:\n    pass", "must be a subclass of dispatchers.Dispatcher"),
             ("mine:Keep", "def broken(:\n", r"mine:Keep: .*mine.py:1: invalid syntax"),
             ("mine:Keep", "import nothing_of_this_name\n" + KEEP, "cannot be imported: .*nothing_of_this_name"),
+            ("mine:Keep", "raise SystemExit(5)", r"cannot be imported: SystemExit: 5 .*mine.py:1"),
             ("mine:Keep", "1 / 0", r"cannot be imported: ZeroDivisionError: division by zero .*mine.py:1"),
             ("mine:Keep", KEEP.replace("share=0.0", "share"), "mine:Keep: needs the option share"),
             ("mine:Keep", KEEP.replace("= share", "= 1 / 0"), "mine:Keep: cannot be made: ZeroDivisionError"),

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import onnx
 import pandas as pd
 import pytest
 
@@ -29,6 +30,10 @@ dispatchers: [JSQ, RND, {name: JSQ-M, weight: sharing}]
 replications: 6
 trace: {jobs: 2, epochs: 1, messages: 1}
 """
+
+
+class Killed(BaseException):
+    """What nothing in the software catches."""
 
 
 @pytest.fixture
@@ -64,14 +69,14 @@ def stop_after(monkeypatch, episodes, error):
 
 
 @pytest.mark.parametrize("episodes", [0, 1, 7, 35])
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(9)], ids=["interrupted", "killed"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Killed()], ids=["interrupted", "killed"])
 def test_a_run_that_was_stopped_is_taken_up_again(folder, monkeypatch, counted, episodes, error):
     main(["s.yaml", "--quiet", "--out", "undisturbed"])
     with monkeypatch.context() as patch:
         stop_after(patch, episodes, error)
         try:
             assert main(["s.yaml", "--quiet", "--out", "stopped"]) == 130
-        except SystemExit:
+        except Killed:
             assert not (folder / "stopped/episodes.parquet").exists()
     counted.clear()
     assert main(["s.yaml", "--quiet", "--out", "stopped"]) == 0
@@ -133,8 +138,8 @@ def test_more_replications_compute_only_the_new_ones(folder, counted):
 
 def test_a_journal_is_good_up_to_its_last_full_line(folder, monkeypatch, counted):
     with monkeypatch.context() as patch:
-        stop_after(patch, 9, SystemExit(9))
-        with pytest.raises(SystemExit):
+        stop_after(patch, 9, Killed())
+        with pytest.raises(Killed):
             main(["s.yaml", "--quiet"])
     journal = folder / "runs/s/.partial/journal.jsonl"
     text = journal.read_text()
@@ -170,8 +175,8 @@ def test_an_episode_whose_trace_is_gone_is_run_again(folder, counted):
 def test_another_scenario_is_refused(folder, monkeypatch, capsys, when, changed, told):
     with monkeypatch.context() as patch:
         if when == "stopped":
-            stop_after(patch, 3, SystemExit(9))
-        with suppress(SystemExit):
+            stop_after(patch, 3, Killed())
+        with suppress(Killed):
             main(["s.yaml", "--quiet"])
     before = content(folder)
     capsys.readouterr()
@@ -185,17 +190,73 @@ def test_another_scenario_is_refused(folder, monkeypatch, capsys, when, changed,
     assert set(content(folder / "runs/s")) >= {"episodes.parquet", "summary.parquet"}
 
 
-def test_a_changed_class_or_policy_is_another_scenario(folder, capsys):
+def run_in_a_new_process(*arguments):
+    command = [sys.executable, "-m", "emulator", *arguments, "--quiet", "--workers", "1"]
+    return subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_changed_class_is_another_scenario(folder):
     rule = "from dispatchers import Dispatcher\nclass Keep(Dispatcher):\n    def route(self, view): return view.{}()\n"
     (folder / "mine.py").write_text(rule.format("own"))
     (folder / "mine.yaml").write_text(SCENARIO.replace("RND", '{class: "mine:Keep"}'))
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "emulator", "mine.yaml", "--quiet", "--workers", "1"]
-    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+    assert run_in_a_new_process("mine.yaml").returncode == 0
     (folder / "mine.py").write_text(rule.format("uniform"))
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    again = run_in_a_new_process("mine.yaml")
     assert again.returncode == 2
     assert "it holds results of another file of Keep" in again.stderr
+
+
+def test_so_is_a_changed_module_that_the_class_imports(folder):
+    rule = "from dispatchers import Dispatcher\nfrom aside import f\nclass Keep(Dispatcher):\n    route = f\n"
+    (folder / "mine.py").write_text(rule)
+    (folder / "aside.py").write_text("def f(self, view):\n    return view.own()\n")
+    (folder / "mine.yaml").write_text(SCENARIO.replace("RND", '{class: "mine:Keep"}'))
+    assert run_in_a_new_process("mine.yaml").returncode == 0
+    assert run_in_a_new_process("mine.yaml").returncode == 0
+    (folder / "aside.py").write_text("def f(self, view):\n    return view.uniform()\n")
+    again = run_in_a_new_process("mine.yaml")
+    assert again.returncode == 2
+    assert "it holds results of another file of Keep" in again.stderr
+
+
+def test_so_is_a_changed_policy_beside_another_of_the_same_name(folder, capsys):
+    shipped = (ROOT / "policies/trained/torus_5.onnx").read_bytes()
+    for name in "ab":
+        (folder / name).mkdir()
+        (folder / name / "p.onnx").write_bytes(shipped)
+    two = "{name: MF-R, label: A, policy: a/p.onnx}, {name: MF-R, label: B, policy: b/p.onnx}"
+    (folder / "two.yaml").write_text(SCENARIO.replace("RND", two))
+    assert main(["two.yaml", "--quiet"]) == 0
+    model = onnx.load_from_string(shipped)
+    model.doc_string = "another"
+    (folder / "a/p.onnx").write_bytes(model.SerializeToString())
+    assert main(["two.yaml", "--quiet"]) == 2
+    assert "it holds results of another policy p.onnx of A" in capsys.readouterr().err
+
+
+def test_five_is_five_point_zero(folder, counted):
+    main(["s.yaml", "--quiet", "--set", "delta_t=5"])
+    counted.clear()
+    assert main(["s.yaml", "--quiet", "--set", "delta_t=5.0"]) == 0
+    assert counted == []
+
+
+@pytest.mark.parametrize("line", ["[1]", '{"identity": 3}', "{}", "no journal"])
+def test_a_strange_journal_is_refused_or_left_alone(folder, capsys, line):
+    staging = folder / "runs/s/.partial"
+    staging.mkdir(parents=True)
+    (staging / "journal.jsonl").write_text(f"{line}\n")
+    status = main(["s.yaml", "--quiet"])
+    assert status == (2 if line.startswith("{") else 0)
+    assert capsys.readouterr().err.count("\n") == (1 if status else 0)
+
+
+def test_a_journal_that_is_a_folder_is_refused(folder, capsys):
+    (folder / "runs/s/.partial/journal.jsonl").mkdir(parents=True)
+    assert main(["s.yaml", "--quiet"]) == 2
+    assert "journal.jsonl cannot be read: Is a directory" in capsys.readouterr().err
 
 
 def test_results_of_unknown_origin_are_refused(folder, capsys):
@@ -280,6 +341,10 @@ class TestPrecision:
         assert main([*options, "--out", "stopped"]) == 0
         assert content(folder / "stopped") == content(folder / "undisturbed")
 
+    def test_precision_does_not_sweep(self, folder, capsys):
+        assert main(["s.yaml", "--set", "precision=[0.1, 0.2]"]) == 2
+        assert "precision takes one value and does not sweep" in capsys.readouterr().err
+
     @pytest.mark.parametrize("value", ["0", "1", "-0.1", "often"])
     def test_wrong_precision_is_refused(self, folder, capsys, value):
         assert main(["s.yaml", "--set", f"precision={value}"]) == 2
@@ -288,8 +353,8 @@ class TestPrecision:
 
 def test_the_journal_says_what_it_is_of(folder, monkeypatch):
     with monkeypatch.context() as patch:
-        stop_after(patch, 2, SystemExit(9))
-        with pytest.raises(SystemExit):
+        stop_after(patch, 2, Killed())
+        with pytest.raises(Killed):
             main(["s.yaml", "--quiet"])
     first, *rows = (folder / "runs/s/.partial/journal.jsonl").read_text().splitlines()
     assert json.loads(first)["identity"]["seed"] == "1"

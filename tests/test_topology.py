@@ -204,7 +204,7 @@ class TestEdgeList:
 
 
 class TestFiles:
-    @pytest.mark.parametrize("text", ["0,1\n1,2\n", "source,target\n0,1\n\n1,2\n", "0, 1\r\n 1,2"])
+    @pytest.mark.parametrize("text", ["0,1\n1,2\n", "source,target\n0,1\n\n1,2\n", "0, 1\r\n 1,2", "\ufeff0,1\n1,2"])
     def test_edges_are_read_with_and_without_names(self, tmp_path, text):
         (tmp_path / "edges.csv").write_text(text)
         assert read_edges(tmp_path / "edges.csv").tolist() == [[0, 1], [1, 2]]
@@ -212,6 +212,11 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
+            (b"0.5,1.5\n0,1\n", r"edges.csv:1: must be two whole numbers >= 0, got '0.5,1.5'"),
+            (b"0,1_0\n", "must be two whole numbers >= 0, got '0,1_0'"),
+            ("0,\u0661\n".encode(), "must be two whole numbers"),
+            (b"0," + b"9" * 5000 + b"\n", r"got '0,9{55}\.\.\.'$"),
+            (b'"0,1\n', "cannot be read as a CSV file of edges"),
             (b"0,1\n1,x\n", r"edges.csv:2: must be two whole numbers >= 0, got '1,x'"),
             (b"0,1\n1,2,3\n", r"edges.csv:2: .* got '1,2,3'"),
             (b"0,1\n1,\n", r"edges.csv:2: .* got '1,'"),
