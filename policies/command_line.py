@@ -8,8 +8,8 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,15 +30,16 @@ EXECUTED_AS = {"own": "MF-R", "all": "MF-G"}
 """The dispatcher that executes a policy on what it was trained for."""
 
 DESCRIPTION = """\
-Train an upper-level policy by PPO (Algorithm 1 of the paper) on the system that a scenario describes, an
-episode being its horizon. The policy goes to an ONNX file, which the dispatchers MF-R, MF-N and MF-G take.
+Train an upper-level policy by PPO (Algorithm 1 of the paper) on the system that a scenario describes, one
+for each value of delta_t. An episode has 50 epochs, whatever the horizon. Each policy goes to an ONNX file,
+which the dispatchers MF-R, MF-N and MF-G take.
 Needs the extra train: pip install 'load-balancing-emulator[train]'
 """
 
 EXAMPLES = """\
 examples:
   python -m policies scenarios/training/torus.yaml
-  python -m policies scenarios/training/torus.yaml --set delta_t=3 --set horizon=150 --out torus_3.onnx
+  python -m policies scenarios/training/torus.yaml --set delta_t=3 --out torus_3.onnx
   python -m policies scenarios/training/torus.yaml --preset paper --evaluate scenarios/torus70.yaml
 
 exit status: 0 done, 2 bad input, 130 interrupted (nothing is written), 1 anything else
@@ -54,7 +55,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     result.add_argument("scenario", metavar="SCENARIO", help="the scenario to train on (YAML)")
-    result.add_argument("--out", metavar="FILE", help="the ONNX file (default: <topology>_<delta_t>.onnx, here)")
+    result.add_argument(
+        "--out",
+        metavar="FILE",
+        help="the ONNX file (default: <topology>_<delta_t>.onnx, here); where delta_t is swept, the folder for "
+        "<scenario>_<delta_t>.onnx",
+    )
     result.add_argument(
         "--preset",
         choices=PRESETS,
@@ -93,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        print(_train(options, shlex.join(["python", "-m", "policies", *arguments])))
+        _run(options, shlex.join(["python", "-m", "policies", *arguments]))
     except KeyboardInterrupt:
         print("\ninterrupted: nothing was written", file=sys.stderr)
         return INTERRUPTED
@@ -103,33 +109,86 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _train(options: argparse.Namespace, command: str) -> str:
-    """Train, score and write a policy, and return the line that tells of it."""
-    from dispatchers.policy import CONTRACT_VERSION
+@dataclass(frozen=True)
+class Lesson:
+    """One policy to be trained: on what, scored on what, and where it goes."""
+
+    scenario: Scenario
+    test: Scenario
+    out: Path
+
+
+def _lessons(options: argparse.Namespace) -> list[Lesson]:
+    """Return a lesson for each point of the training scenario's sweep."""
+    scenarios = _scenarios(options.scenario, options.settings)
+    tests = scenarios if options.evaluate is None else _scenarios(options.evaluate)
+    files = _files(options.out, scenarios)
+    lessons = []
+    for scenario, file in zip(scenarios, files, strict=True):
+        test = tests[0] if len(tests) == 1 else next((x for x in tests if x.delta_t == scenario.delta_t), None)
+        if test is None:
+            raise InputError(f"{options.evaluate}: delta_t must take the value {scenario.delta_t:g} too")
+        if test.buffer != scenario.buffer:
+            raise InputError(f"{options.evaluate}: buffer must be {scenario.buffer} as in training, got {test.buffer}")
+        lessons.append(Lesson(scenario, test, file))
+    return lessons
+
+
+def _files(out: str | None, scenarios: Sequence[Scenario]) -> list[Path]:
+    """Return where each scenario's policy goes: into the folder `out` if there are several, else to the file `out`."""
+    if len(scenarios) > 1:
+        folder = Path(out or ".")
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise InputError(f"--out must be a folder that can be written to where delta_t is swept, got {folder}")
+        return [folder / f"{scenario.name}_{scenario.delta_t:g}.onnx" for scenario in scenarios]
+    file = Path(out or f"{scenarios[0].topology.kind}_{scenarios[0].delta_t:g}.onnx")
+    if file.is_dir() or not os.access(file.parent, os.W_OK):
+        raise InputError(f"--out must be a file in a folder that can be written to, got {file}")
+    return [file]
+
+
+def _run(options: argparse.Namespace, command: str) -> None:
+    """Train, score and write each policy, and print a line that tells of it."""
     from emulator.report import progress_bar
-    from policies.evaluation import EVALUATION_SEED, score
-    from policies.export import rules_of, to_onnx, write
+    from policies.evaluation import EVALUATION_SEED
 
     preset = _preset(options)
-    scenario = _scenario(options.scenario, options.settings)
-    test = scenario if options.evaluate is None else _scenario(options.evaluate)
-    if test.buffer != scenario.buffer:
-        raise InputError(f"{options.evaluate}: buffer must be {scenario.buffer} as in training, got {test.buffer}")
-    seed = scenario.seed if options.seed is None else options.seed
-    if not 0 <= seed < EVALUATION_SEED:
-        raise InputError(f"--seed must be between 0 and {EVALUATION_SEED - 1}, got {seed}")
-    out = Path(options.out or f"{scenario.topology.kind}_{scenario.delta_t:g}.onnx")
-    if out.is_dir() or not os.access(out.parent, os.W_OK):
-        raise InputError(f"--out must be a file in a folder that can be written to, got {out}")
-    system, test_system = scenario.system(), test.system()
+    lessons = _lessons(options)
+    for lesson in lessons:
+        seed = lesson.scenario.seed if options.seed is None else options.seed
+        if not 0 <= seed < EVALUATION_SEED:
+            raise InputError(f"--seed must be between 0 and {EVALUATION_SEED - 1}, got {seed}")
     try:
-        from policies.training import train
+        import policies.training  # noqa: F401
     except ModuleNotFoundError as error:
         raise InputError(
             f"training needs {error.name}, which is not installed: pip install 'load-balancing-emulator[train]'"
         ) from error
-    with progress_bar(preset.iterations, quiet=options.quiet, doing="training") as advance:
-        policy = train(system, preset, seed=seed, on_iteration=lambda drops: advance(1))
+    with progress_bar(preset.iterations * len(lessons), quiet=options.quiet, doing="training") as advance:
+        lines = []
+        for lesson in lessons:
+            seed = lesson.scenario.seed if options.seed is None else options.seed
+            lines.append(_train(lesson, preset, options.preset, seed, command, lambda drops: advance(1)))
+    print("\n".join(lines))
+
+
+def _train(
+    lesson: Lesson,
+    preset: Preset,
+    preset_name: str,
+    seed: int,
+    command: str,
+    on_iteration: Callable[[float], None],
+) -> str:
+    """Train, score and write one policy, and return the line that tells of it."""
+    from dispatchers.policy import CONTRACT_VERSION
+    from policies.evaluation import score
+    from policies.export import rules_of, to_onnx, write
+    from policies.training import train
+
+    scenario, test = lesson.scenario, lesson.test
+    system = replace(scenario.system(), horizon=preset.epochs * scenario.delta_t)
+    policy = train(system, preset, seed=seed, on_iteration=on_iteration)
     metadata = {
         "contract_version": CONTRACT_VERSION,
         "buffer": str(scenario.buffer),
@@ -137,17 +196,17 @@ def _train(options: argparse.Namespace, command: str) -> str:
         "topology": scenario.topology.kind,
         "observation": preset.observation,
         "training_scenario": json.dumps(_provenance(scenario)),
-        "preset": options.preset,
+        "preset": preset_name,
         "iterations": str(preset.iterations),
         "seed": str(seed),
         "version": __version__,
         "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         "command": command,
     }
-    result = score(test_system, rules_of(to_onnx(policy, metadata)), preset.observation)
-    write(out, to_onnx(policy, metadata | _told(result, test)))
+    result = score(test.system(), rules_of(to_onnx(policy, metadata)), preset.observation)
+    write(lesson.out, to_onnx(policy, metadata | _told(result, test)))
     return (
-        f"{out}: {result.drops:.3f} drops per server and 50 ms as {EXECUTED_AS[preset.observation]}, "
+        f"{lesson.out}: {result.drops:.3f} drops per server and 50 ms as {EXECUTED_AS[preset.observation]}, "
         f"95 % interval [{result.low:.3f}, {result.high:.3f}], RND {result.random_drops:.3f} "
         f"({result.episodes} episodes of {test.name})"
     )
@@ -164,16 +223,18 @@ def _preset(options: argparse.Namespace) -> Preset:
     return preset
 
 
-def _scenario(path: str, settings: Sequence[str] = ()) -> Scenario:
+def _scenarios(path: str, settings: Sequence[str] = ()) -> list[Scenario]:
+    """Return the scenarios at the points of a sweep over delta_t, or the only one there is."""
     from emulator.scenario_file import load
 
     plan = load(path, settings)
-    if plan.swept:
-        raise InputError(f"{path}: {plan.swept[0]} must have one value here, but is swept")
-    scenario = plan.points[0].scenario
-    if scenario.service.work != "exponential":
-        raise InputError(f"{path}: service.work must be exponential here, got {scenario.service.work}")
-    return scenario
+    for key in plan.swept:
+        if key != "delta_t":
+            raise InputError(f"{path}: {key} must have one value here, but is swept")
+    for point in plan.points:
+        if point.scenario.service.work != "exponential":
+            raise InputError(f"{path}: service.work must be exponential here, got {point.scenario.service.work}")
+    return [point.scenario for point in plan.points]
 
 
 def _provenance(scenario: Scenario) -> dict[str, object]:

@@ -19,6 +19,9 @@ class Preset:
     observation: Observation = "all"
     """What the policy observes while it is trained."""
 
+    epochs: int = 50
+    """Decision epochs of an episode, T."""
+
     batch: int = 4000
     """Decisions per iteration, B_b: about `batch / epochs` copies of the network play one episode each."""
 

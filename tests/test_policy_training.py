@@ -329,6 +329,20 @@ def test_options_reach_the_training(folder, capsys):
     assert json.loads(second["score_scenario"])["topology"]["kind"] == "cycle"
 
 
+def test_each_delta_t_gets_its_policy(folder, capsys):
+    (folder / "shelf").mkdir()
+    (folder / "test.yaml").write_text("extends: small.yaml\ndelta_t: [1, 2, 3]\n")
+    arguments = ("small.yaml", "--iterations", "1", "--set", "delta_t=[1,3]", "--evaluate", "test.yaml")
+    status, out, _ = call(capsys, *arguments, "--out", "shelf", "--quiet")
+    assert status == 0
+    assert [line.split(":")[0] for line in out.splitlines()] == ["shelf/small_1.onnx", "shelf/small_3.onnx"]
+    for delta_t in ("1", "3"):
+        metadata = Policy(f"shelf/small_{delta_t}.onnx").metadata
+        assert metadata["delta_t"] == delta_t
+        assert json.loads(metadata["training_scenario"])["delta_t"] == float(delta_t)
+        assert json.loads(metadata["score_scenario"])["delta_t"] == float(delta_t)
+
+
 def test_progress_goes_to_standard_error(folder, capsys):
     status, out, err = call(capsys, "small.yaml", "--iterations", "1")
     assert status == 0
@@ -341,8 +355,16 @@ def test_progress_goes_to_standard_error(folder, capsys):
     [
         (["nowhere.yaml"], "nowhere.yaml"),
         (
-            ["small.yaml", "--set", "delta_t=[1,2]"],
-            "small.yaml: delta_t must have one value here, but is swept",
+            ["small.yaml", "--set", "buffer=[1,2]"],
+            "small.yaml: buffer must have one value here, but is swept",
+        ),
+        (
+            ["small.yaml", "--set", "delta_t=[1,2]", "--out", "a.onnx"],
+            "--out must be a folder that can be written to where delta_t is swept, got a.onnx",
+        ),
+        (
+            ["small.yaml", "--set", "delta_t=[1,2]", "--evaluate", "other.yaml"],
+            "other.yaml: delta_t must take the value 1 too",
         ),
         (
             ["small.yaml", "--set", "service.work=deterministic"],
@@ -363,6 +385,7 @@ def test_progress_goes_to_standard_error(folder, capsys):
 )
 def test_bad_input_is_told_in_one_line(folder, capsys, arguments, message):
     (folder / "deep.yaml").write_text("extends: small.yaml\nbuffer: 7\n")
+    (folder / "other.yaml").write_text("extends: small.yaml\ndelta_t: [3, 7]\n")
     status, out, err = call(capsys, *arguments, "--quiet")
     assert (status, out) == (2, "")
     assert message in err
