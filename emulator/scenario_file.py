@@ -136,6 +136,8 @@ def _first(problems: set[Problem], source: str) -> str:
 
 def _value(scenario: Scenario, key: str, text: str) -> int | float | str:
     """Return a swept key's value: a number as the scenario has it, so 5.0 for `delta_t: 5`, else `text`."""
+    if key.startswith("dispatchers."):
+        return text
     value = reduce(getattr, key.split("."), scenario)
     return value if isinstance(value, int | float) else text
 

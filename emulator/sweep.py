@@ -51,6 +51,8 @@ def axes(tree: Node, prefix: str = "") -> Iterator[Axis]:
     """Yield the swept keys of a scenario in their order in the file."""
     for key, node in tree.value.items():
         dotted = prefix + key
+        if dotted == "dispatchers" and isinstance(node.value, list):
+            yield from _policy_axes(node)
         if dotted not in LIST_DEPTHS:
             continue
         if node.value != [] and _depth(node) > LIST_DEPTHS[dotted]:
@@ -58,6 +60,14 @@ def axes(tree: Node, prefix: str = "") -> Iterator[Axis]:
             yield Axis(dotted, list(itertools.islice(variants, POINT_LIMIT + 1)))
         elif isinstance(node.value, dict):
             yield from axes(node, f"{dotted}.")
+
+
+def _policy_axes(dispatchers: Node) -> Iterator[Axis]:
+    """Yield the dispatchers' policies that are lists of files."""
+    for index, spec in enumerate(dispatchers.value):
+        policy = spec.value.get("policy") if isinstance(spec.value, dict) else None
+        if policy is not None and isinstance(policy.value, list) and policy.value:
+            yield Axis(f"dispatchers.{index}.policy", policy.value)
 
 
 def _depth(node: Node) -> int:
@@ -89,9 +99,13 @@ def points(tree: Node, swept: list[Axis]) -> Iterator[tuple[tuple[int, ...], Nod
 
 
 def _replaced(tree: Node, keys: list[str], node: Node) -> Node:
+    first: Any
     first, *rest = keys
-    inner = _replaced(tree.value[first], rest, node) if rest else node
-    return Node({**tree.value, first: inner}, tree.place, tree.key_place)
+    content = {**tree.value} if isinstance(tree.value, dict) else [*tree.value]
+    if isinstance(content, list):
+        first = int(first)
+    content[first] = _replaced(content[first], rest, node) if rest else node
+    return Node(content, tree.place, tree.key_place)
 
 
 def doubtful_values(axis: Axis) -> Iterator[Problem]:

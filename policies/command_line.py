@@ -165,11 +165,10 @@ def _run(options: argparse.Namespace, command: str) -> None:
             f"training needs {error.name}, which is not installed: pip install 'load-balancing-emulator[train]'"
         ) from error
     with progress_bar(preset.iterations * len(lessons), quiet=options.quiet, doing="training") as advance:
-        lines = []
         for lesson in lessons:
             seed = lesson.scenario.seed if options.seed is None else options.seed
-            lines.append(_train(lesson, preset, options.preset, seed, command, lambda drops: advance(1)))
-    print("\n".join(lines))
+            line = _train(lesson, preset, options.preset, seed, command, lambda drops: advance(1))
+            print(line, flush=True)
 
 
 def _train(

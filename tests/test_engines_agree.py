@@ -234,3 +234,14 @@ def test_a_difference_stops_the_run(folder, capsys, monkeypatch):
     assert error.startswith("simpy and compiled differ in ")
     assert error.count("\n") == 1
     assert not (folder / "runs").exists()
+
+
+def test_a_policy_sweeps(folder):
+    shipped = "trained/torus_5.onnx, trained/cycle_5.onnx"
+    one = f"dispatchers=[RND, {{name: MF-R, policy: [{shipped}]}}]"
+    assert main(["small.yaml", "--quiet", "--set", one, "--set", "delta_t=5", "--out", "swept"]) == 0
+    summary = pd.read_parquet("swept/summary.parquet")
+    assert summary["dispatchers.1.policy"].tolist() == ["torus_5.onnx"] * 2 + ["cycle_5.onnx"] * 2
+    drops = summary[summary.dispatcher == "MF-R"].mean_drops
+    assert drops.nunique() == 2
+    assert summary[summary.dispatcher == "RND"].mean_drops.nunique() == 1
