@@ -21,6 +21,7 @@ from emulator.simpy_engine import run_episode
 from emulator.system import ArrivalProcess, System, WorkLaw
 from emulator.topology import cycle, edge_list, torus
 from emulator.workload import Workload
+from policies.card import card
 from policies.environment import ParallelNetworks
 from policies.epoch_law import evolve
 from policies.evaluation import drops, global_state, own_state, random_server, score
@@ -319,3 +320,13 @@ def test_importing_the_package_does_not_need_torch():
     modules = "policies, policies.command_line, policies.evaluation, policies.export, policies.presets"
     code = f"import sys, {modules}; assert not {{'torch', 'stable_baselines3', 'gymnasium'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_card_is_what_the_files_say():
+    text = (ROOT / "policies/trained/README.md").read_text(encoding="utf-8")
+    assert card() == text, "run: python -m policies.card > policies/trained/README.md"
+    for topology in ("cycle", "cube_connected_cycle", "torus", "configuration_model", "bethe"):
+        for delta_t in range(1, 11):
+            told = Policy(ROOT / f"policies/trained/{topology}_{delta_t}.onnx").metadata
+            assert (told["topology"], told["delta_t"], told["observation"]) == (topology, str(delta_t), "own")
+            assert float(told["score"]) < float(told["score_random"])
