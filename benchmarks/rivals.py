@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import simpy
-from numba import njit
 
 from emulator.compiled_kernels import BLOCK, Window, draw_next, draw_work
+from emulator.compiling import compiled
 from emulator.system import System
 from emulator.workload import Workload, law_numbers
 
@@ -65,7 +65,7 @@ def plain_simpy(system: System, replication: int) -> int:
     return arrivals
 
 
-@njit(cache=True)
+@compiled()
 def _gillespie(seed, times, rates, offsets, access, buffer):  # type: ignore[no-untyped-def]
     np.random.seed(seed)
     nodes = len(offsets) - 1
@@ -128,7 +128,7 @@ def ciw_queues(system: System, replication: int) -> int:
     return len(records)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _sample(window, rate, nodes, schedulers, clock, number, times, bits, coin, work):  # type: ignore[no-untyped-def]
     """Draw as many jobs as an epoch has on average, with their works and coins, and no queue behind them."""
     drawn = 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from dispatchers.contract import Dispatcher, Floats, View
+from emulator.compiling import compiled
 from emulator.decisions import EpochDraws, ask
 from emulator.system import System
 
@@ -165,7 +165,7 @@ class Decisions:
         )
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _number(lengths, offsets, access, first, columns, base, table, known, row, representatives):  # type: ignore[no-untyped-def]
     """Fill in each scheduler's row of answers; return how many observations are new.
 

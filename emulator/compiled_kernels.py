@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dispatchers.contract import JobView, pick
 from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
+from emulator.compiling import compiled
 from emulator.episode import COMPLETED, DROPPED, IN_SYSTEM, job_fingerprint
 from emulator.randomness import JOB, exponential, philox
 from emulator.workload import work_of
@@ -33,7 +34,7 @@ INSERTION_LIMIT = 48
 NO_ROOM, WRONG_COLUMN = -1, -2
 """What `draw` returns if it could not go on."""
 
-compiled = njit(cache=True, nogil=True, error_model="numpy")
+kernel = compiled(nogil=True, error_model="numpy")
 
 uncounted = njit(nogil=True, error_model="numpy", _nrt=False)  # type: ignore[call-overload]
 """For loops that take slices and make no arrays: without counting references to them, which costs 40 ns per job."""
@@ -213,7 +214,7 @@ def _column_by_kind(rule, scheduler, first, stop, number, coin, elapsed):
     return column
 
 
-@compiled
+@kernel
 def draw_next(window, schedulers, clock, number, count, arrival_time, bits, coin):
     """Draw the next job of each of `count` schedulers."""
     for i in range(count):
@@ -224,7 +225,7 @@ def draw_next(window, schedulers, clock, number, count, arrival_time, bits, coin
         coin[i] = np.float64(np.int64(d)) * 2.0**-32
 
 
-@compiled
+@kernel
 def draw_work(window, bits, count, work, place):
     """Fill in the works that the bits of `count` jobs stand for, from `place` on."""
     for i in range(count):
@@ -272,7 +273,7 @@ def _route_by_kind(
     return routed
 
 
-@compiled
+@kernel
 def draw(rule, window, graph, streams, records, counts, part, first, last):
     """Draw and route the jobs that the schedulers `first` to `last` - 1 meet by the window's end.
 
@@ -327,7 +328,7 @@ draw_for_users = njit(nogil=True, error_model="numpy")(draw.py_func)
 """`draw` for a user's rule, whose code cannot be kept on disk."""
 
 
-@compiled
+@kernel
 def group(counts, totals, records, starts, places, first, last):
     """List, for each of the servers `first` to `last` - 1, where its jobs stand in the records.
 
@@ -353,7 +354,7 @@ def group(counts, totals, records, starts, places, first, last):
     return largest
 
 
-@compiled
+@kernel
 def offsets_of(counts, starts):
     """Fill `starts` (servers + 1) with the jobs of all servers before each, from counts by thread and server."""
     total = 0
@@ -364,7 +365,7 @@ def offsets_of(counts, starts):
     starts[-1] = total
 
 
-@compiled
+@kernel
 def _sort_many(count, time, work, place):
     order = np.argsort(time[:count], kind="mergesort")
     time[:count], work[:count], place[:count] = time[order], work[order], place[order]
@@ -382,7 +383,7 @@ def _sort(count, time, work, place):
         time[k], work[k], place[k] = t, w, p
 
 
-@compiled
+@kernel
 def serve(servers, records, starts, places, largest, horizon, rows, first, last):
     """Let the servers `first` to `last` - 1 take their jobs, and return (drops, completions, fingerprint) of these.
 
@@ -462,7 +463,7 @@ def _serve_one(server, servers, count, time, work, horizon, rows, begin):
     return dropped, completed, fingerprint
 
 
-@compiled
+@kernel
 def queue_lengths(departures, time, lengths, first, last):
     """Fill in how many jobs each server has at a time when no job arrives: the departures still to come."""
     for server in range(first, last):
@@ -472,7 +473,7 @@ def queue_lengths(departures, time, lengths, first, last):
         lengths[server] = length
 
 
-@compiled
+@kernel
 def fixed_columns(cumulative, row, coins, column):
     """Draw each scheduler's column of the epoch with its decision coin."""
     for scheduler in range(len(row)):

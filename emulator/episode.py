@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 from numpy.typing import NDArray
+
+from emulator.compiling import compiled
 
 COMPLETED, DROPPED, IN_SYSTEM = range(3)
 OUTCOMES = ("completed", "dropped", "in system")
@@ -85,7 +87,7 @@ class Episode:
     messages: list[MessageRecord] | None = None
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def job_fingerprint(server, outcome, arrival_time, start_time, departure_time):  # type: ignore[no-untyped-def]
     """Return 64 bits that stand for the fate of one job; an episode's fingerprint is their sum modulo 2**64.
 
@@ -100,7 +102,7 @@ def job_fingerprint(server, outcome, arrival_time, start_time, departure_time): 
     return word ^ (word >> uint64(29))
 
 
-@njit(cache=True)
+@compiled()
 def fingerprint_of(server, outcome, arrival_time, start_time, departure_time):  # type: ignore[no-untyped-def]
     """Return the fingerprint of an episode from whole columns, in which NaN is a time that did not happen."""
     total = uint64(0)

@@ -11,8 +11,10 @@ differ in its last bit.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, uint32, uint64
+from numba import uint32, uint64
 from numpy.typing import NDArray
+
+from emulator.compiling import compiled
 
 # The last word of the counter: what a number is drawn for.
 JOB, DECISION, ORDER, RATE, SERVICE, TOPOLOGY = range(6)
@@ -24,7 +26,7 @@ _LN2_HIGH = 6.93147180369123816490e-01  # ln 2, rounded so that an exponent time
 _LN2_LOW = 1.90821492927058770002e-10  # what is missing
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def philox(scheduler, epoch, number, stream, seed, replication):  # type: ignore[no-untyped-def]
     """Return the four 32-bit words, as uint64, at an address of six 32-bit words."""
     mask = uint64(0xFFFFFFFF)
@@ -43,7 +45,7 @@ def philox(scheduler, epoch, number, stream, seed, replication):  # type: ignore
     return c0 & mask, c1 & mask, c2 & mask, c3 & mask
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def exponential(bits):  # type: ignore[no-untyped-def]
     """Return an exponential number of mean 1 from 48 random bits: -ln((bits + 1/2) / 2**48).
 
@@ -71,7 +73,7 @@ def exponential(bits):  # type: ignore[no-untyped-def]
     return -logarithm
 
 
-@njit(cache=True)
+@compiled()
 def _words(seed, stream, count):  # type: ignore[no-untyped-def]
     words = np.empty(count, dtype=np.uint64)
     for index in range(count):
@@ -85,7 +87,7 @@ def random_words(seed: int, stream: int, count: int) -> NDArray[np.uint64]:
     return _words(uint32(seed), stream, count)
 
 
-@njit(cache=True)
+@compiled()
 def random_uniform(scheduler, epoch, number, stream, seed, replication):  # type: ignore[no-untyped-def]
     """Return the number in [0, 1), of 53 bits, at an address."""
     high, low, _, _ = philox(scheduler, epoch, number, stream, seed, replication)

@@ -10,9 +10,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 from numpy.typing import NDArray
 
+from emulator.compiling import compiled
 from emulator.randomness import DECISION, JOB, ORDER, RATE, exponential, philox, random_uniform
 from emulator.system import ArrivalProcess, System, WorkLaw
 
@@ -27,7 +28,7 @@ _LAW_CODES = {
 }
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def draw_job(seed, replication, epoch, scheduler, number):  # type: ignore[no-untyped-def]
     """Return (gap, work bits, coin) of a scheduler's `number`-th job of an epoch, all from one Philox block.
 
@@ -40,7 +41,7 @@ def draw_job(seed, replication, epoch, scheduler, number):  # type: ignore[no-un
     return gap, work_bits, np.float64(d) * 2.0**-32
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def work_of(bits, law, branch, mean_short, mean_long):  # type: ignore[no-untyped-def]
     """Return the work, of mean 1, that 48 random bits stand for under a law.
 
@@ -57,7 +58,7 @@ def work_of(bits, law, branch, mean_short, mean_long):  # type: ignore[no-untype
     return exponential(bits)
 
 
-@njit(cache=True)
+@compiled()
 def _draw_epoch(seed, replication, epoch, start, end, rate, nodes, law, branch, mean_short, mean_long):  # type: ignore[no-untyped-def]
     """Return offsets (nodes + 1) and the flat arrival times, works and coins of one epoch's jobs, by scheduler."""
     offsets = np.zeros(nodes + 1, dtype=np.int64)
@@ -87,14 +88,14 @@ def _draw_epoch(seed, replication, epoch, start, end, rate, nodes, law, branch, 
     return offsets, times[:count].copy(), works[:count].copy(), coins[:count].copy()
 
 
-@njit(cache=True)
+@compiled()
 def _longer(array, room):  # type: ignore[no-untyped-def]
     longer = np.empty(room, dtype=array.dtype)
     longer[: len(array)] = array
     return longer
 
 
-@njit(cache=True)
+@compiled()
 def _draw_rates(seed, replication, epochs, high, low, high_to_low, low_to_high):  # type: ignore[no-untyped-def]
     rates = np.empty(epochs)
     is_high = random_uniform(0, 0, 0, RATE, seed, replication) < 0.5
@@ -106,7 +107,7 @@ def _draw_rates(seed, replication, epochs, high, low, high_to_low, low_to_high):
     return rates
 
 
-@njit(cache=True)
+@compiled()
 def _draw_coins(seed, replication, epoch, nodes):  # type: ignore[no-untyped-def]
     coins = np.empty(nodes)
     for scheduler in range(nodes):
@@ -114,7 +115,7 @@ def _draw_coins(seed, replication, epoch, nodes):  # type: ignore[no-untyped-def
     return coins
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _draw_orders(seed, replication, epoch, offsets):  # type: ignore[no-untyped-def]
     orders = np.empty(offsets[-1], dtype=np.int64)
     keys = np.empty(np.max(np.diff(offsets)), dtype=np.uint64)  # of 32 bits; equal ones, a pair in 2**32, stay in order

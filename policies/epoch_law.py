@@ -7,9 +7,9 @@ rate of section 1.2.4. Uniformisation gives its law at the epoch's end and the e
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from emulator.compiling import compiled
 from emulator.randomness import JOB, random_uniform
 
 _NEGLIGIBLE = 1e-10
@@ -19,7 +19,7 @@ _LARGEST_MEAN = 500.0
 """Expected jumps that are summed up at a time: exp(-mean) must not underflow."""
 
 
-@njit(cache=True)
+@compiled()
 def _evolve(law, arrival_rate, service_rate, duration, state):  # type: ignore[no-untyped-def]
     """Replace `law` by that after `duration`; return the expected drops. `state` is scratch of its size."""
     buffer = len(law) - 1
@@ -69,7 +69,7 @@ def evolve(
     return law, drops
 
 
-@njit(cache=True)
+@compiled()
 def advance(  # type: ignore[no-untyped-def]
     queue_lengths,
     offload,
@@ -115,7 +115,7 @@ def advance(  # type: ignore[no-untyped-def]
     return drops / nodes
 
 
-@njit(cache=True)
+@compiled()
 def draw_coins(seed, replications, epoch, stream):  # type: ignore[no-untyped-def]
     """Return a number uniform on [0, 1) for each copy."""
     coins = np.empty(len(replications))

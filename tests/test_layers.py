@@ -11,8 +11,9 @@ PACKAGES = ["dispatchers", "emulator", "policies"]
 """From the lowest layer to the highest."""
 
 EMULATOR = [
-    "errors version randomness",
-    "topology yaml_tree",
+    "errors version compiling",
+    "randomness yaml_tree",
+    "topology",
     "system section",
     "workload topology_spec dispatcher_spec",
     "scenario",

@@ -301,7 +301,13 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 # What is shipped
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "policies" / "trained").glob("*.onnx")), ids=lambda path: path.name)
+def shelf():
+    """Return the shipped policies, those for delta_t 3 in the fast tests and the others in the slow ones."""
+    for path in sorted((ROOT / "policies" / "trained").glob("*.onnx")):
+        yield pytest.param(path, id=path.name, marks=[] if path.stem.endswith("_3") else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("path", shelf())
 def test_a_shipped_policy_has_the_score_it_claims(path):
     policy = Policy(path)
     told = json.loads(policy.metadata["score_scenario"])
@@ -312,7 +318,7 @@ def test_a_shipped_policy_has_the_score_it_claims(path):
     claimed = {key: float(policy.metadata[key]) for key in ("score", "score_low", "score_high", "score_random")}
     found = dict(zip(claimed, (result.drops, result.low, result.high, result.random_drops), strict=True))
     assert found == pytest.approx(claimed, rel=1e-3)
-    assert result.drops < 0.8 * result.random_drops
+    assert result.drops < (1.0 - 0.3 / float(policy.metadata["delta_t"])) * result.random_drops
     assert path.stat().st_size < 100_000
 
 
