@@ -307,7 +307,7 @@ def shelf():
         yield pytest.param(path, id=path.name, marks=[] if path.stem.endswith("_3") else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("path", shelf())
+@pytest.mark.parametrize("path", list(shelf()))
 def test_a_shipped_policy_has_the_score_it_claims(path):
     policy = Policy(path)
     told = json.loads(policy.metadata["score_scenario"])
