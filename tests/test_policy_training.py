@@ -418,6 +418,7 @@ def test_ctrl_c_leaves_what_was_there(folder, capsys, monkeypatch):
 @pytest.mark.slow
 def test_a_running_command_can_be_interrupted(tmp_path):
     command = [sys.executable, "-m", "policies", str(ROOT / "scenarios" / "training" / "torus.yaml")]
+    command += ["--set", "delta_t=5"]
     out = tmp_path / "policy.onnx"
     with subprocess.Popen(
         [*command, "--iterations", "1000", "--out", str(out)], cwd=ROOT, stderr=subprocess.PIPE, text=True
