@@ -22,6 +22,10 @@ Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
 
+OWN_TO_A_ROW = ("coins", "order", "age", "schedulers")
+"""What a view holds that belongs to one scheduler and epoch alone."""
+
+
 class DispatcherError(ValueError):
     """A dispatcher that breaks the contract or cannot be made; the message says which, where and what is allowed."""
 
@@ -94,7 +98,7 @@ class View:
     @property
     def reusable(self) -> bool:
         """True while nothing was read that belongs to one scheduler and epoch alone."""
-        return self.read.isdisjoint(("coins", "order", "age", "schedulers"))
+        return self.read.isdisjoint(OWN_TO_A_ROW)
 
     @property
     def rows(self) -> int:

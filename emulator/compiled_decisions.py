@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatchers.contract import Dispatcher, Floats, View
+from dispatchers.contract import OWN_TO_A_ROW, Dispatcher, Floats, View
 from emulator.compiling import compiled
 from emulator.decisions import EpochDraws, ask
 from emulator.system import System
@@ -109,7 +109,7 @@ class Decisions:
         size = sum(sizes)
         self.first = np.cumsum([0, *sizes[:-1]])[classes]
         """For each scheduler the number of the first observation of its class."""
-        own = not self.read.isdisjoint(("coins", "order", "age", "schedulers"))
+        own = not self.read.isdisjoint(OWN_TO_A_ROW)
         self.each_row = own or size > LARGEST_TABLE
         """Whether every scheduler is asked in every epoch."""
         self.table = np.full(0 if self.each_row else size, -1, dtype=np.int32)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dispatchers.contract import Dispatcher, DispatcherError, JobView, PerJobDispatcher, name_of
 from emulator import compiled_kernels as kernels
+from emulator import compiled_rules as rules
 from emulator.compiled_decisions import Decisions
 from emulator.decisions import EpochDraws
 from emulator.episode import DROPPED, Episode, EpochTrace, JobTrace, Totals
@@ -49,10 +50,10 @@ class CompiledEngine:
         self.chosen: Any = None
         """What makes the kernels' rule of a per-job dispatcher."""
         if isinstance(dispatcher, PerJobDispatcher):
-            self.chosen = kernels.BUILT_IN.get(dispatcher.choose)
+            self.chosen = rules.BUILT_IN.get(dispatcher.choose)
             if self.chosen is None:
                 self.draw = kernels.draw_for_users
-                self.chosen = partial(kernels.ChosenByUser, choose=_compiled_choice(dispatcher.choose))
+                self.chosen = partial(rules.ChosenByUser, choose=_compiled_choice(dispatcher.choose))
 
     def run_episode(
         self,
@@ -97,7 +98,7 @@ def _compiled_choice(choose: Callable[[JobView], int]) -> Any:
 
 def obstacle_to(dispatcher: Dispatcher) -> str | None:
     """Return why the compiled engine cannot run a dispatcher, None if it can: all but some users' per-job rules."""
-    if not isinstance(dispatcher, PerJobDispatcher) or dispatcher.choose in kernels.BUILT_IN:
+    if not isinstance(dispatcher, PerJobDispatcher) or dispatcher.choose in rules.BUILT_IN:
         return None
     job = JobView(np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1, np.int64), 0, 0.0, 0.0)
     try:
@@ -199,8 +200,8 @@ class _Run:
         if dispatcher.draws == "epoch":
             columns = np.empty(self.system.nodes, dtype=np.int32)
             kernels.fixed_columns(decisions.answers, decisions.row, draws.coins, columns)
-            return kernels.Fixed(columns)
-        return kernels.Drawn(decisions.answers, decisions.row)
+            return rules.Fixed(columns)
+        return rules.Drawn(decisions.answers, decisions.row)
 
     def _windows(self, epoch: int) -> Iterator[kernels.Window]:
         workload = self.workload
@@ -223,7 +224,7 @@ class _Run:
         engine, system = self.engine, self.system
         totals = engine.each_part(
             lambda part, first, last: engine.draw(
-                rule, window, self.graph, self.streams, self.records, self.counts, part, first, last
+                rule, window, engine.graph, self.streams, self.records, self.counts, part, first, last
             )
         )
         self._check(totals)
@@ -253,10 +254,6 @@ class _Run:
             self.fingerprint = (self.fingerprint + int(fingerprint)) % 2**64
         self.arrivals += total
         return rows
-
-    @property
-    def graph(self) -> kernels.Graph:
-        return self.engine.graph
 
     def _room(self) -> tuple[kernels.Records, NDArray[np.int32]]:
         """Return room for the jobs of any window of the episode."""
@@ -297,12 +294,12 @@ class _Run:
         )
 
     def _offload_probability(self, rule: Any) -> NDArray[np.float64]:
-        if isinstance(rule, kernels.Drawn):
+        if isinstance(rule, rules.Drawn):
             return 1.0 - rule.cumulative[rule.row, 0]
-        if isinstance(rule, kernels.Fixed):
+        if isinstance(rule, rules.Fixed):
             return (rule.column != 0).astype(np.float64)
         number = self.streams.number
-        kept = rule.sent[self.graph.offsets[:-1]]
+        kept = rule.sent[self.system.access_offsets[:-1]]
         share = np.full(len(number), np.nan)
         np.divide(kept, number, out=share, where=number > 0)
         return 1.0 - share

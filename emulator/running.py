@@ -13,7 +13,7 @@ from dispatchers.checking import describe
 from dispatchers.contract import DispatcherError
 from emulator.cluster import run_on_cluster
 from emulator.engines import COMPARED_JOBS, Mode, obstacle_to
-from emulator.replications import Row, check_plan, expected_mode, expected_seconds, make_dispatcher, tasks_of
+from emulator.replications import Row, Task, check_plan, expected_mode, expected_seconds, make_dispatcher, tasks_of
 from emulator.results import ResultsFolder
 from emulator.resuming import Finished
 from emulator.rounds import Cell, next_round
@@ -167,27 +167,40 @@ def _write(plan: Plan, folder: ResultsFolder, finished: Finished) -> pd.DataFram
     summary_picture(summary, plan.swept, folder.picture, plan.name)
     folder.commit(finished.trace_files(order))
     summary.attrs["folder"] = str(folder.path)
-    summary.attrs["engines"] = engine_lines(plan, rows)
+    summary.attrs["engines"] = engine_lines(plan)
     return summary
 
 
-def engine_lines(plan: Plan, rows: list[Row]) -> list[str]:
-    """Return lines that say which engine emulated what, and why; one, unless a dispatcher asked for SimPy."""
-    engines = {row["engine"] for row in rows}
+def engine_lines(plan: Plan) -> list[str]:
+    """Return lines that say which engine emulates what, and why; one, unless a dispatcher asks for SimPy."""
+    first = plan.points[0].scenario
     modes = {expected_mode(plan, task) for task in tasks_of(plan)}
     if modes == {Mode.SIMPY}:
         return ["engine: SimPy emulated all"]
-    lines = ["engine: the compiled engine emulated all"]
-    if Mode.BOTH in modes:
-        lines = ["engine: SimPy emulated replication 0, the compiled engine repeated it bit for bit and did the rest"]
-    elif plan.points[0].scenario.engine == "auto":
-        lines[0] += f"; more than {COMPARED_JOBS:,} jobs an episode are too many for SimPy to compare"
-    obstacles = {
-        spec.display: obstacle_to(make_dispatcher(plan.points[0], index))
-        for index, spec in enumerate(plan.points[0].scenario.dispatchers)
-    }
-    lines += [f"engine: SimPy emulated {name}, for {why}" for name, why in obstacles.items() if why and engines]
-    return lines
+    limit = f"{COMPARED_JOBS:,} jobs an episode"
+    if Mode.BOTH not in modes:
+        why = f"; more than {limit} are too many for SimPy to compare" if first.engine == "auto" else ""
+        return [f"engine: the compiled engine emulated all{why}", *_obstacles(plan)]
+    compared = all(expected_mode(plan, Task(point, 0, 0)) is Mode.BOTH for point in range(len(plan.points)))
+    last = max(first.trace.messages, 1) - 1
+    simpy = (
+        "replication 0, the compiled engine repeated it"
+        if last == 0
+        else (f"replications 0 to {last}, the compiled engine repeated the first")
+    )
+    where = "" if compared else f", except above {limit},"
+    return [f"engine: SimPy emulated {simpy} bit for bit{where} and did the rest", *_obstacles(plan)]
+
+
+def _obstacles(plan: Plan) -> list[str]:
+    point = plan.points[0]
+    if point.scenario.engine != "auto":
+        return []
+    found = (
+        (spec.display, obstacle_to(make_dispatcher(point, index)))
+        for index, spec in enumerate(point.scenario.dispatchers)
+    )
+    return [f"engine: SimPy emulated {name}, for {why}" for name, why in found if why is not None]
 
 
 def combined_fingerprint(rows: list[Row]) -> str:

@@ -42,7 +42,7 @@ class Queue:
             short = (1 + math.sqrt((work.scv - 1) / (work.scv + 1))) / 2
             self.phases = [(short, 0.5 / short), (1 - short, 0.5 / (1 - short))]
         else:
-            raise NotImplementedError(f"{work.kind} work has no finite chain")
+            raise ValueError(f"{work.kind} work has no finite chain")
         self.states = [(0, 0), *product(range(1, buffer + 1), range(len(self.phases)))]
         self.lengths = np.array([length for length, _ in self.states])
         self.full = (self.lengths == buffer).astype(float)

@@ -15,6 +15,7 @@ from emulator.command_line import main
 from emulator.compiled_engine import CompiledEngine, obstacle_to
 from emulator.engines import EnginesDifferError, Mode, check_equal, mode_of
 from emulator.episode import COMPLETED
+from emulator.running import engine_lines, load_plan
 from emulator.scenario import Scenario
 from emulator.system import System
 from emulator.topology import edge_list, torus
@@ -210,6 +211,38 @@ def test_runs_by_either_engine_leave_the_same(folder, capsys):
     first = frames["auto"].replication == 0
     assert set(frames["auto"].engine[first]) == {"simpy"}
     assert set(frames["auto"].engine[~first]) == {"compiled"}
+
+
+def test_traces_of_long_episodes_are_the_same_written_epoch_by_epoch(folder, monkeypatch):
+    options = ["small.yaml", "--quiet", "--engine", "compiled", "--set", "dispatchers=[JSQ, RND, RR]"]
+    main([*options, "--out", "held"])
+    monkeypatch.setattr("emulator.replications.HELD_JOBS", 0)
+    main([*options, "--out", "streamed"])
+    traces = sorted((folder / "held").glob("*/*.parquet"))
+    assert len(traces) == 2 * 2 * 2 * 3
+    for trace in traces:
+        other = folder / "streamed" / trace.relative_to(folder / "held")
+        pd.testing.assert_frame_equal(pd.read_parquet(trace), pd.read_parquet(other), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ([], "SimPy emulated replication 0, the compiled engine repeated it bit for bit and did the rest"),
+        (
+            ["trace.messages=2"],
+            "SimPy emulated replications 0 to 1, the compiled engine repeated the first bit for bit",
+        ),
+        (["engine=compiled"], "the compiled engine emulated all"),
+        (["engine=simpy"], "SimPy emulated all"),
+        (["topology.nodes=7000000"], "the compiled engine emulated all; more than 4,000,000 jobs an episode are too"),
+        (["topology.nodes=[7, 7000000]"], "bit for bit, except above 4,000,000 jobs an episode, and did the rest"),
+    ],
+)
+def test_the_line_about_engines_is_true(folder, settings, told):
+    plan = load_plan("small.yaml", settings=["dispatchers=[JSQ]", *settings])
+    (line,) = engine_lines(plan)
+    assert told in line
 
 
 def test_the_output_says_who_emulated(folder, capsys):
