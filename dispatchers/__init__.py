@@ -1,6 +1,14 @@
 """Dispatchers: the contract with an engine, the rules of the paper and others, and how scenarios find them."""
 
 from dispatchers.checking import check_dispatcher
-from dispatchers.contract import Dispatcher, DispatcherError, JobView, PerJobDispatcher, View
+from dispatchers.contract import Dispatcher, DispatcherError, JobView, PerJobDispatcher, RecurrentDispatcher, View
 
-__all__ = ["Dispatcher", "DispatcherError", "JobView", "PerJobDispatcher", "View", "check_dispatcher"]
+__all__ = [
+    "Dispatcher",
+    "DispatcherError",
+    "JobView",
+    "PerJobDispatcher",
+    "RecurrentDispatcher",
+    "View",
+    "check_dispatcher",
+]

@@ -18,8 +18,16 @@ from typing import Any
 from dispatchers.checking import describe
 from dispatchers.contract import Dispatcher, DispatcherError
 from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn, ShortestExpectedDelay
-from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn, MeanFieldRule
+from dispatchers.mean_field import (
+    MeanFieldGlobal,
+    MeanFieldNeighbourhood,
+    MeanFieldOwn,
+    MeanFieldRule,
+    ParameterSharing,
+)
 from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
+from dispatchers.recurrent import MeanFieldRecurrent
+from dispatchers.scalable_actor_critic import ScalableActorCritic
 
 BUILT_IN: dict[str, type[Dispatcher]] = {
     rule.name: rule
@@ -31,11 +39,17 @@ BUILT_IN: dict[str, type[Dispatcher]] = {
         MeanFieldOwn,
         MeanFieldNeighbourhood,
         MeanFieldGlobal,
+        MeanFieldRecurrent,
+        ParameterSharing,
+        ScalableActorCritic,
         RoundRobin,
         JoinShortestQueueWithMemory,
     )
 }
 """The dispatchers that come with this software, by name."""
+
+LEARNED = (MeanFieldRule, MeanFieldRecurrent, ScalableActorCritic)
+"""Rules whose `policy` is the name of an ONNX file."""
 
 GROUP = "emulator.dispatchers"
 """The group of entry points in which installed packages offer dispatchers."""
@@ -62,7 +76,7 @@ def make(
     title = name or class_ or ""
     rule = _by_name(name) if name is not None else _by_path(class_ or "", folder)
     arguments = _checked_options(rule, dict(options or {}), title)
-    if "policy" in arguments and issubclass(rule, MeanFieldRule):
+    if "policy" in arguments and issubclass(rule, LEARNED):
         _check_policy_name(arguments, title)
     if isinstance(arguments.get("policy"), str):
         arguments["policy"] = str(_find_policy(arguments["policy"], folder, shipped, title))

@@ -3,51 +3,124 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dispatchers.contract import Dispatcher, DispatcherError, Floats, JobView, PerJobDispatcher, View, name_of
+from dispatchers.contract import (
+    Dispatcher,
+    DispatcherError,
+    Floats,
+    JobView,
+    PerJobDispatcher,
+    RecurrentDispatcher,
+    View,
+    hidden_width,
+    name_of,
+)
 
 TOLERANCE = 1e-9
 """How far from 1 the probabilities of a row may sum."""
 
+EPOCHS = 3
+"""How many decisions one after the other a recurrent rule is tried for."""
 
-def validate(answer: Any, view: View, name: str) -> None:
+BY_ROW = (
+    "queue_lengths",
+    "service_rates",
+    "accessible",
+    "sharing",
+    "coins",
+    "order",
+    "age",
+    "schedulers",
+    "hidden",
+)
+"""What a view has one row of for each scheduler."""
+
+
+class Answer(NamedTuple):
+    """What a dispatcher says to a view."""
+
+    numbers: Floats
+    """Probabilities (rows x columns), or the plan of a per-job rule (rows x columns x fields)."""
+
+    hidden: Floats
+    """What is carried to the next decision (rows x hidden); no columns for rules that carry nothing."""
+
+    def of(self, rows: Any) -> Answer:
+        """Return the answer to some rows."""
+        return Answer(self.numbers[rows], self.hidden[rows])
+
+
+def ask(dispatcher: Dispatcher, view: View) -> Answer:
+    """Return what a dispatcher says to a view, checked. Raises `DispatcherError`."""
+    name = name_of(dispatcher)
+    carried = np.empty((view.rows, 0))
+    try:
+        with np.errstate(all="ignore"):  # what comes of it is told below
+            if isinstance(dispatcher, PerJobDispatcher):
+                return Answer(validate_plan(dispatcher.plan(view), view, name), carried)
+            if isinstance(dispatcher, RecurrentDispatcher):
+                answer, carried = _pair(dispatcher.advance(view), name)
+                validate(answer, view, name, "advance must return")
+                shape = view.rows, hidden_width(dispatcher)
+                _check_array(carried, shape, "hidden states must be", "hidden states", view, name)
+            else:
+                answer = dispatcher.route(view)
+                validate(answer, view, name)
+            return Answer(answer, carried)
+    except DispatcherError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DispatcherError(f"{name}: {describe(error)}") from error
+
+
+def _pair(said: Any, name: str) -> tuple[Any, Any]:
+    if not isinstance(said, tuple) or len(said) != 2:
+        raise DispatcherError(
+            f"{name}: advance must return two arrays, probabilities and hidden states, got {type(said).__name__}"
+        )
+    return said
+
+
+def validate(answer: Any, view: View, name: str, must: str = "route must return") -> None:
     """Check probabilities: float64, rows x columns, in [0, 1], 0 in padded columns, rows summing to 1."""
-    _check_array(answer, view.accessible.shape, "route", view, name)
-    _refuse_row((answer < 0).any(axis=1), "are negative: {row}", answer, view, name)
+    what = "probabilities"
+    _check_array(answer, view.accessible.shape, must, what, view, name)
+    _refuse_row((answer < 0).any(axis=1), f"{what} are negative: {{row}}", answer, view, name)
     padded = np.where(view.accessible, 0.0, answer)
-    _refuse_row(padded.any(axis=1), "lead to padded columns: {row}", answer, view, name)
+    _refuse_row(padded.any(axis=1), f"{what} lead to padded columns: {{row}}", answer, view, name)
     sums = answer.sum(axis=1)
-    _refuse_row(np.abs(sums - 1.0) > TOLERANCE, "sum to {sum:.12g}, must be 1", answer, view, name)
+    _refuse_row(np.abs(sums - 1.0) > TOLERANCE, f"{what} sum to {{sum:.12g}}, must be 1", answer, view, name)
 
 
 def validate_plan(plan: Any, view: View, name: str) -> Floats:
     """Check a plan, float64, rows x columns x fields and finite, and return it."""
     shape = view.accessible.shape
     fields = plan.shape[2] if isinstance(plan, np.ndarray) and plan.ndim == 3 else "fields"
-    _check_array(plan, (*shape, fields), "plan", view, name)
+    _check_array(plan, (*shape, fields), "plan must return", "planned numbers", view, name)
     return plan
 
 
-def check_buffer(dispatcher: Dispatcher, buffer: int, name: str | None = None) -> None:
-    """Raise `DispatcherError` if a dispatcher is made for another buffer."""
-    if dispatcher.buffer is not None and dispatcher.buffer != buffer:
-        raise DispatcherError(
-            f"{name or name_of(dispatcher)}: was made for buffer {dispatcher.buffer}, the scenario has buffer {buffer}"
-        )
+def check_fit(dispatcher: Dispatcher, buffer: int, nodes: int | None = None, name: str | None = None) -> None:
+    """Raise `DispatcherError` if a dispatcher is made for another buffer, or another number of nodes if it is given."""
+    name = name or name_of(dispatcher)
+    if dispatcher.buffer not in (None, buffer):
+        raise DispatcherError(f"{name}: was made for buffer {dispatcher.buffer}, the scenario has buffer {buffer}")
+    if nodes is not None and dispatcher.nodes not in (None, nodes):
+        raise DispatcherError(f"{name}: was made for {dispatcher.nodes} nodes, the scenario has {nodes}")
 
 
-def _check_array(answer: Any, shape: tuple[Any, ...], method: str, view: View, name: str) -> None:
+def _check_array(answer: Any, shape: tuple[Any, ...], must: str, what: str, view: View, name: str) -> None:
     wanted = " x ".join(map(str, shape))
     if not isinstance(answer, np.ndarray):
-        raise DispatcherError(f"{name}: {method} must return a float64 array, got {type(answer).__name__}")
+        raise DispatcherError(f"{name}: {must} a float64 array, got {type(answer).__name__}")
     if answer.shape != shape or answer.dtype != np.float64:
         got = " x ".join(map(str, answer.shape))
-        raise DispatcherError(f"{name}: {method} must return float64 {wanted}, got {answer.dtype} {got}")
+        raise DispatcherError(f"{name}: {must} float64 {wanted}, got {answer.dtype} {got}")
     finite = np.isfinite(answer).reshape(len(answer), -1).all(axis=1)
-    _refuse_row(~finite, "are not finite: {row}", answer, view, name)
+    _refuse_row(~finite, f"{what} are not finite: {{row}}", answer, view, name)
 
 
 def _refuse_row(wrong: Any, why: str, answer: Floats, view: View, name: str) -> None:
@@ -57,8 +130,7 @@ def _refuse_row(wrong: Any, why: str, answer: Floats, view: View, name: str) -> 
     lengths = view.queue_lengths[row, view.accessible[row]].tolist()
     values = np.array2string(answer[row], precision=6, threshold=20).replace("\n", "")
     text = why.format(row=values, sum=float(answer[row].sum()))
-    what = "probabilities" if answer.ndim == 2 else "planned numbers"
-    raise DispatcherError(f"{name}: {what} {text} (queue lengths {lengths})")
+    raise DispatcherError(f"{name}: {text} (queue lengths {lengths})")
 
 
 def random_view(
@@ -69,10 +141,11 @@ def random_view(
     buffer: int = 5,
     delta_t: float = 5.0,
     everything: bool = True,
+    hidden: int = 0,
 ) -> View:
     """Return a view of random knowledge, in which each of `degrees` (accessible servers) occurs.
 
-    With `everything` the distribution of all queues is known as well.
+    With `everything` the distribution of all queues is known as well. The `hidden` numbers carried are zeros.
     """
     width = max(degrees)
     counts = np.array(degrees)[generator.permutation(np.arange(rows) % len(degrees))]
@@ -90,25 +163,36 @@ def random_view(
         order=np.argsort(keys, axis=1),
         age=np.where(accessible, generator.choice([0.0, 1.5, np.inf], (rows, width)), 0.0),
         schedulers=generator.permutation(rows),
+        hidden=np.zeros((rows, hidden)),
         distribution=shares if everything else None,
     )
 
 
 def select_rows(view: View, rows: Any) -> View:
     """Return a view of some rows, in the order given."""
+    return View(**_told(view) | {name: getattr(view, name)[rows] for name in BY_ROW})
+
+
+def an_epoch_later(generator: np.random.Generator, view: View, hidden: Floats) -> View:
+    """Return a view of the same schedulers, which now carry `hidden`, with their random knowledge redistributed."""
+    lengths = view.queue_lengths.copy()
+    lengths[view.accessible] = generator.permutation(lengths[view.accessible])
+    shares = view.distribution_if_known
     return View(
-        queue_lengths=view.queue_lengths[rows],
-        service_rates=view.service_rates[rows],
-        accessible=view.accessible[rows],
-        sharing=view.sharing[rows],
-        buffer=view.buffer,
-        delta_t=view.delta_t,
-        coins=view.coins[rows],
-        order=view.order[rows],
-        age=view.age[rows],
-        schedulers=view.schedulers[rows],
-        distribution=view.distribution_if_known,
+        **_told(view)
+        | {
+            "queue_lengths": lengths,
+            "coins": generator.permutation(view.coins),
+            "hidden": hidden,
+            "distribution": None if shares is None else generator.permutation(shares),
+        }
     )
+
+
+def _told(view: View) -> dict[str, Any]:
+    """Return what a view was made of."""
+    others = {"buffer": view.buffer, "delta_t": view.delta_t, "distribution": view.distribution_if_known}
+    return {name: getattr(view, name) for name in BY_ROW} | others
 
 
 def check_dispatcher(
@@ -122,8 +206,9 @@ def check_dispatcher(
     """Raise `DispatcherError` unless a dispatcher keeps the contract on random views.
 
     Answers must have the right form, be the same to the last bit when asked again, alone or in other company, and
-    leave the view as it is. A per-job rule must choose an accessible column for each of many jobs, and the same when
-    asked again. `degrees` counts accessible servers.
+    leave the view as it is. A recurrent rule is asked for several epochs, each time with the hidden states that it
+    returned before. A per-job rule must choose an accessible column for each of many jobs, and the same when asked
+    again. `degrees` counts accessible servers.
     """
     name = name_of(dispatcher)
     if not isinstance(dispatcher, Dispatcher):
@@ -134,33 +219,41 @@ def check_dispatcher(
         raise DispatcherError(f"{name}: observes must be accessible or all, got {dispatcher.observes!r}")
     if buffer is None:
         buffer = dispatcher.buffer or 5
-    check_buffer(dispatcher, buffer)
+    check_fit(dispatcher, buffer)
+    rows = min(rows, dispatcher.nodes or rows)
+    hidden = hidden_width(dispatcher)
     generator = np.random.default_rng(seed)
-    view = random_view(generator, rows=rows, degrees=degrees, buffer=buffer, everything=dispatcher.observes == "all")
-    whole = _ask(dispatcher, view, name)
-    company = generator.permutation(rows)
-    _compare(whole, _ask(dispatcher, view, name), "asked again", view, name)
-    _compare(whole[company], _ask(dispatcher, select_rows(view, company), name), "rows reordered", view, name)
-    for row in range(min(rows, 16)):
-        alone = _ask(dispatcher, select_rows(view, [row]), name)
-        _compare(whole[row : row + 1], alone, f"row {row} asked alone", view, name)
+    view = random_view(
+        generator,
+        rows=rows,
+        degrees=degrees,
+        buffer=buffer,
+        everything=dispatcher.observes == "all",
+        hidden=hidden,
+    )
+    answer = _check_answers(dispatcher, view, generator)
     if isinstance(dispatcher, PerJobDispatcher):
         for row in range(min(rows, 16)):
-            _check_choices(dispatcher, view, whole[row], row, generator, name)
+            _check_choices(dispatcher, view, answer.numbers[row], row, generator, name)
+    for _ in range(EPOCHS - 1 if hidden else 0):
+        view = an_epoch_later(generator, view, answer.hidden)
+        answer = _check_answers(dispatcher, view, generator)
 
 
-def _ask(dispatcher: Dispatcher, view: View, name: str) -> Floats:
-    try:
-        with np.errstate(all="ignore"):  # what comes of it is told below
-            if isinstance(dispatcher, PerJobDispatcher):
-                return validate_plan(dispatcher.plan(view), view, name)
-            answer = dispatcher.route(view)
-        validate(answer, view, name)
-        return answer
-    except DispatcherError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise DispatcherError(f"{name}: {describe(error)}") from error
+def _check_answers(dispatcher: Dispatcher, view: View, generator: np.random.Generator) -> Answer:
+    """Return the answer to a view, after comparing it with those to the same rows asked in other ways."""
+    whole = ask(dispatcher, view)
+    company = generator.permutation(view.rows)
+    asked = [("asked again", slice(None)), ("rows reordered", company)]
+    asked += [(f"row {row} asked alone", [row]) for row in range(min(view.rows, 16))]
+    for how, rows in asked:
+        answer = ask(dispatcher, select_rows(view, rows))
+        if not all(map(np.array_equal, whole.of(rows), answer)):
+            raise DispatcherError(
+                f"{name_of(dispatcher)}: {how}, it answered something else, though each row must be answered by "
+                "itself, and always with the same bits"
+            )
+    return whole
 
 
 def describe(error: BaseException) -> str:
@@ -172,14 +265,6 @@ def describe(error: BaseException) -> str:
         trace = trace.tb_next
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
-
-
-def _compare(expected: Floats, answer: Floats, what: str, view: View, name: str) -> None:
-    if not np.array_equal(expected, answer):
-        raise DispatcherError(
-            f"{name}: {what}, it answered something else, though each row must be answered by itself, "
-            "and always with the same bits"
-        )
 
 
 def _locked(array: Any) -> Any:

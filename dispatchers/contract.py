@@ -3,8 +3,9 @@
 A dispatcher is written once and asked in two ways. `Dispatcher.route` gives probabilities over the accessible
 servers when an epoch's messages have arrived; they hold until the next messages. `PerJobDispatcher.choose` picks
 a server for every single job and may remember what this scheduler has itself done since the last messages.
+`RecurrentDispatcher.advance` answers as `route` does, and also says what the scheduler carries to its next decision.
 
-Both see only a `View`: what messages told this scheduler, and what it was told when it was set up (which servers it
+All see only a `View`: what messages told this scheduler, and what it was told when it was set up (which servers it
 can access, how many others can, the buffer, `delta_t`). Rows are schedulers, columns are accessible servers, the own
 server in column 0.
 """
@@ -40,6 +41,8 @@ class View:
     - `service_rates` (float64, rows x columns): jobs per ms, as last received; 1 in padded columns.
     - `accessible` (bool, rows x columns): False in padded columns, which no job may go to.
     - `sharing` (int64, rows x columns): how many schedulers can access that server; 1 in padded columns.
+    - `hidden` (float64, rows x hidden): what the scheduler carries from its last decision, zeros before the first of an
+      episode; no columns for rules that carry nothing.
     - `buffer` (int): jobs a server holds, the one in service included.
     - `delta_t` (float, ms): time between broadcasts.
 
@@ -72,6 +75,7 @@ class View:
         order: Integers | Callable[[], Integers],
         age: Floats | Callable[[], Floats],
         schedulers: Integers | Callable[[], Integers],
+        hidden: Floats | Callable[[], Floats] | None = None,
         distribution: Floats | None = None,
     ):
         self.accessible = _read_only(accessible)
@@ -87,6 +91,7 @@ class View:
             "order": order,
             "age": age,
             "schedulers": schedulers,
+            "hidden": np.zeros((len(accessible), 0)) if hidden is None else hidden,
         }
         self._distribution = None if distribution is None else _read_only(distribution)
 
@@ -145,6 +150,11 @@ class View:
     def schedulers(self) -> Integers:
         """The index of each scheduler."""
         return self._read("schedulers")
+
+    @property
+    def hidden(self) -> Floats:
+        """The numbers that each scheduler carries from its last decision; zeros before the first of an episode."""
+        return self._read("hidden")
 
     @property
     def distribution(self) -> Floats:
@@ -219,6 +229,9 @@ class Dispatcher:
     buffer: int | None = None
     """The only buffer this dispatcher can be used with, where there is such a limit."""
 
+    nodes: int | None = None
+    """The only number of nodes this dispatcher can be used with, where there is such a limit."""
+
     def route(self, view: View) -> Floats:
         """Return the probability of each accessible server: float64, rows x columns, rows summing to 1.
 
@@ -226,6 +239,23 @@ class Dispatcher:
         stands in other rows, and whenever it is asked.
         """
         raise DispatcherError(f"{type(self).__name__} must define route(self, view)")
+
+
+class RecurrentDispatcher(Dispatcher):
+    """A rule that carries numbers from one decision to the next: a scheduler's hidden state.
+
+    It knows more than the paper's memory-less class (section 1.2.2) allows; section 3 tries it as MF-RNN.
+    """
+
+    hidden: int = 0
+    """How many numbers each scheduler carries, at least 1."""
+
+    def advance(self, view: View) -> tuple[Floats, Floats]:
+        """Return probabilities as `route` does, and what is carried to the next decision: float64, rows x hidden.
+
+        `view.hidden` is what was carried to this one. A pure function of the row, of which that is a part.
+        """
+        raise DispatcherError(f"{type(self).__name__} must define advance(self, view)")
 
 
 class JobView(NamedTuple):
@@ -275,6 +305,16 @@ class PerJobDispatcher(Dispatcher):
 def name_of(dispatcher: Dispatcher) -> str:
     """Return what a dispatcher is called in tables and traces."""
     return dispatcher.name or type(dispatcher).__name__
+
+
+def hidden_width(dispatcher: Dispatcher) -> int:
+    """Return how many numbers a scheduler carries from one decision to the next. Raises `DispatcherError`."""
+    if not isinstance(dispatcher, RecurrentDispatcher):
+        return 0
+    width = dispatcher.hidden
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+        raise DispatcherError(f"{name_of(dispatcher)}: hidden must be a whole number >= 1, got {width!r}")
+    return width
 
 
 def cumulate(probabilities: Floats) -> Floats:

@@ -12,10 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dispatchers.contract import Dispatcher, DispatcherError, Floats, View
-from dispatchers.policy import Policy
-
-REMEMBERED_RULES = 100_000
-"""Distinct observations whose decision rules are kept; beyond that many, remembering starts anew."""
+from dispatchers.policy import Policy, Remembered
 
 
 class MeanFieldRule(Dispatcher):
@@ -59,6 +56,15 @@ class MeanFieldOwn(MeanFieldRule):
         return np.broadcast_to(self.rule, (view.rows, len(self.rule)))
 
 
+class ParameterSharing(MeanFieldOwn):
+    """MARL with parameter sharing (section 2.2): agents that know their own queue alone have learned one policy."""
+
+    name = "NA-PS"
+
+    def __init__(self, policy: str):
+        super().__init__(policy)
+
+
 class MeanFieldNeighbourhood(MeanFieldRule):
     """The policy is fed the empirical distribution of the accessible queues, the own one included."""
 
@@ -66,21 +72,13 @@ class MeanFieldNeighbourhood(MeanFieldRule):
 
     def __init__(self, policy: str):
         super().__init__(policy)
-        self._known: dict[bytes, Floats] = {}
+        self._remembered = Remembered(self.policy.rules)
 
     def rules(self, view: View) -> Floats:
         """See `MeanFieldRule.rules`; each distinct observation is evaluated once."""
         lengths = np.arange(view.buffer + 1)
         here = (view.queue_lengths[:, :, None] == lengths) & view.accessible[:, :, None]
-        observations = (here.sum(axis=1) / view.degrees[:, None]).astype(np.float32)
-        keys = [observation.tobytes() for observation in observations]
-        new = {key: row for row, key in enumerate(keys) if key not in self._known}
-        if new:
-            if len(self._known) + len(new) > REMEMBERED_RULES:
-                self._known.clear()
-                new = {key: row for row, key in enumerate(keys)}
-            self._known.update(zip(new, self.policy.rules(observations[list(new.values())]), strict=True))
-        return np.array([self._known[key] for key in keys])
+        return self._remembered((here.sum(axis=1) / view.degrees[:, None]).astype(np.float32))
 
 
 class MeanFieldGlobal(MeanFieldRule):

@@ -1,210 +1,150 @@
-"""A learned policy from an ONNX file, which may come from a stranger: looked at before it is run, tried before use."""
+"""The kinds of learned policies that an ONNX file can hold, each with its inputs and outputs."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from dispatchers.contract import DispatcherError, Floats
-
-CONTRACT_VERSION = "1"
-LARGEST_FILE = 16 * 2**20
-"""Bytes."""
-
-OPERATORS = frozenset(
-    (
-        "Abs",
-        "Add",
-        "Cast",
-        "Clip",
-        "Concat",
-        "Constant",
-        "Div",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Flatten",
-        "Gemm",
-        "Identity",
-        "LayerNormalization",
-        "LeakyRelu",
-        "Log",
-        "MatMul",
-        "Max",
-        "Min",
-        "Mul",
-        "Neg",
-        "Pow",
-        "ReduceMax",
-        "ReduceMean",
-        "ReduceSum",
-        "Relu",
-        "Reshape",
-        "Sigmoid",
-        "Slice",
-        "Softmax",
-        "Softplus",
-        "Split",
-        "Sqrt",
-        "Squeeze",
-        "Sub",
-        "Tanh",
-        "Transpose",
-        "Unsqueeze",
-    )
-)
-"""What a network of layers needs; nothing random, no control flow, nothing that makes large tensors from small ones."""
+from dispatchers.contract import Floats
+from dispatchers.model_file import CONTRACT_VERSION as CONTRACT_VERSION
+from dispatchers.model_file import ModelFile, Tensor, opened, refusal
 
 PROBES = 64
-"""Random distributions on which a new policy is tried."""
+"""Random observations on which a new policy is tried."""
+
+SUM_TOLERANCE = 1e-4
+"""How far from 1 probabilities in float32 may sum."""
 
 
-class Policy:
-    """Decision rules by a network: input `distribution`, output `offload`, both float32 batch x (buffer + 1).
+REMEMBERED_ROWS = 100_000
+"""Distinct observations for which a policy's answers are kept; beyond that many, remembering starts anew."""
 
-    Raises `DispatcherError` with the file's name for anything that is not such a policy.
-    """
+
+class Policy(ModelFile):
+    """Decision rules for distributions of queue lengths."""
+
+    inputs = (Tensor("distribution", "float32", "buffer + 1"),)
+    outputs = (Tensor("offload", "float32", "buffer + 1", is_probability=True),)
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
-        content = _read(self.path)
-        self.metadata, self.buffer = _inspect(self.path, content)
-        self._session = _session(self.path, content)
-        self._probe()
+        super().__init__(path)
+        self.buffer = _buffer(self)
+        self.probe(distribution=_distributions(self.buffer))
 
     def rules(self, distributions: ArrayLike) -> Floats:
         """Return the decision rules, rows x (buffer + 1) in [0, 1], for rows of distributions of queue lengths."""
-        rows = np.ascontiguousarray(distributions, dtype=np.float32)
-        return self._session.run(["offload"], {"distribution": rows})[0].astype(np.float64)
+        return self.run(distribution=distributions)[0]
 
-    def _probe(self) -> None:
+
+class RecurrentPolicy(ModelFile):
+    """Decision rules for distributions of queue lengths and a hidden state, which the network also carries on."""
+
+    inputs = Tensor("distribution", "float32", "buffer + 1"), Tensor("hidden", "float32", "hidden")
+    outputs = (
+        Tensor("offload", "float32", "buffer + 1", is_probability=True),
+        Tensor("next_hidden", "float32", "hidden"),
+    )
+
+    def __init__(self, path: str | Path):
+        super().__init__(path)
+        self.buffer = _buffer(self)
+        self.hidden = self.widths["hidden"]
+        distributions = _distributions(self.buffer)
+        hidden = np.zeros((len(distributions), self.hidden))
+        for _ in range(2):  # at the start, and on what came of it
+            _, hidden = self.probe(distribution=distributions, hidden=hidden)
+
+    def advance(self, distributions: ArrayLike, hidden: ArrayLike) -> tuple[Floats, Floats]:
+        """Return decision rules, rows x (buffer + 1) in [0, 1], and next hidden states, rows x hidden."""
+        rules, next_hidden = self.run(distribution=distributions, hidden=hidden)
+        return rules, next_hidden
+
+
+class AgentPolicy(ModelFile):
+    """Probabilities over the accessible servers, for each scheduler by a policy of its own.
+
+    The metadata say for how many `nodes` and which `buffer`.
+    """
+
+    inputs = Tensor("scheduler", "int64"), Tensor("queue_lengths", "int64", "columns")
+    outputs = (Tensor("probabilities", "float32", "columns", is_probability=True),)
+
+    def __init__(self, path: str | Path):
+        super().__init__(path)
+        self.buffer = _number(self, "buffer")
+        self.nodes = _number(self, "nodes")
+        self.columns = self.widths["columns"]
         generator = np.random.default_rng(0)
-        lengths = self.buffer + 1
-        rows = np.concatenate([np.eye(lengths), generator.dirichlet(np.full(lengths, 0.5), PROBES)])
-        try:
-            rules = self.rules(rows)
-            again = self.rules(rows)
-            alone = np.concatenate([self.rules(row[None, :]) for row in rows])
-        except Exception as error:
-            raise _refusal(self.path, f"cannot be evaluated: {_line(error)}") from None
-        if rules.shape != rows.shape:
-            raise _refusal(self.path, f"offload must be {len(rows)} x {lengths} for as many rows, got {rules.shape}")
-        if not np.isfinite(rules).all():
-            raise _refusal(self.path, "answers with numbers that are not finite")
-        if rules.min() < 0.0 or rules.max() > 1.0:
-            raise _refusal(
-                self.path,
-                f"answers with {rules.min():.6g} to {rules.max():.6g}, must be probabilities from 0 to 1",
-            )
-        if not np.array_equal(rules, again):
-            raise _refusal(self.path, "answers the same question in different ways")
-        if not np.array_equal(rules, alone):
-            raise _refusal(self.path, "answers a row in company otherwise than alone")
+        schedulers = [0, self.nodes - 1, *generator.integers(self.nodes, size=PROBES)]
+        lengths = generator.integers(self.buffer + 1, size=(len(schedulers), self.columns))
+        lengths[1] = self.buffer
+        (answer,) = self.probe(scheduler=np.array(schedulers), queue_lengths=lengths)
+        sums = answer.sum(axis=1)
+        worst = sums[np.abs(sums - 1.0).argmax()]
+        if abs(worst - 1.0) > SUM_TOLERANCE:
+            raise refusal(self.path, f"answers with probabilities that sum to {worst:.6g}, must be 1")
+
+    def probabilities(self, schedulers: ArrayLike, queue_lengths: ArrayLike) -> Floats:
+        """Return rows x columns of probabilities for schedulers (rows) that know these lengths (rows x columns)."""
+        return self.run(scheduler=schedulers, queue_lengths=queue_lengths)[0]
 
 
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise _refusal(path, f"cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST_FILE:
-        raise _refusal(path, f"must have at most {LARGEST_FILE // 2**20} MiB")
-    if not content:
-        raise _refusal(path, "is empty")
-    return content
+KINDS: dict[str, type[ModelFile]] = {"plain": Policy, "recurrent": RecurrentPolicy, "per agent": AgentPolicy}
+"""The kinds of policies; they differ in their inputs."""
 
 
-def _inspect(path: Path, content: bytes) -> tuple[dict[str, str], int]:
-    """Return metadata and buffer of a model that holds nothing but an allowed network of the right form."""
-    import onnx
-
-    damaged = _refusal(path, "is not an ONNX file, or a damaged one")
-    try:
-        model = onnx.load_from_string(content)
-    except Exception:
-        raise damaged from None
-    if model.functions or model.graph.sparse_initializer or model.training_info:
-        raise _refusal(path, "must be a plain network, without functions, sparse tensors or training information")
-    # Before the checker, which looks for the files that external data names.
-    for tensor in [*model.graph.initializer, *_constants(path, model)]:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise _refusal(path, f"must hold all its data itself, but {tensor.name!r} is in another file")
-    try:
-        onnx.checker.check_model(model, full_check=False)
-    except Exception:
-        raise damaged from None
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    if metadata.get("contract_version") != CONTRACT_VERSION:
-        raise _refusal(
-            path,
-            f"is not a policy for this emulator: contract_version in its metadata must be {CONTRACT_VERSION}, "
-            f"got {metadata.get('contract_version')!r}",
-        )
-    lengths = _width(path, "input", model.graph.input, "distribution")
-    if _width(path, "output", model.graph.output, "offload") != lengths:
-        raise _refusal(path, "distribution and offload must have the same width")
-    if metadata.get("buffer", str(lengths - 1)) != str(lengths - 1):
-        raise _refusal(path, f"is {lengths} wide, but its metadata says buffer {metadata['buffer']}")
-    return metadata, lengths - 1
+def kind_of(path: str | Path) -> str:
+    """Return which of `KINDS` a file holds. Raises `DispatcherError` if it is none."""
+    path = Path(path)
+    found = [value.name for value in opened(path)[1].graph.input]
+    wanted = {kind: [tensor.name for tensor in policy.inputs] for kind, policy in KINDS.items()}
+    for kind, names in wanted.items():
+        if set(found) == set(names):
+            return kind
+    known = "; or ".join(map(" and ".join, wanted.values()))
+    raise refusal(path, f"must have as input {known}, got {', '.join(found) or 'none'}")
 
 
-def _constants(path: Path, model: Any) -> list[Any]:
-    """Return the tensors in the nodes' attributes; refuse operators that are not allowed, and graphs in graphs."""
-    tensors = []
-    for node in model.graph.node:
-        if node.domain not in ("", "ai.onnx") or node.op_type not in OPERATORS:
-            name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-            raise _refusal(path, f"uses the operator {name}, allowed are {', '.join(sorted(OPERATORS))}")
-        for attribute in node.attribute:
-            if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor"):
-                raise _refusal(path, f"has a graph or a sparse tensor inside the operator {node.op_type}")
-            if attribute.HasField("t"):
-                tensors.append(attribute.t)
-            tensors.extend(attribute.tensors)
-    return tensors
+class Remembered:
+    """A function from rows of float32 to rows of float64 that is evaluated once for each distinct row."""
+
+    def __init__(self, function: Callable[[NDArray[np.float32]], Floats]):
+        self.function = function
+        self._known: dict[bytes, Floats] = {}
+
+    def __call__(self, rows: NDArray[np.float32]) -> Floats:
+        """Return the function's rows for some rows."""
+        keys = [row.tobytes() for row in rows]
+        new = {key: row for row, key in enumerate(keys) if key not in self._known}
+        if new:
+            if len(self._known) + len(new) > REMEMBERED_ROWS:
+                self._known.clear()
+                new = {key: row for row, key in enumerate(keys)}
+            self._known.update(zip(new, self.function(rows[list(new.values())]), strict=True))
+        return np.array([self._known[key] for key in keys])
 
 
-def _width(path: Path, side: str, values: Any, name: str) -> int:
-    """Return the second dimension of the only input or output, float32 batch x width of the right name."""
-    import onnx
-
-    found = ", ".join(value.name for value in values) or "none"
-    if [value.name for value in values] != [name]:
-        raise _refusal(path, f"must have one {side} named {name}, got {found}")
-    tensor = values[0].type.tensor_type
-    dimensions = tensor.shape.dim
-    if tensor.elem_type != onnx.TensorProto.FLOAT or len(dimensions) != 2 or dimensions[0].HasField("dim_value"):
-        raise _refusal(path, f"{name} must be float32 with a free first and a fixed second dimension")
-    width = dimensions[1].dim_value
-    if not 2 <= width <= 10_001:
-        raise _refusal(path, f"{name} must be buffer + 1 wide, got {width or 'no width'}")
-    return width
+def _distributions(buffer: int) -> Floats:
+    """Return distributions of queue lengths to try: all queues alike, then random ones."""
+    generator = np.random.default_rng(0)
+    return np.concatenate([np.eye(buffer + 1), generator.dirichlet(np.full(buffer + 1, 0.5), PROBES)])
 
 
-def _session(path: Path, content: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # One thread and no waiting for more: a call costs a fifth, and the bits never change.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise _refusal(path, f"cannot be run: {_line(error)}") from None
+def _buffer(policy: ModelFile) -> int:
+    """Return the buffer by the width of the distribution, which the metadata may repeat."""
+    lengths = policy.widths["buffer + 1"]
+    told = policy.metadata.get("buffer", str(lengths - 1))
+    if told != str(lengths - 1):
+        raise refusal(policy.path, f"is {lengths} wide, but its metadata says buffer {told}")
+    return lengths - 1
 
 
-def _refusal(path: Path, why: str) -> DispatcherError:
-    return DispatcherError(f"{path}: policy {why}")
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+/", "", text)[:160]
+def _number(policy: ModelFile, key: str) -> int:
+    told = policy.metadata.get(key)
+    if told is None or not re.fullmatch(r"[1-9]\d{0,8}", told):
+        raise refusal(policy.path, f"must have {key} in its metadata, a whole number >= 1, got {told!r}")
+    return int(told)

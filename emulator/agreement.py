@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, View, name_of
+from dispatchers.contract import Dispatcher, Floats, JobView, PerJobDispatcher, RecurrentDispatcher, View, name_of
 from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn, ShortestExpectedDelay
 from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn
 from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
-from emulator import simpy_engine, topology
+from dispatchers.recurrent import MeanFieldRecurrent
+from dispatchers.scalable_actor_critic import ScalableActorCritic
+from emulator import random_networks, simpy_engine, topology
 from emulator.compiled_engine import CompiledEngine
 from emulator.engines import EnginesDifferError, check_equal
 from emulator.errors import InputError
@@ -75,6 +78,43 @@ class Impatient(PerJobDispatcher):
         return best
 
 
+class Tracking(RecurrentDispatcher):
+    """A recurrent rule that knows all queues: every scheduler carries the same averages."""
+
+    observes = "all"
+    hidden = 2
+
+    def advance(self, view: View) -> tuple[Floats, Floats]:
+        """See `RecurrentDispatcher.advance`."""
+        latest = np.array([view.distribution[-1], np.cumsum(view.distribution * np.arange(view.buffer + 1))[-1]])
+        averages = 0.7 * view.hidden + 0.3 * latest
+        longer = view.own_lengths > averages[:, 1]
+        return view.offload(np.where(longer, 1.0 - averages[:, 0], averages[:, 0])), averages
+
+
+class Habitual(RecurrentDispatcher):
+    """A recurrent rule that knows its own queue alone: what is carried differs more with every epoch."""
+
+    hidden = 1
+
+    def advance(self, view: View) -> tuple[Floats, Floats]:
+        """See `RecurrentDispatcher.advance`."""
+        habit = 0.6 * view.hidden + view.own_lengths[:, None]
+        return view.offload(habit / (1.0 + habit)), habit
+
+
+class Moody(RecurrentDispatcher):
+    """A recurrent rule drawn once per epoch, on what belongs to one scheduler and epoch alone."""
+
+    draws = "epoch"
+    hidden = 3
+
+    def advance(self, view: View) -> tuple[Floats, Floats]:
+        """See `RecurrentDispatcher.advance`."""
+        moods = np.stack([view.coins, view.hidden[:, 0], view.hidden[:, 1] + view.queue_lengths[:, -1]], axis=1)
+        return np.where(moods[:, 1:2] > 0.5, view.least(view.queue_lengths), view.uniform()), moods
+
+
 @dataclass(frozen=True)
 class Case:
     """A random scenario; `threads` are the compiled engine's."""
@@ -116,10 +156,10 @@ def random_case(number: int) -> Case:
         works[generator.integers(len(works))],
         int(generator.integers(2**32)),
     )
-    choices = _dispatchers(generator, buffer)
+    choices = _dispatchers(generator, system)
     return Case(
         system,
-        choices[generator.integers(len(choices))],
+        choices[generator.integers(len(choices))](),
         int(generator.integers(100)),
         int(generator.integers(1, 4)),
     )
@@ -146,27 +186,39 @@ def _graph(generator: np.random.Generator) -> topology.Topology:
     return topology.edge_list(pairs[pairs[:, 0] != pairs[:, 1]], nodes=nodes)
 
 
-def _dispatchers(generator: np.random.Generator, buffer: int) -> list[Dispatcher]:
-    rules: list[Dispatcher] = [
-        SendToOwn(),
-        Random(),
-        JoinShortestQueue(),
-        JoinShortestQueue("job"),
-        ShortestExpectedDelay(),
-        ShortestExpectedDelay("job"),
-        MeanFieldOwn(rule=generator.random(buffer + 1).tolist()),
-        RoundRobin(),
-        JoinShortestQueueWithMemory(),
-        JoinShortestQueueWithMemory("sharing", bonus=float(generator.random())),
-        Levelling(),
-        Personal(),
-        PersonalForAnEpoch(),
-        Impatient(),
+def _dispatchers(generator: np.random.Generator, system: System) -> list[Callable[[], Dispatcher]]:
+    """Return what makes each of the dispatchers that a system can have."""
+    buffer, degrees = system.buffer, system.topology.degrees
+    makers: list[Callable[[], Dispatcher]] = [
+        SendToOwn,
+        Random,
+        JoinShortestQueue,
+        lambda: JoinShortestQueue("job"),
+        ShortestExpectedDelay,
+        lambda: ShortestExpectedDelay("job"),
+        lambda: MeanFieldOwn(rule=generator.random(buffer + 1).tolist()),
+        RoundRobin,
+        JoinShortestQueueWithMemory,
+        lambda: JoinShortestQueueWithMemory("sharing", bonus=float(generator.random())),
+        Levelling,
+        Personal,
+        PersonalForAnEpoch,
+        Impatient,
+        Tracking,
+        Habitual,
+        Moody,
+        lambda: random_networks.dispatcher_of(
+            MeanFieldRecurrent, random_networks.recurrent(generator, buffer, int(generator.integers(1, 9)))
+        ),
+        lambda: random_networks.dispatcher_of(
+            ScalableActorCritic, random_networks.per_agent(generator, buffer, degrees)
+        ),
     ]
     policies = sorted((shipped_policies() or Path()).glob("trained/*_5.onnx")) if buffer == 5 else []
-    for policy in policies[:1]:
-        rules += [MeanFieldOwn(str(policy)), MeanFieldNeighbourhood(str(policy)), MeanFieldGlobal(str(policy))]
-    return rules
+    for policy in map(str, policies[:1]):
+        rules = MeanFieldOwn, MeanFieldNeighbourhood, MeanFieldGlobal
+        makers += [partial(rule, policy) for rule in rules]
+    return makers
 
 
 def check(case: Case) -> None:

@@ -130,6 +130,7 @@ class _Run:
             np.zeros(nodes),
         )
         self.lengths = np.zeros(nodes, dtype=np.int32)
+        self.carried = engine.decisions.at_start()
         self.counts = np.zeros((engine.threads, nodes), dtype=np.int32)
         self.starts = np.zeros(nodes + 1, dtype=np.int32)
         self.sent = np.zeros(len(system.access) if isinstance(engine.dispatcher, PerJobDispatcher) else 0, np.int64)
@@ -193,7 +194,7 @@ class _Run:
     def _decide(self, draws: EpochDraws) -> Any:
         """Return the rule of an epoch as the kernels take it."""
         decisions, dispatcher = self.engine.decisions, self.engine.dispatcher
-        decisions.decide(self.lengths, draws)
+        decisions.decide(self.lengths, draws, self.carried)
         if isinstance(dispatcher, PerJobDispatcher):
             self.sent[:] = 0
             return self.engine.chosen(decisions.answers, decisions.row, draws.orders, self.sent)

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatchers.checking import describe, validate, validate_plan
+from dispatchers import checking
+from dispatchers.checking import Answer, describe
 from dispatchers.contract import (
     Dispatcher,
     DispatcherError,
@@ -18,6 +19,7 @@ from dispatchers.contract import (
     PerJobDispatcher,
     View,
     cumulate,
+    hidden_width,
     name_of,
     pick,
 )
@@ -30,20 +32,24 @@ REMEMBERED_ANSWERS = 100_000
 
 @dataclass(slots=True)
 class Knowledge:
-    """What one scheduler knows of its accessible servers: set up at the start, then filled by messages alone."""
+    """What one scheduler knows of its accessible servers: set up at the start, then filled by messages alone.
+
+    And what it carries from its last decision, by rules that carry anything.
+    """
 
     scheduler: int
     sharing: tuple[int, ...]
     queue_lengths: list[int]
     service_rates: list[float]
     sent_times: list[float]
+    hidden: Floats
     distribution: tuple[float, ...] | None = None
 
     @classmethod
-    def at_start(cls, scheduler: int, sharing: tuple[int, ...]) -> Knowledge:
-        """Return what is known before any message: queues start empty, rates are taken as 1."""
+    def at_start(cls, scheduler: int, sharing: tuple[int, ...], hidden: int = 0) -> Knowledge:
+        """Return what is known before any message: queues start empty, rates are taken as 1, zeros are carried."""
         count = len(sharing)
-        return cls(scheduler, sharing, [0] * count, [1.0] * count, [-np.inf] * count)
+        return cls(scheduler, sharing, [0] * count, [1.0] * count, [-np.inf] * count, np.zeros(hidden))
 
 
 class Decision(Protocol):
@@ -131,21 +137,12 @@ class ChosenForEachJob:
         return float(1.0 - self.sent[0] / self.total_sent)
 
 
-def ask(dispatcher: Dispatcher, view: View) -> Floats:
-    """Ask a dispatcher and check what it says: cumulative probabilities, or the plan of a per-job rule."""
-    name = name_of(dispatcher)
-    per_job = isinstance(dispatcher, PerJobDispatcher)
-    try:
-        with np.errstate(all="ignore"):  # an answer that is not finite is told below
-            answer = dispatcher.plan(view) if per_job else dispatcher.route(view)  # type: ignore[attr-defined]
-    except DispatcherError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise DispatcherError(f"{name}: {describe(error)}") from error
-    if per_job:
-        return validate_plan(answer, view, name)
-    validate(answer, view, name)
-    return cumulate(answer)
+def ask(dispatcher: Dispatcher, view: View) -> Answer:
+    """Return what a dispatcher says, checked, with its probabilities, unless it is a plan, made cumulative."""
+    answer = checking.ask(dispatcher, view)
+    if isinstance(dispatcher, PerJobDispatcher):
+        return answer
+    return Answer(cumulate(answer.numbers), answer.hidden)
 
 
 @dataclass
@@ -172,14 +169,16 @@ class Decider:
 
     dispatcher: Dispatcher
     system: System
-    answers: dict[tuple[object, ...], Floats] = field(default_factory=dict)
+    answers: dict[tuple[object, ...], Answer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.width = self.system.topology.max_degree + 1
+        self.hidden = hidden_width(self.dispatcher)
+        """How many numbers each scheduler carries from one decision to the next."""
 
     def decide(self, known: Knowledge, now: float, draws: EpochDraws) -> Decision:
-        """Return what `known.scheduler` does until its next decision; `now` in ms."""
-        answer = self._answer(known, now, draws)
+        """Return what `known.scheduler` does until its next decision, and note what it carries there; `now` in ms."""
+        answer, known.hidden = self._answer(known, now, draws)
         dispatcher = self.dispatcher
         if isinstance(dispatcher, PerJobDispatcher):
             return ChosenForEachJob(dispatcher, answer, self._order(known, draws))
@@ -188,17 +187,19 @@ class Decider:
             return DrawnOnce(pick(cumulative, draws.coins[known.scheduler]))
         return DrawnForEachJob(cumulative)
 
-    def _answer(self, known: Knowledge, now: float, draws: EpochDraws) -> Floats:
+    def _answer(self, known: Knowledge, now: float, draws: EpochDraws) -> Answer:
         observation = (
             tuple(known.queue_lengths),
             tuple(known.service_rates),
             known.sharing,
             known.distribution,
+            known.hidden.tobytes(),
         )
         answer = self.answers.get(observation)
         if answer is None:
             view = self.view(known, now, draws)
-            answer = ask(self.dispatcher, view)[0, : len(known.sharing)]
+            numbers, hidden = ask(self.dispatcher, view).of(0)
+            answer = Answer(numbers[: len(known.sharing)], hidden)
             if view.reusable:
                 if len(self.answers) >= REMEMBERED_ANSWERS:
                     self.answers.clear()
@@ -235,5 +236,6 @@ class Decider:
             order=padded_order,
             age=lambda: padded(now - np.array(known.sent_times), 0.0, np.float64),
             schedulers=np.array([scheduler]),
+            hidden=known.hidden[None, :],
             distribution=None if known.distribution is None else np.array(known.distribution),
         )

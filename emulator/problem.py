@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 NEVER_SWEPT = {"name", "folder", "extends", "dispatchers", "replications", "seed", "engine", "trace"} | {
     "precision",
     "paired_precision",
+    "plot",
 }
 """Keys, with all below them, that have one value for the whole file."""
 
 _MUST_BE = {
     "finite_number": "finite",
     "int_type": "an integer",
+    "bool_type": "true or false",
     "float_type": "a number",
     "string_type": "text",
     "string_too_short": "text that is not empty",
@@ -103,7 +105,7 @@ def locate(tree: Node, location: Sequence[int | str]) -> tuple[Node, str]:
     """Return the node at a location, or the last one on the way to it, and the location as a dotted key."""
     node, keys = tree, []
     for depth, part in enumerate(location, 1):
-        if depth == 2 and tuple(location[:2]) in SECTIONS:  # the kind of a topology, which pydantic adds
+        if depth == 2 and location[0] == "topology" and part in TOPOLOGIES:  # its kind, which pydantic adds
             continue
         keys.append(str(part) if str(part).isdigit() else to_text(part))
         node = node.child(part) or node

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dispatchers.catalogue import make
-from dispatchers.checking import check_buffer, check_dispatcher
+from dispatchers.checking import check_dispatcher, check_fit
 from dispatchers.contract import Dispatcher, DispatcherError
 from emulator import trace_files
 from emulator.engines import EnginesDifferError, Mode, emulate, mode_of, obstacle_to, seconds_of
 from emulator.episode import Episode, EpochTrace, JobTrace
 from emulator.errors import InputError
+from emulator.picture import Picture, picture_of
 from emulator.results import part_name
 from emulator.scenario_file import Plan, Point
 from emulator.system import System
@@ -106,7 +107,7 @@ def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Di
         dispatcher = make(
             name=spec.name, class_=spec.class_, options=spec.options, folder=spec.folder, shipped=shipped_policies()
         )
-        check_buffer(dispatcher, point.scenario.buffer, spec.display)
+        check_fit(dispatcher, point.scenario.buffer, point.node_count(), spec.display)
         if spec.class_ is not None and thoroughly:
             check_dispatcher(dispatcher, buffer=point.scenario.buffer)
     except DispatcherError as error:
@@ -282,10 +283,10 @@ def check_conservation(episode: Episode) -> None:
         raise RuntimeError(f"{totals.arrivals} jobs arrived, but {accounted} are accounted for: {totals}")
 
 
-def check_plan(plan: Plan) -> None:
+def check_plan(plan: Plan) -> Picture:
     """Build every distinct system and make every dispatcher, so that bad input shows before anything runs.
 
-    A user's class is also put through `check_dispatcher`.
+    A user's class is also put through `check_dispatcher`. Returns how the summary is to be drawn.
     """
     built: set[str] = set()
     checked: set[str] = set()
@@ -296,7 +297,7 @@ def check_plan(plan: Plan) -> None:
             built.add(description)
             point.system()
         for index, spec in enumerate(scenario.dispatchers):
-            description = repr((spec, spec.folder, scenario.buffer))
+            description = repr((spec, spec.folder, scenario.buffer, point.node_count()))
             if description not in checked:
                 checked.add(description)
                 dispatcher = make_dispatcher(point, index, thoroughly=True)
@@ -304,3 +305,4 @@ def check_plan(plan: Plan) -> None:
                 if obstacle is not None and scenario.engine == "compiled":
                     place = point.places[f"dispatchers.{index}"]
                     raise InputError(f"{place}: {spec.display}: {obstacle}; use engine auto or simpy")
+    return picture_of(plan, shipped_policies())

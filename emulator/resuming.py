@@ -27,7 +27,7 @@ JOURNAL_FILE = "journal.jsonl"
 OURS = ("dispatchers", "emulator", "policies", "benchmarks", "tests")
 """Folders of this software, whose version is told apart by its number."""
 
-EXTENDABLE = ("replications", "precision", "paired_precision", "name")
+EXTENDABLE = ("replications", "precision", "paired_precision", "name", "plot")
 """Keys that may change from one run to the next in the same folder."""
 
 

@@ -13,6 +13,7 @@ from dispatchers.checking import describe
 from dispatchers.contract import DispatcherError
 from emulator.cluster import run_on_cluster
 from emulator.engines import COMPARED_JOBS, Mode, obstacle_to
+from emulator.picture import Picture
 from emulator.replications import Row, Task, check_plan, expected_mode, expected_seconds, make_dispatcher, tasks_of
 from emulator.results import ResultsFolder
 from emulator.resuming import Finished
@@ -90,7 +91,7 @@ def execute(
     """
     workers_for(plan, tasks_of(plan), workers)  # which may be wrong
     with ResultsFolder(out if out is not None else Path("runs") / plan.name) as folder:
-        check_plan(plan)
+        picture = check_plan(plan)
         finished = Finished(plan, folder, fresh=fresh)
         failures: dict[Cell, Exception] = {}
         advance(sum(expected_seconds(plan, task) for task in finished.rows))
@@ -100,12 +101,12 @@ def execute(
             if not finished.rows:
                 raise next(iter(failures.values()))
         except KeyboardInterrupt:
-            summary = _write(plan, folder, finished) if finished.rows else None
+            summary = _write(plan, folder, finished, picture) if finished.rows else None
             raise Interrupted(len(finished.rows), len(tasks_of(plan)), summary) from None
         finally:
             if not finished.rows:
                 folder.clear_staging()
-        summary = _write(plan, folder, finished)
+        summary = _write(plan, folder, finished, picture)
     summary.attrs["failures"] = [_failure(plan, cell, error) for cell, error in failures.items()]
     return summary
 
@@ -144,7 +145,7 @@ def first_dispatcher(plan: Plan) -> str:
     return plan.points[0].scenario.dispatchers[0].display
 
 
-def _write(plan: Plan, folder: ResultsFolder, finished: Finished) -> pd.DataFrame:
+def _write(plan: Plan, folder: ResultsFolder, finished: Finished, picture: Picture) -> pd.DataFrame:
     """Write the folder of the finished episodes and return their summary."""
     import pandas as pd
 
@@ -164,7 +165,7 @@ def _write(plan: Plan, folder: ResultsFolder, finished: Finished) -> pd.DataFram
     folder.write_episodes(rows, metadata | {"identity": json.dumps(finished.identity)})
     folder.write_summary(summary, metadata)
     folder.write_scenario(resolved)
-    summary_picture(summary, plan.swept, folder.picture, plan.name)
+    summary_picture(summary, plan.swept, folder.picture, *picture)
     folder.commit(finished.trace_files(order))
     summary.attrs["folder"] = str(folder.path)
     summary.attrs["engines"] = engine_lines(plan)

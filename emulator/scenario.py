@@ -16,8 +16,10 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from emulator.dispatcher_spec import DispatcherSpec
 from emulator.errors import InputError
+from emulator.plot_spec import Plot, Reference
 from emulator.section import ScenarioError, Section, Seed
 from emulator.topology_spec import NODE_LIMIT, TOPOLOGIES, AnyTopology, EdgeList
+from emulator.training_spec import Training
 from emulator.yaml_tree import number_text, show
 
 if TYPE_CHECKING:
@@ -151,6 +153,10 @@ class Scenario(Section):
     """Which engine emulates; auto: the first replication SimPy and the compiled one, which must agree, then that."""
     trace: Trace = Trace()
     """Which traces are written."""
+    plot: Plot = Plot()
+    """What the picture shows."""
+    training: Training | None = None
+    """How policies are learned on this system, by `python -m policies`; the emulator takes no notice."""
     # Last, because options may refer to all keys above.
     dispatchers: Annotated[list[DispatcherSpec], Field(min_length=1)]
     """The dispatchers; paired differences are taken to the first."""
@@ -167,7 +173,7 @@ class Scenario(Section):
                 )
         if len(info.data) < len(cls.model_fields) - 1:
             return specs  # another key is wrong, which is told
-        values, folder = _single_values(info.data), Path(info.data["folder"])
+        values, folder = single_values(info.data), Path(info.data["folder"])
         resolved = []
         for index, spec in enumerate(specs):
             try:
@@ -222,10 +228,10 @@ class Scenario(Section):
         )
 
 
-def _single_values(data: Mapping[str, Any]) -> dict[str, int | float | str]:
-    """Return every key, dotted, that holds a number or text; the folder says nothing of the experiment."""
-    values = {key: value for key, value in data.items() if key != "folder"}
-    for key, section in data.items():
+def single_values(data: Mapping[str, Any]) -> dict[str, int | float | str]:
+    """Return every key, dotted, that holds a number or text; folder and picture say nothing of the experiment."""
+    values = {key: value for key, value in data.items() if key not in ("folder", "plot")}
+    for key, section in list(values.items()):
         if isinstance(section, Section):
             values.update({f"{key}.{inner}": value for inner, value in section})
     return {key: value for key, value in values.items() if isinstance(value, int | float | str)}
@@ -237,5 +243,8 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("arrivals",): Arrivals,
     ("service",): Service,
     ("trace",): Trace,
+    ("plot",): Plot,
+    ("training",): Training,
+    ("plot", "reference"): Reference,
 }
 """Every mapping of fixed keys by where it stands, a topology's kind being the second part."""

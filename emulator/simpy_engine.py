@@ -109,7 +109,7 @@ class Scheduler:
         """Where jobs can be sent, the own server first; a scheduler calls nothing of them but `receive`."""
         self.columns = {server.index: column for column, server in enumerate(servers)}
         self.inbox = inbox
-        self.known = Knowledge.at_start(index, sharing)
+        self.known = Knowledge.at_start(index, sharing, decider.hidden)
         self.decider = decider
         self.decision: Decision | None = None
 

@@ -6,33 +6,40 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emulator.command_line import BAD_INPUT, INTERRUPTED, Parser, interrupt
 from emulator.errors import InputError
 from emulator.version import __version__
-from policies.presets import PRESETS, Preset
+from policies.presets import PRESETS, AnyPreset, Observation, Preset, preset_of
 
 if TYPE_CHECKING:
     from emulator.scenario import Scenario
+    from emulator.training_spec import Training
     from policies.evaluation import Score
+    from policies.training_log import TrainingLog
 
-LIBRARIES = ["torch", "stable-baselines3", "numpy"]
+LIBRARIES = ["torch", "stable-baselines3", "cma", "numpy"]
 """What a policy's bits depend on."""
 
-EXECUTED_AS = {"own": "MF-R", "all": "MF-G"}
+EXECUTED_AS: dict[Observation, str] = {"own": "MF-R", "accessible": "MF-N", "all": "MF-G"}
 """The dispatcher that executes a policy on what it was trained for."""
 
+UNNAMED = "MF-R"
+"""The algorithm that the name of a file leaves out."""
+
 DESCRIPTION = """\
-Train an upper-level policy by PPO (Algorithm 1 of the paper) on the system that a scenario describes, one
-for each value of delta_t. An episode has 50 epochs, whatever the horizon. Each policy goes to an ONNX file,
-which the dispatchers MF-R, MF-N and MF-G take.
+Learn an upper-level policy on the system that a scenario describes, as its section training: says, by PPO
+(Algorithm 1 of the paper) unless it says otherwise; one for each swept value of delta_t and
+training.algorithm. Each policy goes to an ONNX file, which the dispatchers MF-R, MF-N, MF-G and NA-PS take.
+A training that was cut off, even by a kill, goes on where it was when the same command is given again.
 Needs the extra train: pip install 'load-balancing-emulator[train]'
 """
 
@@ -42,7 +49,7 @@ examples:
   python -m policies scenarios/training/torus.yaml --set delta_t=3 --out torus_3.onnx
   python -m policies scenarios/training/torus.yaml --preset paper --evaluate scenarios/torus70.yaml
 
-exit status: 0 done, 2 bad input, 130 interrupted (nothing is written), 1 anything else
+exit status: 0 done, 2 bad input, 130 interrupted (to go on, the same command again), 1 anything else
 """
 
 
@@ -64,14 +71,13 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--preset",
         choices=PRESETS,
-        default="fast",
-        help="hyperparameters: a quick recipe, or Table 2 (default: fast)",
+        help="hyperparameters: a quick recipe, or Table 2 (default: the scenario's, or fast)",
     )
-    result.add_argument("--iterations", type=int, metavar="N", help="PPO iterations, instead of the preset's")
+    result.add_argument("--iterations", type=int, metavar="N", help="iterations, instead of the preset's")
     result.add_argument(
         "--observation",
         choices=["own", "all"],
-        help="train for the own queue length, as MF-R is executed, or for the distribution of all queues, "
+        help="train MF-R for the own queue length, as it is executed, or for the distribution of all queues, "
         "as Algorithm 1 has it (default: own with fast, all with paper)",
     )
     result.add_argument("--seed", type=int, metavar="N", help="seed of the training, instead of the scenario's")
@@ -88,6 +94,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="KEY.PATH=VALUE",
         help="instead of the training scenario's value, e.g. delta_t=3; may be repeated",
     )
+    result.add_argument(
+        "--logs",
+        metavar="DIR",
+        default="runs/training",
+        help="where each training has a folder with its iterations (CSV), its TensorBoard events and its checkpoint "
+        "(default: %(default)s)",
+    )
+    result.add_argument("--fresh", action="store_true", help="train anew, whatever the logs hold")
     result.add_argument("--quiet", action="store_true", help="no progress on standard error")
     result.add_argument("--version", action="version", version=f"policies {__version__}")
     return result
@@ -101,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _run(options, shlex.join(["python", "-m", "policies", *arguments]))
     except KeyboardInterrupt:
-        print("\ninterrupted: nothing was written", file=sys.stderr)
+        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
     except InputError as error:
         print(error, file=sys.stderr)
@@ -111,27 +125,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One policy to be trained: on what, scored on what, and where it goes."""
+    """One policy to be trained: on what, how, scored on what, and where it goes."""
 
     scenario: Scenario
+    training: Training
+    preset: AnyPreset
     test: Scenario
+    seed: int
     out: Path
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of the training."""
+        return self.preset.iterations
 
 
 def _lessons(options: argparse.Namespace) -> list[Lesson]:
     """Return a lesson for each point of the training scenario's sweep."""
-    scenarios = _scenarios(options.scenario, options.settings)
-    tests = scenarios if options.evaluate is None else _scenarios(options.evaluate)
+    scenarios = _scenarios(options.scenario, options.settings, {"delta_t", "training.algorithm"})
     files = _files(options.out, scenarios)
-    lessons = []
-    for scenario, file in zip(scenarios, files, strict=True):
-        test = tests[0] if len(tests) == 1 else next((x for x in tests if x.delta_t == scenario.delta_t), None)
-        if test is None:
-            raise InputError(f"{options.evaluate}: delta_t must take the value {scenario.delta_t:g} too")
-        if test.buffer != scenario.buffer:
-            raise InputError(f"{options.evaluate}: buffer must be {scenario.buffer} as in training, got {test.buffer}")
-        lessons.append(Lesson(scenario, test, file))
-    return lessons
+    return [_lesson(options, scenario, file) for scenario, file in zip(scenarios, files, strict=True)]
+
+
+def _lesson(options: argparse.Namespace, scenario: Scenario, file: Path) -> Lesson:
+    from emulator.training_spec import Training
+    from policies.evaluation import EVALUATION_SEED
+
+    seed = scenario.seed if options.seed is None else options.seed
+    if not 0 <= seed < EVALUATION_SEED:
+        raise InputError(f"--seed must be between 0 and {EVALUATION_SEED - 1}, got {seed}")
+    chosen = {"preset": options.preset, "iterations": options.iterations, "observation": options.observation}
+    if options.iterations is not None and options.iterations < 1:
+        raise InputError(f"--iterations must be at least 1, got {options.iterations}")
+    training = (scenario.training or Training()).model_copy(
+        update={key: value for key, value in chosen.items() if value is not None}
+    )
+    score = options.evaluate
+    if score is None and training.score is not None:
+        score = str(Path(scenario.folder) / training.score)
+    test = scenario
+    if score is not None:
+        tests = _scenarios(score)
+        found = tests[0] if len(tests) == 1 else next((x for x in tests if x.delta_t == scenario.delta_t), None)
+        if found is None:
+            raise InputError(f"{score}: delta_t must take the value {scenario.delta_t:g} too")
+        test = found
+    if test.buffer != scenario.buffer:
+        raise InputError(f"{score}: buffer must be {scenario.buffer} as in training, got {test.buffer}")
+    return Lesson(scenario, training, preset_of(training), test, seed, file)
 
 
 def _files(out: str | None, scenarios: Sequence[Scenario]) -> list[Path]:
@@ -140,95 +181,122 @@ def _files(out: str | None, scenarios: Sequence[Scenario]) -> list[Path]:
         folder = Path(out or ".")
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise InputError(f"--out must be a folder that can be written to where delta_t is swept, got {folder}")
-        return [folder / f"{scenario.name}_{scenario.delta_t:g}.onnx" for scenario in scenarios]
-    file = Path(out or f"{scenarios[0].topology.kind}_{scenarios[0].delta_t:g}.onnx")
+        return [folder / _file_name(scenario, scenario.name) for scenario in scenarios]
+    file = Path(out or _file_name(scenarios[0], scenarios[0].topology.kind))
     if file.is_dir() or not os.access(file.parent, os.W_OK):
         raise InputError(f"--out must be a file in a folder that can be written to, got {file}")
     return [file]
 
 
+def _file_name(scenario: Scenario, name: str) -> str:
+    """Return `torus_5.onnx`, or `torus_mf_n_5.onnx` for another algorithm than MF-R."""
+    algorithm = UNNAMED if scenario.training is None else scenario.training.algorithm
+    middle = "" if algorithm == UNNAMED else f"_{algorithm.lower().replace('-', '_')}"
+    return f"{name}{middle}_{scenario.delta_t:g}.onnx"
+
+
 def _run(options: argparse.Namespace, command: str) -> None:
     """Train, score and write each policy, and print a line that tells of it."""
     from emulator.report import progress_bar
-    from policies.evaluation import EVALUATION_SEED
 
-    preset = _preset(options)
     lessons = _lessons(options)
-    for lesson in lessons:
-        seed = lesson.scenario.seed if options.seed is None else options.seed
-        if not 0 <= seed < EVALUATION_SEED:
-            raise InputError(f"--seed must be between 0 and {EVALUATION_SEED - 1}, got {seed}")
     try:
+        import cma  # noqa: F401
+
         import policies.training  # noqa: F401
     except ModuleNotFoundError as error:
         raise InputError(
             f"training needs {error.name}, which is not installed: pip install 'load-balancing-emulator[train]'"
         ) from error
-    with progress_bar(preset.iterations * len(lessons), quiet=options.quiet, doing="training") as advance:
+    total = sum(lesson.iterations for lesson in lessons)
+    with progress_bar(total, quiet=options.quiet, doing="training") as advance:
         for lesson in lessons:
-            seed = lesson.scenario.seed if options.seed is None else options.seed
-            line = _train(lesson, preset, options.preset, seed, command, lambda drops: advance(1))
-            print(line, flush=True)
+            print(_train(lesson, command, Path(options.logs), options.fresh, lambda: advance(1)), flush=True)
 
 
-def _train(
-    lesson: Lesson,
-    preset: Preset,
-    preset_name: str,
-    seed: int,
-    command: str,
-    on_iteration: Callable[[float], None],
-) -> str:
+def _train(lesson: Lesson, command: str, logs: Path, fresh: bool, on_iteration: Callable[[], None]) -> str:
     """Train, score and write one policy, and return the line that tells of it."""
-    from dispatchers.policy import CONTRACT_VERSION
     from policies.evaluation import score
-    from policies.export import rules_of, to_onnx, write
-    from policies.training import train
+    from policies.export import rules_of, set_metadata, write
+    from policies.training_log import TrainingLog
 
-    scenario, test = lesson.scenario, lesson.test
-    system = replace(scenario.system(), horizon=preset.epochs * scenario.delta_t)
-    policy = train(system, preset, seed=seed, on_iteration=on_iteration)
-    metadata = {
-        "contract_version": CONTRACT_VERSION,
-        "buffer": str(scenario.buffer),
-        "delta_t": f"{scenario.delta_t:g}",
-        "topology": scenario.topology.kind,
-        "observation": preset.observation,
-        "training_scenario": json.dumps(_provenance(scenario)),
-        "preset": preset_name,
-        "iterations": str(preset.iterations),
-        "seed": str(seed),
-        "version": __version__,
-        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
-        "command": command,
+    scenario, test, preset = lesson.scenario, lesson.test, lesson.preset
+    metadata = _metadata(lesson, command)
+    folder = logs / lesson.out.stem
+    if fresh and folder.exists():
+        shutil.rmtree(folder)
+    identity = {key: value for key, value in metadata.items() if key != "command"}
+    model = _learn(lesson, TrainingLog(folder, identity, on_iteration), metadata)
+    observation: Observation = "own" if lesson.training.algorithm == "NA-PS" else preset.observation
+    rules = rules_of(model)
+    result = score(test.system(), rules, observation)
+    own = score(replace(scenario.system(), horizon=test.horizon), rules, observation)
+    told = _told(result, test) | {
+        "training_drops": f"{own.drops:.4f}",
+        "training_drops_low": f"{own.low:.4f}",
+        "training_drops_high": f"{own.high:.4f}",
     }
-    result = score(test.system(), rules_of(to_onnx(policy, metadata)), preset.observation)
-    write(lesson.out, to_onnx(policy, metadata | _told(result, test)))
+    set_metadata(model, metadata | told)
+    write(lesson.out, model)
     return (
-        f"{lesson.out}: {result.drops:.3f} drops per server and 50 ms as {EXECUTED_AS[preset.observation]}, "
+        f"{lesson.out}: {result.drops:.3f} drops per server and 50 ms as {EXECUTED_AS[observation]}, "
         f"95 % interval [{result.low:.3f}, {result.high:.3f}], RND {result.random_drops:.3f} "
         f"({result.episodes} episodes of {test.name})"
     )
 
 
-def _preset(options: argparse.Namespace) -> Preset:
-    preset = PRESETS[options.preset]
-    if options.iterations is not None:
-        if options.iterations < 1:
-            raise InputError(f"--iterations must be at least 1, got {options.iterations}")
-        preset = replace(preset, iterations=options.iterations)
-    if options.observation is not None:
-        preset = replace(preset, observation=options.observation)
-    return preset
+def _learn(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Any:
+    """Return the learned policy as an ONNX model."""
+    import numpy as np
+
+    from policies.direct_search import search
+    from policies.export import linear_to_onnx, to_onnx
+    from policies.training import train
+
+    scenario, preset = lesson.scenario, lesson.preset
+    graphs = range(scenario.seed, scenario.seed + lesson.training.graphs)
+    systems = [scenario.model_copy(update={"seed": seed}).system() for seed in graphs]
+    if isinstance(preset, Preset):
+        systems = [replace(system, horizon=preset.epochs * scenario.delta_t) for system in systems]
+        return to_onnx(train(systems, preset, seed=lesson.seed, log=log), metadata)
+    start = None
+    if preset.observation != "own":
+        # The best fixed rule is quickly found and a good place to begin at.
+        fixed = PRESETS["fast"]["STATIC"]
+        assert not isinstance(fixed, Preset)
+        start = np.clip(search(systems, fixed, seed=lesson.seed)[:, 0], 0.0, 1.0)
+    return linear_to_onnx(search(systems, preset, seed=lesson.seed, start=start, log=log), metadata)
 
 
-def _scenarios(path: str, settings: Sequence[str] = ()) -> list[Scenario]:
-    """Return the scenarios at the points of a sweep over delta_t, or the only one there is."""
+def _metadata(lesson: Lesson, command: str) -> dict[str, str]:
+    """Return what a policy's file says of how it came to be."""
+    from dispatchers.policy import CONTRACT_VERSION
+
+    scenario, training, preset = lesson.scenario, lesson.training, lesson.preset
+    return {
+        "contract_version": CONTRACT_VERSION,
+        "buffer": str(scenario.buffer),
+        "delta_t": f"{scenario.delta_t:g}",
+        "topology": scenario.topology.kind,
+        "algorithm": training.algorithm,
+        "observation": preset.observation,
+        "training_scenario": json.dumps(_provenance(scenario)),
+        "preset": training.preset,
+        "iterations": str(preset.iterations),
+        "seed": str(lesson.seed),
+        "version": __version__,
+        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+        "command": command,
+    }
+
+
+def _scenarios(path: str, settings: Sequence[str] = (), sweeping: Collection[str] = ("delta_t",)) -> list[Scenario]:
+    """Return the scenarios at the points of a sweep over some keys, or the only one there is."""
     from emulator.scenario_file import load
 
     plan = load(path, settings)
     for key in plan.swept:
-        if key != "delta_t":
+        if key not in sweeping:
             raise InputError(f"{path}: {key} must have one value here, but is swept")
     for point in plan.points:
         if point.scenario.service.work != "exponential":
@@ -238,7 +306,7 @@ def _scenarios(path: str, settings: Sequence[str] = ()) -> list[Scenario]:
 
 def _provenance(scenario: Scenario) -> dict[str, object]:
     return scenario.model_dump(
-        exclude={"folder", "dispatchers", "replications", "engine", "trace"}, exclude_none=True, mode="json"
+        exclude={"folder", "dispatchers", "replications", "engine", "trace", "plot"}, exclude_none=True, mode="json"
     )
 
 

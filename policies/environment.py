@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,26 +12,34 @@ from emulator.errors import InputError
 from emulator.randomness import DECISION
 from emulator.system import System
 from emulator.workload import Workload
-from policies.epoch_law import advance, draw_coins
+from policies.epoch_law import EpochLaw, accessible_keys, dispatched_drops, draw_coins, received_rates
 
 Floats = NDArray[np.float64]
 
 
 class ParallelNetworks:
-    """Copies of a system that differ in their random numbers only; all start and end an episode together.
+    """Copies of a system that differ in their random numbers; all start and end an episode together.
 
-    Groups of `copies_per_path` consecutive copies share one path of arrival rates. Nothing is drawn from
-    the system's own seed: `seed` takes its place.
+    Groups of `copies_per_path` consecutive copies share one path of arrival rates. Several systems, which may differ
+    in their graph and in who has which service rate, are taken in turn by one copy after the other. Nothing is drawn
+    from a system's own seed: `seed` takes its place.
     """
 
-    def __init__(self, system: System, *, copies: int, seed: int, copies_per_path: int = 1):
-        if system.work.kind != "exponential":
-            raise InputError(
-                f"training knows the law of a queue for service.work exponential only, got {system.work.kind}"
-            )
-        self.system = replace(system, seed=seed)
+    def __init__(self, systems: System | Sequence[System], *, copies: int, seed: int, copies_per_path: int = 1):
+        systems = [systems] if isinstance(systems, System) else list(systems)
+        if len({system.nodes for system in systems}) > 1:
+            raise InputError("graphs that are trained on together must have equally many nodes")
+        self.system = replace(systems[0], seed=seed)
         self.copies = copies
         self.copies_per_path = copies_per_path
+        self.law = EpochLaw(systems)
+        self.graph_of = np.arange(copies) % len(systems)
+        """Which of the systems each copy is of."""
+        starts = np.cumsum([0, *(len(system.topology.neighbours) for system in systems[:-1])])
+        graphs = [system.topology for system in systems]
+        self.offsets = np.array([graph.offsets + start for graph, start in zip(graphs, starts, strict=True)])
+        """Where the neighbours of each node begin in `neighbours`, systems x nodes + 1."""
+        self.neighbours = np.concatenate([graph.neighbours for graph in graphs])
         self.episode = -1
         """Number of the episode, from 0 after the first `reset`."""
         self.durations = np.diff(Workload(self.system, replication=0).times)
@@ -59,21 +68,22 @@ class ParallelNetworks:
         """Jobs per ms that come to each scheduler, copies x epochs."""
 
     def step(self, offload: Floats) -> Floats:
-        """Advance all copies by one epoch and return the expected drops per node of each.
+        """Advance all copies by one epoch and return the expected drops of each server, copies x nodes.
 
         `offload` is the probability that a scheduler sends a job to a random neighbour, copies x nodes.
         """
-        system, topology = self.system, self.system.topology
-        drops = advance(
+        rates = self.arrival_rates[:, self.epoch]
+        return self.step_received(received_rates(offload, rates, self.graph_of, self.offsets, self.neighbours))
+
+    def step_received(self, received: Floats) -> Floats:
+        """The same, `received` being the jobs per ms that come to each server, copies x nodes."""
+        self.received = received
+        drops = self.law.advance(
             self.queue_lengths,
-            offload,
-            self.arrival_rates[:, self.epoch],
-            system.service_rates,
-            self.durations[self.epoch],
-            system.buffer,
-            topology.offsets,
-            topology.neighbours,
-            np.uint64(system.seed),
+            received,
+            self.graph_of,
+            float(self.durations[self.epoch]),
+            self.system.seed,
             self.replications,
             self.epoch,
         )
@@ -93,6 +103,28 @@ class ParallelNetworks:
         cells = self.queue_lengths + lengths * np.arange(self.copies)[:, None]
         counts = np.bincount(cells.ravel(), minlength=self.copies * lengths)
         return counts.reshape(self.copies, lengths) / self.system.nodes
+
+    def accessible_distributions(self) -> tuple[Floats, NDArray[np.int64]]:
+        """Return the distinct distributions of the queues that a scheduler can access, and which one each has.
+
+        Distributions are some number x buffer + 1, their numbers copies x nodes.
+        """
+        keys = accessible_keys(self.queue_lengths, self.graph_of, self.offsets, self.neighbours)
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        distributions = np.zeros((len(first), self.system.buffer + 1))
+        for row, (copy, node) in enumerate(zip(*np.unravel_index(first, keys.shape), strict=True)):
+            graph = self.offsets[self.graph_of[copy]]
+            accessible = [node, *self.neighbours[graph[node] : graph[node + 1]]]
+            np.add.at(distributions[row], self.queue_lengths[copy, accessible], 1.0 / len(accessible))
+        return distributions, which.reshape(keys.shape)
+
+    def dispatched_drops(self, drops: Floats, offload: Floats) -> Floats:
+        """Return the expected drops among the jobs of each scheduler in the last epoch, copies x nodes.
+
+        `drops` is what `step` returned for `offload`.
+        """
+        rates = self.arrival_rates[:, self.epoch - 1]
+        return dispatched_drops(drops, self.received, offload, rates, self.graph_of, self.offsets, self.neighbours)
 
     def coins(self) -> Floats:
         """Return a number for each copy, uniform on [0, 1), drawn anew each epoch."""

@@ -34,6 +34,17 @@ def global_state(rules: Rules) -> Offload:
     return lambda networks: networks.follow(rules(networks.distributions()))
 
 
+def neighbourhood(rules: Rules) -> Offload:
+    """Execute a policy as MF-N: each scheduler feeds the distribution of the queues that it can access."""
+
+    def offload(networks: ParallelNetworks) -> Floats:
+        observations, which = networks.accessible_distributions()
+        own = networks.queue_lengths
+        return rules(observations)[which.ravel(), own.ravel()].reshape(own.shape)
+
+    return offload
+
+
 def random_server(networks: ParallelNetworks) -> Floats:
     """Execute RND: uniform over the accessible servers, the own one included."""
     degrees = networks.system.topology.degrees
@@ -49,7 +60,7 @@ def drops(system: System, offload: Offload, *, episodes: int, seed: int = EVALUA
     networks.reset()
     total = np.zeros(episodes)
     while not networks.is_over:
-        total += networks.step(offload(networks))
+        total += networks.step(offload(networks)).mean(axis=1)
     return total * 50.0 / system.horizon
 
 
@@ -64,9 +75,17 @@ class Score:
     random_drops: float
 
 
+EXECUTIONS: dict[Observation, Callable[[Rules, int], Offload]] = {
+    "own": own_state,
+    "accessible": lambda rules, buffer: neighbourhood(rules),
+    "all": lambda rules, buffer: global_state(rules),
+}
+"""How a policy is executed that was trained for an observation."""
+
+
 def score(system: System, rules: Rules, observation: Observation, *, episodes: int = 100) -> Score:
-    """Score a policy in the way it is executed: as MF-R if it was trained for the own state, else as MF-G."""
-    offload = own_state(rules, system.buffer) if observation == "own" else global_state(rules)
+    """Score a policy in the way it is executed: as MF-R, MF-N or MF-G, by what it was trained for."""
+    offload = EXECUTIONS[observation](rules, system.buffer)
     mean, low, high = mean_interval(drops(system, offload, episodes=episodes))
     random_mean = float(drops(system, random_server, episodes=episodes).mean())
     return Score(episodes, mean, low, high, random_mean)

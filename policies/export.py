@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,9 +50,6 @@ def to_onnx(policy: GaussianPolicy, metadata: Mapping[str, str]) -> onnx.ModelPr
     Phi and phi being the normal distribution and density. The clipped mean would be another rule than the
     one that training found good: near a bound the mean of the clipped actions is further inside.
     """
-    import onnx
-    from onnx import numpy_helper, parser
-
     lines = []
     value = "distribution"
     for layer in range(len(policy.weights)):
@@ -82,13 +79,6 @@ def to_onnx(policy: GaussianPolicy, metadata: Mapping[str, str]) -> onnx.ModelPr
         "probability = Mul (difference, half_deviation)",
         "offload = Clip (probability, zero, one)",  # against rounding
     ]
-    lengths = policy.buffer + 1
-    model = parser.parse_model(
-        f'<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}], producer_name: "policies">\n'
-        f"policy (float[batch, {lengths}] distribution) => (float[batch, {lengths}] offload) {{\n"
-        + "\n".join(lines)
-        + "\n}"
-    )
     constants = {
         **{f"weight_{layer}": weight for layer, weight in enumerate(policy.weights)},
         **{f"bias_{layer}": bias for layer, bias in enumerate(policy.biases)},
@@ -99,12 +89,42 @@ def to_onnx(policy: GaussianPolicy, metadata: Mapping[str, str]) -> onnx.ModelPr
         "sqrt_half": np.float32(np.sqrt(0.5)),
         "density_at_zero": np.float32(1.0 / np.sqrt(2.0 * np.pi)),
     }
+    return _model(lines, constants, policy.buffer + 1, metadata)
+
+
+def linear_to_onnx(weights: ArrayLike, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    """Return the rule `clip(weights @ distribution, 0, 1)` (buffer + 1 x buffer + 1) as a model like `to_onnx`'s."""
+    weights = np.asarray(weights, dtype=np.float32)
+    lines = ["linear = Gemm <transB = 1> (distribution, weights)", "offload = Clip (linear, zero, one)"]
+    constants = {"weights": weights, "zero": np.float32(0.0), "one": np.float32(1.0)}
+    return _model(lines, constants, len(weights), metadata)
+
+
+def _model(
+    lines: Sequence[str], constants: Mapping[str, Any], lengths: int, metadata: Mapping[str, str]
+) -> onnx.ModelProto:
+    import onnx
+    from onnx import numpy_helper, parser
+
+    model = parser.parse_model(
+        f'<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}], producer_name: "policies">\n'
+        f"policy (float[batch, {lengths}] distribution) => (float[batch, {lengths}] offload) {{\n"
+        + "\n".join(lines)
+        + "\n}"
+    )
     model.graph.initializer.extend(
         numpy_helper.from_array(np.asarray(constant, dtype=np.float32), name) for name, constant in constants.items()
     )
-    onnx.helper.set_model_props(model, dict(metadata))
+    set_metadata(model, metadata)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def set_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
+    """Replace what a model says of itself."""
+    import onnx
+
+    onnx.helper.set_model_props(model, dict(metadata))
 
 
 def rules_of(model: onnx.ModelProto) -> Callable[[ArrayLike], NDArray[np.float64]]:

@@ -47,7 +47,7 @@ class LoadBalancing(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         assert self.networks is not None, "reset comes first"
         networks = self.networks
         rule = np.clip(np.asarray(action, dtype=np.float64), 0.0, 1.0)
-        drops = float(networks.step(networks.follow(rule[None, :]))[0])
+        drops = float(networks.step(networks.follow(rule[None, :])).mean())
         return self._observation(networks), -drops, False, networks.is_over, self._info(networks)
 
     @staticmethod

@@ -1,72 +1,104 @@
-"""Algorithm 1: learn the upper-level policy by PPO on a finite system."""
+"""Algorithm 1: learn an upper-level policy by PPO on a finite system; or one that schedulers share (NA-PS)."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch.distributions import Normal, kl_divergence
 
+from emulator.errors import InputError
 from emulator.system import System
 from emulator.workload import epoch_times
 from policies.environment import ParallelNetworks
 from policies.export import GaussianPolicy
 from policies.presets import Preset
-from policies.vector_environment import VectorEnvironment
+from policies.training_log import TrainingLog
+from policies.vector_environment import NetworksEnvironment, SchedulersEnvironment, VectorEnvironment
+
+NARROW = 1e-3
+"""Deviation of a Gaussian whose mean, clipped, is exported."""
 
 
 def train(
-    system: System,
-    preset: Preset,
-    *,
-    seed: int,
-    on_iteration: Callable[[float], None] = lambda drops: None,
+    systems: System | Sequence[System], preset: Preset, *, seed: int, log: TrainingLog | None = None
 ) -> GaussianPolicy:
     """Learn a policy. On one machine the same arguments give the same policy to the last bit.
 
-    An episode is the system's, up to its horizon. `on_iteration` is told, in each iteration, the mean drops
-    per node and epoch that its batch met. Seeds the global generators of Python, NumPy and torch, which
+    An episode is the systems', up to their horizon. `log` takes a line for each iteration and a checkpoint after it,
+    and training goes on from the checkpoint that it has. Seeds the global generators of Python, NumPy and torch, which
     stable-baselines3 draws from, and leaves torch with one thread: more are slower here and give other bits.
     """
     torch.set_num_threads(1)
-    epochs = len(epoch_times(system.delta_t, system.horizon)) - 1
-    copies = max(1, round(preset.batch / epochs / preset.copies_per_path)) * preset.copies_per_path
-    networks = ParallelNetworks(system, copies=copies, seed=seed, copies_per_path=preset.copies_per_path)
-    penalised = preset.kl_coefficient > 0.0
+    systems = [systems] if isinstance(systems, System) else list(systems)
+    environment = _environment(systems, preset, seed)
+    algorithm = _algorithm(environment, preset, seed)
+    checkpoint = None if log is None else log.checkpoint()
+    if checkpoint is not None:
+        _restore(algorithm, environment, checkpoint)
+    batch = environment.networks.epochs * environment.num_envs
+    left = preset.iterations * batch - algorithm.num_timesteps
+    if left > 0:
+        algorithm.set_logger(_logger(log))
+        algorithm.learn(left, callback=_Notes(log, checkpoint), reset_num_timesteps=checkpoint is None)
+    return gaussian_policy(algorithm.policy, preset.export)
+
+
+def _environment(systems: Sequence[System], preset: Preset, seed: int) -> NetworksEnvironment:
+    if preset.networks % len(systems):
+        raise InputError(f"training.graphs must divide {preset.networks}, got {len(systems)}")
+    epochs = len(epoch_times(systems[0].delta_t, systems[0].horizon)) - 1
+    each = systems[0].nodes if preset.rows == "schedulers" else 1
+    groups = max(1, round(preset.batch / epochs / each / preset.copies_per_path))
+    rows = groups * preset.copies_per_path
+    networks = ParallelNetworks(
+        systems,
+        copies=rows * preset.networks,
+        seed=seed,
+        copies_per_path=preset.copies_per_path * preset.networks,
+    )
+    if preset.rows == "schedulers":
+        return SchedulersEnvironment(networks)
+    return VectorEnvironment(networks, preset.observation, preset.networks)
+
+
+def _algorithm(environment: NetworksEnvironment, preset: Preset, seed: int) -> PPO:
+    rate, last = preset.learning_rate, preset.last_learning_rate
+    options: dict[str, Any] = {
+        "n_steps": environment.networks.epochs,
+        "batch_size": preset.minibatch,
+        "n_epochs": preset.passes,
+        "learning_rate": rate if last is None else lambda left: last + (rate - last) * left,
+        "gamma": preset.discount,
+        "gae_lambda": preset.gae_lambda,
+        "clip_range": preset.clip,
+        "ent_coef": preset.kl_coefficient,  # 0, or PenalisedPPO's penalty
+        "seed": seed,
+        "device": "cpu",
+    }
+    layers = {
+        "net_arch": {"pi": list(preset.hidden), "vf": list(preset.hidden)},
+        "activation_fn": torch.nn.Tanh,
+        "log_std_init": preset.log_std,
+    }
     with warnings.catch_warnings():
         # A last minibatch may be smaller than the others. That is no harm, and Table 2 has it (4000 by 128).
         warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)
-        algorithm = (PenalisedPPO if penalised else PPO)(
-            PenalisedPolicy if penalised else ActorCriticPolicy,
-            VectorEnvironment(networks, preset.observation),
-            n_steps=epochs,
-            batch_size=preset.minibatch,
-            n_epochs=preset.passes,
-            learning_rate=preset.learning_rate,
-            gamma=preset.discount,
-            gae_lambda=preset.gae_lambda,
-            clip_range=preset.clip,
-            ent_coef=preset.kl_coefficient,  # 0, or PenalisedPPO's penalty
-            policy_kwargs={
-                "net_arch": {"pi": list(preset.hidden), "vf": list(preset.hidden)},
-                "activation_fn": torch.nn.Tanh,
-                "log_std_init": preset.log_std,
-            },
-            seed=seed,
-            device="cpu",
-        )
-    if isinstance(algorithm, PenalisedPPO):
-        algorithm.kl_target = preset.kl_target
-    algorithm.learn(preset.iterations * epochs * copies, callback=_Report(on_iteration))
-    return gaussian_policy(algorithm.policy)
+        if preset.kl_coefficient == 0.0:
+            return PPO(ActorCriticPolicy, environment, policy_kwargs=layers, **options)
+        algorithm = PenalisedPPO(PenalisedPolicy, environment, policy_kwargs=layers, **options)
+    algorithm.kl_target = preset.kl_target
+    return algorithm
 
 
 class PenalisedPPO(PPO):
@@ -129,30 +161,89 @@ def _gaussian(
     return Normal(last(hidden(observations)), log_std.exp())
 
 
-class _Report(BaseCallback):
-    """Tells the mean drops of each batch."""
+class _Notes(BaseCallback):
+    """Tells the log the mean drops of each batch, and leaves a checkpoint when it has been learned from."""
 
-    def __init__(self, on_iteration: Callable[[float], None]):
+    def __init__(self, log: TrainingLog | None, checkpoint: Mapping[str, Any] | None):
         super().__init__()
-        self.on_iteration = on_iteration
+        self.log = log
+        self.checkpoint = checkpoint
+
+    def _on_training_start(self) -> None:
+        if self.checkpoint is not None:
+            _restore_generators(self.checkpoint)
 
     def _on_rollout_start(self) -> None:
+        self._keep()
         self.drops: list[float] = []
 
     def _on_step(self) -> bool:
-        assert isinstance(self.training_env, VectorEnvironment)
-        self.drops.append(float(self.training_env.drops.mean()))
+        self.drops.append(self._environment.drops)
         return True
 
     def _on_rollout_end(self) -> None:
-        self.on_iteration(sum(self.drops) / len(self.drops))
+        networks = self._environment.networks
+        drops = sum(self.drops) * 50.0 / networks.system.horizon
+        self.logger.record("rollout/drops", drops)
+        if self.log is not None:
+            self.log.note(decisions=self.num_timesteps, drops=drops)
+
+    def _on_training_end(self) -> None:
+        self._keep()
+
+    def _keep(self) -> None:
+        if self.log is not None and self.num_timesteps > 0:
+            self.log.keep(_state(self.model, self._environment))
+
+    @property
+    def _environment(self) -> NetworksEnvironment:
+        assert isinstance(self.training_env, NetworksEnvironment)
+        return self.training_env
 
 
-def gaussian_policy(policy: ActorCriticPolicy) -> GaussianPolicy:
-    """Return what is exported of a stable-baselines3 policy: the actor's layers and deviations."""
-    layers = [
-        layer for layer in (*policy.mlp_extractor.policy_net, policy.action_net) if isinstance(layer, torch.nn.Linear)
-    ]
+def _logger(log: TrainingLog | None) -> Logger:
+    return Logger(None, []) if log is None else configure(str(log.folder), ["tensorboard"])
+
+
+def _state(algorithm: Any, environment: NetworksEnvironment) -> dict[str, Any]:
+    """Return all that training goes on from, at the end of an iteration, when an episode has just begun."""
+    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - stable-baselines3 draws from it
+    assert name == "MT19937"
+    return {
+        "policy": algorithm.policy.state_dict(),
+        "optimizer": algorithm.policy.optimizer.state_dict(),
+        "decisions": algorithm.num_timesteps,
+        "updates": algorithm._n_updates,
+        "kl_coefficient": float(algorithm.ent_coef),
+        "episode": environment.networks.episode,
+        "torch_generator": torch.get_rng_state(),
+        "numpy_generator": torch.from_numpy(np.asarray(keys).astype(np.int64)),
+        "numpy_position": (position, has_gauss, cached),
+    }
+
+
+def _restore(algorithm: Any, environment: NetworksEnvironment, state: Mapping[str, Any]) -> None:
+    algorithm.policy.load_state_dict(state["policy"])
+    algorithm.policy.optimizer.load_state_dict(state["optimizer"])
+    algorithm.num_timesteps = state["decisions"]
+    algorithm._n_updates = state["updates"]
+    algorithm.ent_coef = state["kl_coefficient"]
+    environment.networks.episode = state["episode"] - 1  # learning begins by resetting
+
+
+def _restore_generators(state: Mapping[str, Any]) -> None:
+    torch.set_rng_state(state["torch_generator"])
+    keys = state["numpy_generator"].numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", keys, *state["numpy_position"]))  # noqa: NPY002
+
+
+def gaussian_policy(policy: ActorCriticPolicy, export: Literal["mean", "mode"] = "mean") -> GaussianPolicy:
+    """Return what is exported of a stable-baselines3 policy: the actor's layers and deviations; see `Preset.export`."""
+    modules = (*policy.mlp_extractor.policy_net, policy.action_net)
+    layers = [layer for layer in modules if isinstance(layer, torch.nn.Linear)]
+    deviation = policy.log_std.exp()
+    if export == "mode":
+        deviation = torch.full_like(deviation, NARROW)
 
     def array(tensor: torch.Tensor) -> NDArray[np.float32]:
         return tensor.detach().numpy().copy()
@@ -160,5 +251,5 @@ def gaussian_policy(policy: ActorCriticPolicy) -> GaussianPolicy:
     return GaussianPolicy(
         weights=[array(layer.weight) for layer in layers],
         biases=[array(layer.bias) for layer in layers],
-        deviation=array(policy.log_std.exp()),
+        deviation=array(deviation),
     )

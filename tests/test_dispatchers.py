@@ -9,14 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatchers import Dispatcher, DispatcherError, JobView, PerJobDispatcher, View, check_dispatcher
+from dispatchers import (
+    Dispatcher,
+    DispatcherError,
+    JobView,
+    PerJobDispatcher,
+    RecurrentDispatcher,
+    View,
+    check_dispatcher,
+)
 from dispatchers import catalogue as catalogue_module
 from dispatchers.catalogue import available, make
-from dispatchers.checking import random_view, select_rows, validate, validate_plan
+from dispatchers.checking import an_epoch_later, check_fit, random_view, select_rows, validate, validate_plan
 from dispatchers.contract import cumulate, name_of, pick
 from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn, ShortestExpectedDelay
 from dispatchers.mean_field import MeanFieldOwn
 from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
+from emulator import random_networks
+from emulator.agreement import Habitual, Moody, Tracking
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = st.integers(0, 2**32 - 1)
@@ -170,6 +180,21 @@ class TestView:
         lengths[0, 0] = 1
         assert view.queue_lengths[0, 0] == 1
 
+    def test_what_is_carried_is_noted_and_does_not_make_the_answer_ones_own(self):
+        view = view_of(0, rows=8, hidden=3)
+        assert view.hidden.tolist() == [[0.0] * 3] * 8
+        assert view.hidden.dtype == np.float64
+        assert "hidden" in view.read
+        assert view.reusable
+        with pytest.raises(ValueError, match="read-only"):
+            view.hidden[0] = 1.0
+        hidden = np.arange(24.0).reshape(8, 3)
+        later = an_epoch_later(np.random.default_rng(1), view, hidden)
+        assert np.array_equal(select_rows(later, [5, 2]).hidden, hidden[[5, 2]])
+        assert np.array_equal(later.accessible, view.accessible)
+        assert not np.array_equal(later.queue_lengths, view.queue_lengths)
+        assert view_of(0, rows=8).hidden.shape == (8, 0)
+
     @pytest.mark.parametrize("name", ["coins", "order", "age", "schedulers"])
     def test_reading_what_is_ones_own_makes_the_answer_ones_own(self, view, name):
         fresh = select_rows(view, slice(None))
@@ -257,6 +282,28 @@ class JobRule(PerJobDispatcher):
         return self.planned(view)
 
 
+class StateRule(RecurrentDispatcher):
+    """A recurrent rule whose answer a test gives it."""
+
+    def __init__(self, advance, hidden=2):
+        self.answer = advance
+        self.hidden = hidden
+
+    def advance(self, view):
+        return self.answer(view)
+
+
+def carrying(hidden):
+    """Return what keeps every job and carries what `hidden` makes of a view."""
+    return lambda view: (view.own(), hidden(view))
+
+
+def forgetting_later():
+    """Return what answers the same for one epoch and then in another way each time."""
+    answers = iter(range(10**6))
+    return carrying(lambda view: view.hidden + 1.0 + view.hidden.astype(bool) * next(answers))
+
+
 def changing():
     answers = iter(range(10**6))
     return lambda view: view.offload(np.full(len(view.accessible), 1 / (2 + next(answers))))
@@ -310,6 +357,47 @@ BROKEN = {
     "choose writes": (JobRule(lambda job: job.sent.fill(1) or 0), "choose raised ValueError: .*read-only"),
     "choose raises": (JobRule(lambda job: 1 // 0), "choose raised ZeroDivisionError"),
     "choose forgets": (JobRule(forgetful()), "for the same job"),
+    "no advance": (type("Bare", (RecurrentDispatcher,), {"hidden": 1})(), r"must define advance\(self, view\)"),
+    "nothing carried": (StateRule(None, hidden=0), "hidden must be a whole number >= 1, got 0"),
+    "half a number carried": (StateRule(None, hidden=1.5), "hidden must be a whole number >= 1, got 1.5"),
+    "no width of what is carried": (type("Bare", (RecurrentDispatcher,), {})(), "hidden must be .*, got 0"),
+    "only probabilities": (
+        StateRule(lambda v: v.own()),
+        "advance must return two arrays, probabilities and hidden states, got ndarray",
+    ),
+    "three arrays": (StateRule(lambda v: (v.own(), v.hidden, v.hidden)), "advance must return two arrays"),
+    "probabilities of a recurrent rule": (
+        StateRule(lambda v: (v.own() * 0.9, v.hidden)),
+        "probabilities sum to 0.9, must be 1",
+    ),
+    "probabilities in float32": (
+        StateRule(lambda v: (v.own().astype(np.float32), v.hidden)),
+        "advance must return float64 64 x 5, got float32 64 x 5",
+    ),
+    "a list carried": (StateRule(carrying(lambda v: [0.0])), "hidden states must be a float64 array, got list"),
+    "too much carried": (
+        StateRule(carrying(lambda v: np.zeros((v.rows, 3)))),
+        "hidden states must be float64 64 x 2, got float64 64 x 3",
+    ),
+    "float32 carried": (
+        StateRule(carrying(lambda v: v.hidden.astype(np.float32))),
+        "hidden states must be float64 64 x 2, got float32 64 x 2",
+    ),
+    "no numbers carried": (StateRule(carrying(lambda v: v.hidden / 0.0)), "hidden states are not finite"),
+    "infinity carried later": (
+        StateRule(carrying(lambda v: 1e300 * (v.hidden + 1.0))),
+        "hidden states are not finite: .inf inf.",
+    ),
+    "what is carried looks at others": (
+        StateRule(carrying(lambda v: v.hidden + v.queue_lengths[0, 0] * v.own_lengths[:, None])),
+        "rows reordered, it answered something else|asked alone",
+    ),
+    "what is carried is forgetful later": (StateRule(forgetting_later()), "asked again, it answered something else"),
+    "writes into what is carried": (
+        StateRule(lambda v: (v.own(), np.add(v.hidden, 1.0, out=v.hidden))),
+        "read-only",
+    ),
+    "advance raises": (StateRule(lambda v: 1 // 0), r"ZeroDivisionError: .* \(.*test_dispatchers.py:\d+\)"),
 }
 
 
@@ -321,6 +409,24 @@ class TestCheckDispatcher:
     @pytest.mark.parametrize("dispatcher", [RoundRobin(), JoinShortestQueueWithMemory("sharing"), JobRule()])
     def test_per_job_rules_keep_the_contract(self, dispatcher):
         check_dispatcher(dispatcher)
+
+    @pytest.mark.parametrize("dispatcher", [Tracking(), Habitual(), Moody(), StateRule(carrying(lambda v: v.hidden))])
+    def test_recurrent_rules_keep_the_contract(self, dispatcher):
+        check_dispatcher(dispatcher)
+
+    def test_only_states_that_come_about_are_tried(self):
+        """A rule may rely on what it has itself carried: here the number of the decision and a queue length."""
+        seen = []
+
+        def counting(view):
+            decisions, lengths = np.unique(view.hidden[:, 0]), view.hidden[:, 1]
+            assert len(decisions) == 1
+            assert set(lengths) <= {0, 1, 2, 3, 4, 5}
+            seen.extend(decisions.tolist())
+            return view.own(), np.stack([view.hidden[:, 0] + 1.0, view.own_lengths.astype(float)], axis=1)
+
+        check_dispatcher(StateRule(counting))
+        assert sorted(set(seen)) == [0.0, 1.0, 2.0]
 
     @pytest.mark.parametrize("case", BROKEN)
     def test_each_breach_is_told_in_one_line(self, case):
@@ -341,6 +447,16 @@ class TestCheckDispatcher:
             check_dispatcher(rule)
         with pytest.raises(DispatcherError, match="was made for buffer 5, the scenario has buffer 3"):
             check_dispatcher(MeanFieldOwn(rule=RULE), buffer=3)
+        rule = Rule(View.own)
+        rule.nodes = 21
+        check_dispatcher(rule)
+        check_fit(rule, 5, 21)
+        check_fit(rule, 5)
+        check_fit(Rule(View.own), 5, 101)
+        with pytest.raises(DispatcherError, match=r"^Rule: was made for 21 nodes, the scenario has 101$"):
+            check_fit(rule, 5, 101)
+        with pytest.raises(DispatcherError, match=r"^mine: was made for 21 nodes"):
+            check_fit(rule, 5, 101, "mine")
         with pytest.raises(DispatcherError, match="subclass of Dispatcher"):
             check_dispatcher(type("Stranger", (), {"name": "stranger"})())
 
@@ -370,6 +486,13 @@ class TestOptions:
             ("MF-R", {"rule": [0, float("nan")]}, "rule must be a list"),
             ("MF-N", {}, "MF-N: needs the option policy"),
             ("MF-N", {"policy": 3}, "MF-N: policy must be the name of an ONNX file, got 3"),
+            ("NA-PS", {}, "NA-PS: needs the option policy"),
+            ("NA-PS", {"rule": RULE}, "NA-PS: unknown option rule, allowed are policy"),
+            ("NA-PS", {"policy": None}, "NA-PS: policy must be the name of an ONNX file, got None"),
+            ("MF-RNN", {}, "MF-RNN: needs the option policy"),
+            ("MF-RNN", {"policy": 3}, "MF-RNN: policy must be the name of an ONNX file, got 3"),
+            ("SAC", {"policy": 3}, "SAC: policy must be the name of an ONNX file, got 3"),
+            ("SAC", {"policy": "none.onnx"}, "SAC: there is no policy none.onnx, looked for"),
             ("MF-R", {"policy": None}, "MF-R: policy must be the name of an ONNX file, got None"),
             ("MF-N", {"policy": "none.onnx"}, "MF-N: there is no policy none.onnx, looked for"),
             ("JSQ-M", {"weight": "all"}, "weight must be sharing or a number >= 0, got 'all'"),
@@ -383,15 +506,23 @@ class TestOptions:
         with pytest.raises(DispatcherError, match=message):
             make(name=name, options=options)
 
-    def test_every_name_makes_its_dispatcher(self):
-        needed = {"MF-R": {"rule": RULE}}
-        policy = next((ROOT / "policies" / "trained").glob("*.onnx"))
-        needed |= {name: {"policy": policy.name} for name in ("MF-N", "MF-G")}
-        for name in ("OWN", "RND", "JSQ", "SED", "MF-R", "MF-N", "MF-G", "RR", "JSQ-M"):
-            dispatcher = make(name=name, options=needed.get(name), shipped=policy.parent)
+    def test_every_name_makes_its_dispatcher(self, tmp_path):
+        generator = np.random.default_rng(0)
+        made = {
+            "rnn.onnx": random_networks.recurrent(generator, 5, 4),
+            "sac.onnx": random_networks.per_agent(generator, 5, np.full(21, 2)),
+        }
+        for name, model in made.items():
+            (tmp_path / name).write_bytes(model.SerializeToString())
+        policy = next((ROOT / "policies" / "trained").glob("*_5.onnx"))
+        needed = {"MF-R": {"rule": RULE}, "MF-RNN": {"policy": "rnn.onnx"}, "SAC": {"policy": "sac.onnx"}}
+        needed |= {name: {"policy": policy.name} for name in ("MF-N", "MF-G", "NA-PS")}
+        names = ("OWN", "RND", "JSQ", "SED", "MF-R", "MF-N", "MF-G", "MF-RNN", "NA-PS", "SAC", "RR", "JSQ-M")
+        assert available()[: len(names)] == list(names)
+        for name in names:
+            dispatcher = make(name=name, options=needed.get(name), folder=tmp_path, shipped=policy.parent)
             assert name_of(dispatcher) == name
-            check_dispatcher(dispatcher)
-            assert name in available()
+            check_dispatcher(dispatcher, degrees=[3] if name == "SAC" else [1, 2, 3, 5])
 
 
 @pytest.fixture

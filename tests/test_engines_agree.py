@@ -3,14 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from onnx import numpy_helper
 
-from dispatchers import DispatcherError, PerJobDispatcher
+from dispatchers import DispatcherError, PerJobDispatcher, RecurrentDispatcher
 from dispatchers.heuristics import JoinShortestQueue, Random
 from dispatchers.mean_field import MeanFieldOwn
 from dispatchers.memory import RoundRobin
-from emulator import agreement, compiled_engine, simpy_engine
+from dispatchers.recurrent import MeanFieldRecurrent
+from dispatchers.scalable_actor_critic import ScalableActorCritic
+from emulator import agreement, compiled_decisions, compiled_engine, random_networks, simpy_engine
 from emulator import compiled_kernels as kernels
-from emulator.agreement import check, random_case
+from emulator.agreement import Habitual, Moody, Tracking, check, random_case
 from emulator.command_line import main
 from emulator.compiled_engine import CompiledEngine, obstacle_to
 from emulator.engines import EnginesDifferError, Mode, check_equal, mode_of
@@ -37,7 +40,7 @@ def test_thousands_of_random_scenarios(first):
 
 def test_random_scenarios_are_of_all_kinds():
     cases = [random_case(number) for number in range(1000)]
-    assert len({type(case.dispatcher).__name__ for case in cases}) >= 13
+    assert len({type(case.dispatcher).__name__ for case in cases}) >= 18
     assert {case.system.topology.kind for case in cases} >= {"cycle", "torus", "bethe", "edge_list"}
     assert min(case.system.nodes for case in cases) == 1
     assert {case.system.delta_t > case.system.horizon for case in cases} == {True, False}
@@ -149,6 +152,130 @@ def test_windows_shorter_than_an_epoch_change_nothing(monkeypatch):
     monkeypatch.setattr(compiled_engine, "SMALLEST_WINDOW", 0)
     for dispatcher in (Random(), RoundRobin()):
         compare(small(), dispatcher)
+
+
+def recurrent_rules():
+    """Return a rule of each kind that carries a state, with all that it can read."""
+    network = random_networks.recurrent(np.random.default_rng(6), 3, 5)
+    return [Tracking(), Habitual(), Moody(), random_networks.dispatcher_of(MeanFieldRecurrent, network)]
+
+
+RECURRENT = pytest.mark.parametrize("dispatcher", recurrent_rules(), ids=lambda rule: type(rule).__name__)
+
+
+@RECURRENT
+@pytest.mark.parametrize("threads", [1, 3])
+def test_recurrent_rules_agree_in_one_episode_after_the_other(dispatcher, threads):
+    """What was carried in the episodes before is gone when another starts."""
+    system = small()
+    engine = CompiledEngine(system, dispatcher, threads)
+    for replication in (0, 1, 0, 2):
+        workload = Workload(system, replication)
+        reference = simpy_engine.run_episode(system, dispatcher, workload, jobs=True, epochs=True)
+        check_equal(reference, engine.run_episode(workload, jobs=True, epochs=True))
+
+
+@RECURRENT
+def test_episodes_of_one_engine_that_run_side_by_side_carry_their_own(dispatcher):
+    system = small()
+    engine = CompiledEngine(system, dispatcher)
+    expected = engine.run_episode(Workload(system, 0), epochs=True).epochs.queue_length
+    parts = [engine.epoch_parts(Workload(system, replication)) for replication in (0, 1)]
+    found = [both[0].queue_length for both in zip(*parts, strict=True)]
+    assert np.array_equal(np.concatenate(found), expected)
+
+
+@RECURRENT
+@pytest.mark.parametrize("limit", ["LARGEST_TABLE", "ROWS_AT_ONCE"])
+def test_limits_of_the_table_change_nothing_of_recurrent_rules(dispatcher, limit, monkeypatch):
+    monkeypatch.setattr(compiled_decisions, limit, 9)
+    compare(small(), dispatcher)
+
+
+def test_a_rule_that_carries_a_state_is_its_calculation_by_hand():
+    """Habitual on a torus, where every scheduler has neighbours: habit = 0.6 * habit + own queue length."""
+    for run in (
+        simpy_engine.run_episode,
+        lambda system, rule, *rest, **more: CompiledEngine(system, rule).run_episode(*rest, **more),
+    ):
+        epochs = run(small(), Habitual(), Workload(small(), 0), epochs=True).epochs
+        habit = np.zeros(16)
+        for lengths, offload in zip(epochs.queue_length, epochs.offload_probability, strict=True):
+            habit = 0.6 * habit + lengths
+            assert offload == pytest.approx(habit / (1.0 + habit), abs=1e-12)
+        assert len(np.unique(habit)) > 8
+
+
+def test_mf_rnn_is_its_calculation_by_hand():
+    """One hidden state, carried by all schedulers alike, for they know the same distribution."""
+    network = random_networks.recurrent(np.random.default_rng(6), 3, 5)
+    tensors = {tensor.name: numpy_helper.to_array(tensor).astype(float) for tensor in network.graph.initializer}
+    rule = random_networks.dispatcher_of(MeanFieldRecurrent, network)
+    epochs = compare(small(), rule).epochs
+    hidden = np.zeros(5)
+    for lengths, offload in zip(epochs.queue_length, epochs.offload_probability, strict=True):
+        observed = np.concatenate([np.bincount(lengths, minlength=4) / 16, hidden])
+        hidden = np.tanh(observed @ tensors["weight_in"] + tensors["bias_in"])
+        decision = 1.0 / (1.0 + np.exp(-(hidden @ tensors["weight_out"] + tensors["bias_out"])))
+        assert offload == pytest.approx(decision[lengths], abs=1e-5)
+
+
+def asked_in_each_epoch(dispatcher, system):
+    """Return how many rows each epoch's decisions of the compiled engine asked for, once it knows what is read."""
+    engine = CompiledEngine(system, dispatcher)
+    engine.run_episode(Workload(system, 0))
+    rows = [0]
+    advance = dispatcher.advance
+
+    def counted(view):
+        rows[-1] += view.rows
+        return advance(view)
+
+    dispatcher.advance = counted
+    engine.run_episode(Workload(system, 1), progress=lambda now: rows.append(0))
+    return rows[1:-1]
+
+
+def test_equal_hidden_states_are_asked_once():
+    system = System(torus(20), 2.0, 20.0, 3, np.ones(400))
+    assert max(asked_in_each_epoch(Tracking(), system)) == 4  # as many as there are own queue lengths
+    for epoch, asked in enumerate(asked_in_each_epoch(Habitual(), system)):
+        assert asked <= min(4**epoch, 400)  # the histories of a queue, which is empty at first
+    assert asked > 4
+    carried = CompiledEngine(system, Tracking()).decisions.at_start()
+    carried.advance(np.array([[1.0, 2.0], [0.5, 0.0], [1.0, 2.0], [0.5, -0.0]]), np.arange(400, dtype=np.int32) % 4)
+    assert len(carried.states) == 3
+    assert carried.states[carried.state[:3]].tolist() == [[1.0, 2.0], [0.5, 0.0], [1.0, 2.0]]
+    assert carried.state[0] == carried.state[2]
+    assert np.signbit(carried.states[carried.state[3]]).tolist() == [False, True]
+
+
+class Signed(RecurrentDispatcher):
+    """A rule that carries nothing but the sign of a zero."""
+
+    hidden = 1
+
+    def advance(self, view):
+        """Offload if a minus was carried, and carry one if the own queue is odd."""
+        minus = np.signbit(view.hidden[:, 0])
+        return view.offload(minus.astype(float)), np.where(view.own_lengths % 2 == 1, -0.0, 0.0)[:, None]
+
+
+def test_states_that_differ_in_one_bit_are_two():
+    epochs = compare(small(), Signed()).epochs
+    assert set(epochs.offload_probability[0]) == {0.0}
+    for before, offload in zip(epochs.queue_length[:-1], epochs.offload_probability[1:], strict=True):
+        assert np.array_equal(offload == 1.0, before % 2 == 1)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_policy_for_each_scheduler_agrees(threads):
+    system = System(edge_list([[0, leaf] for leaf in range(1, 6)], nodes=8), 2.0, 30.0, 3, np.ones(8))
+    network = random_networks.per_agent(np.random.default_rng(7), 3, system.topology.degrees)
+    rule = random_networks.dispatcher_of(ScalableActorCritic, network)
+    epochs = compare(system, rule, threads=threads).epochs
+    assert set(np.unique(epochs.offload_probability)) == {0.0, 1.0}
+    assert (epochs.offload_probability[:, 6:] == 0.0).all()  # they have no neighbours
 
 
 def scenario(**changes):
@@ -278,3 +405,48 @@ def test_a_policy_sweeps(folder):
     drops = summary[summary.dispatcher == "MF-R"].mean_drops
     assert drops.nunique() == 2
     assert summary[summary.dispatcher == "RND"].mean_drops.nunique() == 1
+
+
+CARRYING = """
+import numpy as np
+from dispatchers import RecurrentDispatcher
+
+class Carrying(RecurrentDispatcher):
+    hidden = 1
+
+    def advance(self, view):
+        longer = np.maximum(view.hidden, view.own_lengths[:, None])
+        return view.offload(longer[:, 0] / view.buffer), longer
+
+class Narrow(Carrying):
+    def advance(self, view):
+        return view.own(), view.hidden[:, 0]
+"""
+
+
+def test_a_users_recurrent_rule_runs_from_a_scenario(folder, capsys):
+    (folder / "carrying.py").write_text(CARRYING)
+    one = 'dispatchers=[RND, {class: "carrying:Carrying"}]'
+    assert main(["small.yaml", "--quiet", "--set", one, "--out", "carried"]) == 0
+    assert "repeated it bit for bit and did the rest" in capsys.readouterr().out
+    episodes = pd.read_parquet("carried/episodes.parquet").query("dispatcher == 'Carrying'")
+    assert set(episodes.engine) == {"simpy", "compiled"}
+    assert main(["small.yaml", "--quiet", "--set", one.replace(":Carrying", ":Narrow")]) == 2
+    error = capsys.readouterr().err
+    assert "Narrow: hidden states must be float64 64 x 1, got float64 64" in error
+    assert error.count("\n") == 1
+
+
+def test_policies_for_one_number_of_nodes_only(folder, capsys):
+    """Told before anything runs, also where the sizes are swept, and with the place in the file."""
+    made = random_networks.per_agent(np.random.default_rng(8), 5, np.full(7, 2))
+    (folder / "sac.onnx").write_bytes(made.SerializeToString())
+    one = ["--set", "dispatchers=[RND, {name: SAC, policy: sac.onnx}]"]
+    assert main(["small.yaml", "--quiet", "--dry-run", *one]) == 0
+    assert main(["small.yaml", "--quiet", *one]) == 0
+    capsys.readouterr()
+    for settings in ("topology.nodes=101", "topology.nodes=[7,101]"):
+        assert main(["small.yaml", "--quiet", "--dry-run", *one, "--set", settings]) == 2
+        error = capsys.readouterr().err
+        assert error.endswith("SAC: was made for 7 nodes, the scenario has 101\n")
+        assert error.count("\n") == 1

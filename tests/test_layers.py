@@ -11,15 +11,16 @@ PACKAGES = ["dispatchers", "emulator", "policies"]
 """From the lowest layer to the highest."""
 
 EMULATOR = [
-    "errors version compiling",
+    "errors version compiling looks random_networks",
     "randomness yaml_tree",
     "topology",
     "system section",
-    "workload topology_spec dispatcher_spec",
+    "workload topology_spec dispatcher_spec training_spec plot_spec",
     "scenario",
     "problem",
     "sweep scenario_tree",
     "scenario_schema scenario_file",
+    "picture",
     "episode event_loop tables",
     "decisions network",
     "ledger compiled_decisions compiled_rules",

@@ -9,10 +9,14 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgba
 from matplotlib.container import BarContainer
 
 from emulator.errors import InputError
+from emulator.looks import LOOKS, REFERENCE_COLOUR, looks_of
+from emulator.picture import Level
+from emulator.plot_spec import Plot, Reference
 from emulator.plots import summary_figure, summary_picture
 
 ROOT = Path(__file__).parent.parent
@@ -52,21 +56,21 @@ def test_a_line_and_a_band_for_each_dispatcher_over_delta_t():
     heights = bands[0].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (first["ci_low"].min(), first["ci_high"].max())
     assert axes.get_ylim()[0] == 0.0
-    assert figure.get_supxlabel() == "delta_t (ms)"
+    assert figure.get_supxlabel() == "Δt (ms)"
     assert "dropped jobs per queue and 50 ms" in figure.get_supylabel()
     assert figure.get_suptitle() == "title"
 
 
 def test_delta_t_is_the_axis_before_other_numbers():
     frame, swept = summary(["JSQ"], buffer=[5, 9], delta_t=[1.0, 5.0])
-    assert summary_figure(frame, swept, "").get_supxlabel() == "delta_t (ms)"
+    assert summary_figure(frame, swept, "").get_supxlabel() == "Δt (ms)"
 
 
 def test_the_first_swept_number_is_the_axis_if_delta_t_is_not_swept():
     frame, swept = summary(["JSQ"], topology__kind=["torus"], topology__side=[3, 5], buffer=[5, 9])
     figure = summary_figure(frame, swept, "")
     assert figure.get_supxlabel() == "topology.side"
-    assert [axes.get_title() for axes in figure.axes] == ["buffer = 5", "buffer = 9"]
+    assert [axes.get_title() for axes in figure.axes] == ["buffer = 5 jobs", "buffer = 9 jobs"]
 
 
 def test_other_swept_keys_have_panels():
@@ -138,6 +142,140 @@ def test_one_replication_is_drawn_without_interval(tmp_path, swept):
     assert matplotlib.image.imread(tmp_path / "summary.png").min() < 1.0
 
 
+def drawn(figure, panel=0):
+    """The lines of a panel by their names."""
+    return {line.get_label(): line for line in figure.axes[panel].lines}
+
+
+def test_panels_are_named_shortly():
+    frame, swept = summary(["JSQ"], topology__nodes=[9, 21], delta_t=[1.0, 5.0])
+    assert [axes.get_title() for axes in summary_figure(frame, swept, "").axes] == ["N = 9", "N = 21"]
+    figure = summary_figure(frame, swept, "", Plot(x="topology.nodes"))
+    assert [axes.get_title() for axes in figure.axes] == ["Δt = 1 ms", "Δt = 5 ms"]
+    assert figure.get_supxlabel() == "number of nodes N"
+
+
+def test_x_says_which_swept_number_is_the_horizontal_axis():
+    frame, swept = summary(["JSQ"], delta_t=[1.0, 5.0], buffer=[3, 9])
+    figure = summary_figure(frame, swept, "", Plot(x="buffer"))
+    assert [drawn(figure, panel)["JSQ"].get_xdata().tolist() for panel in (0, 1)] == [[3, 9], [3, 9]]
+
+
+def test_nodes_may_be_the_axis_whatever_they_follow_from():
+    frame, swept = summary(["JSQ"], topology__side=[3, 5], buffer=[3, 9])
+    frame["nodes"] = frame["topology.side"] ** 2
+    figure = summary_figure(frame, swept, "", Plot(x="nodes"))
+    assert [axes.get_title() for axes in figure.axes] == ["buffer = 3 jobs", "buffer = 9 jobs"]
+    assert drawn(figure)["JSQ"].get_xdata().tolist() == [9, 25]
+    assert figure.get_supxlabel() == "number of nodes N"
+
+
+def test_lines_without_a_sweep_are_over_delta_t():
+    frame, swept = summary(["JSQ"])
+    assert drawn(summary_figure(frame, swept, "", Plot(kind="lines")))["JSQ"].get_xdata().tolist() == [5.0]
+
+
+def test_an_interval_may_be_an_error_bar():
+    frame, swept = summary(["JSQ", "RND"], delta_t=[1.0, 5.0])
+    (axes,) = summary_figure(frame, swept, "", Plot(interval="bars")).axes
+    assert not [band for band in axes.collections if isinstance(band, PolyCollection)]
+    bars = [part.get_segments() for part in axes.collections if isinstance(part, LineCollection)]
+    rows = frame[frame["dispatcher"] == "JSQ"]
+    assert [bar[:, 1].tolist() for bar in bars[0]] == rows[["ci_low", "ci_high"]].to_numpy().tolist()
+    assert len(bars) == 2
+
+
+@pytest.mark.parametrize("kind", ["bars", "columns"])
+def test_bars_may_stand_and_may_be_of_a_swept_number(kind):
+    frame, swept = summary(["JSQ", "RND"], delta_t=[1.0, 5.0])
+    plot = Plot(kind=kind, y_min=0.5, y_max=9, x_label="rules", y_label="drops")
+    (axes,) = summary_figure(frame, swept, "", plot).axes
+    lengths = [bar.get_height() if kind == "columns" else bar.get_width() for bar in axes.patches]
+    assert lengths == frame.sort_values("dispatcher")["mean_drops"].tolist()
+    along, across = (axes.xaxis, axes.yaxis) if kind == "columns" else (axes.yaxis, axes.xaxis)
+    assert [label.get_text() for label in along.get_ticklabels()] == ["Δt = 1 ms", "Δt = 5 ms"]
+    assert (along.get_label().get_text(), across.get_label().get_text()) == ("rules", "drops")
+    assert tuple(across.get_view_interval()) == (0.5, 9)
+
+
+def test_texts_and_limits_are_those_asked_for():
+    frame, swept = summary(["JSQ"], delta_t=[1.0, 5.0])
+    figure = summary_figure(frame, swept, "title", Plot(x_label="delay", y_label="lost", y_min=0.5, y_max=3))
+    assert (figure.get_supxlabel(), figure.get_supylabel(), figure.get_suptitle()) == ("delay", "lost", "title")
+    assert figure.axes[0].get_ylim() == (0.5, 3)
+
+
+def test_the_axis_may_be_logarithmic_or_not():
+    near, far = summary(["JSQ"], delta_t=[1.0, 5.0]), summary(["JSQ"], delta_t=[1.0, 500.0])
+    assert summary_figure(*near, "", Plot(log_x=True)).axes[0].get_xscale() == "log"
+    assert summary_figure(*far, "", Plot(log_x=False)).axes[0].get_xscale() == "linear"
+
+
+@pytest.mark.parametrize("log_x", [True, False])
+def test_ticks_are_at_the_values_drawn(log_x):
+    frame, swept = summary(["JSQ"], delta_t=[1.0, 3.0, 7.0, 10.0])
+    axes = summary_figure(frame, swept, "", Plot(log_x=log_x)).axes[0]
+    assert axes.get_xticks().tolist() == [1.0, 3.0, 7.0, 10.0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "3", "7", "10"]
+
+
+REFERENCE = Reference(policy="p.onnx", key="k", label="MF-MFC")
+
+
+def test_the_reference_is_a_line_across_each_panel_with_its_interval():
+    frame, swept = summary(["JSQ"], topology__nodes=[9, 21], delta_t=[1.0, 5.0])
+    levels = {(nodes, delta_t): Level(nodes / 9, 0.5, 3.0) for nodes in (9, 21) for delta_t in (1.0, 5.0)}
+    figure = summary_figure(frame, swept, "", Plot(reference=REFERENCE), levels)
+    assert legend_names(figure) == ["JSQ", "MF-MFC"]
+    for panel, value in enumerate([1.0, 21 / 9]):
+        line = drawn(figure, panel)["MF-MFC"]
+        assert list(line.get_ydata()) == [value, value]
+        ends = figure.axes[panel].transAxes.inverted().transform(line.get_transform().transform(line.get_xydata()))
+        assert ends[:, 0].tolist() == pytest.approx([0.0, 1.0])
+        assert line.get_color() == REFERENCE_COLOUR
+        band = figure.axes[panel].collections[-1].get_paths()[0].vertices[:, 1]
+        assert (band.min(), band.max()) == (0.5, 3.0)
+
+
+def test_a_reference_that_changes_along_the_axis_is_a_curve():
+    frame, swept = summary(["JSQ"], delta_t=[5.0, 1.0])
+    levels = {(1.0,): Level(1.5, np.nan, np.nan), (5.0,): Level(2.5, np.nan, np.nan)}
+    line = drawn(summary_figure(frame, swept, "", Plot(reference=REFERENCE), levels))["MF-MFC"]
+    assert line.get_xydata().tolist() == [[1.0, 1.5], [5.0, 2.5]]
+
+
+@pytest.mark.parametrize("kind", ["bars", "columns"])
+def test_each_group_of_bars_has_its_reference(kind):
+    frame, swept = summary(["JSQ", "RND"], topology__kind=["torus", "cycle"])
+    levels = {("torus",): Level(1.5, 1.0, 2.0), ("cycle",): Level(2.5, 2.0, 3.0)}
+    figure = summary_figure(frame, swept, "", Plot(kind=kind, reference=REFERENCE), levels)
+    places = [line.get_ydata() if kind == "columns" else line.get_xdata() for line in figure.axes[0].lines]
+    assert [list(place) for place in places if len(place) == 2][-2:] == [[1.5, 1.5], [2.5, 2.5]]
+    assert legend_names(figure) == ["MF-MFC", "JSQ", "RND"]
+    frame, swept = summary(["JSQ", "RND"])
+    figure = summary_figure(frame, swept, "", Plot(kind=kind, reference=REFERENCE), {(): Level(1.5, 1.0, 2.0)})
+    assert legend_names(figure) == ["MF-MFC"]
+
+
+def test_a_dispatcher_looks_the_same_in_every_picture():
+    one, other = looks_of(["JSQ", "Mine", "MF-R", "OWN"]), looks_of(["OWN", "MF-R", "RND", "Yours", "JSQ"])
+    for name in ("JSQ", "MF-R", "OWN"):
+        assert one[name] == other[name] == LOOKS[name]
+    assert LOOKS["MF-R"].colour == "#000000"
+    frame, swept = summary(["OWN", "MF-R"], delta_t=[1.0, 5.0])
+    line = drawn(summary_figure(frame, swept, ""))["MF-R"]
+    assert (line.get_color(), line.get_marker(), line.get_linestyle()) == LOOKS["MF-R"]
+    frame, swept = summary(["OWN", "MF-R"])
+    handles, _ = summary_figure(frame, swept, "").axes[0].get_legend_handles_labels()
+    assert handles[1][0].get_facecolor() == to_rgba("#000000")
+
+
+def test_all_well_known_dispatchers_and_many_others_look_different():
+    looks = looks_of([*LOOKS, *(f"mine {number}" for number in range(15))])
+    assert len({(look.colour, look.dash) for look in looks.values()}) == len(looks) == len(LOOKS) + 15
+    assert REFERENCE_COLOUR not in {look.colour for look in looks.values()}
+
+
 SWEEPS = {
     "bars": {},
     "lines": {"delta_t": [float(value) for value in range(1, 11)]},
@@ -149,11 +287,21 @@ SWEEPS = {
 }
 
 
+PLOTS = {
+    "as usual": {},
+    "columns": {"kind": "columns"},
+    "error bars": {"interval": "bars", "log_x": True},
+    "labels": {"x_label": "x" * 40, "y_label": "y" * 40},
+}
+
+
+@pytest.mark.parametrize("plot", PLOTS.values(), ids=PLOTS.keys())
 @pytest.mark.parametrize("swept", SWEEPS.values(), ids=SWEEPS.keys())
-def test_with_ten_dispatchers_nothing_overlaps(swept):
+def test_with_ten_dispatchers_nothing_overlaps(swept, plot):
     frame, swept = summary(TEN, **swept)
+    levels = {values: Level(5.0, 4.0, 6.0) for values in itertools.product(*(frame[key].unique() for key in swept))}
     title = "a scenario of 4,900 nodes on a torus with a horizon of 50 ms and 100 replications, and a long title"
-    figure = summary_figure(frame, swept, title)
+    figure = summary_figure(frame, swept, title, Plot(reference=REFERENCE, **plot), levels)
     figure.canvas.draw()
     boxes = [legend.get_window_extent() for legend in figure.legends]
     boxes += [text.get_window_extent() for text in figure.texts]

@@ -7,10 +7,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from dispatchers import policy as policy_module
+from dispatchers import model_file
+from dispatchers.checking import an_epoch_later, random_view
 from dispatchers.contract import DispatcherError
-from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn
-from dispatchers.policy import CONTRACT_VERSION, OPERATORS, Policy
+from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn, ParameterSharing
+from dispatchers.model_file import OPERATORS
+from dispatchers.policy import CONTRACT_VERSION, AgentPolicy, Policy, RecurrentPolicy, kind_of
+from dispatchers.recurrent import MeanFieldRecurrent
+from dispatchers.scalable_actor_critic import ScalableActorCritic
+from emulator import random_networks
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = sorted((ROOT / "policies" / "trained").glob("*.onnx"))
@@ -105,8 +110,19 @@ class TestAnswers:
         assert SHIPPED
 
 
+def offloaded(view, rules):
+    """Return the probabilities that follow from a decision rule for each row."""
+    answer = np.zeros(view.accessible.shape)
+    for row in range(len(answer)):
+        neighbours = np.flatnonzero(view.accessible[row])[1:]
+        offload = rules[row][view.queue_lengths[row, 0]]
+        answer[row, neighbours] = offload / max(len(neighbours), 1)
+        answer[row, 0] = 1.0 - offload if len(neighbours) else 1.0
+    return answer
+
+
 class TestMeanField:
-    """The three dispatchers against the network worked out by hand."""
+    """The dispatchers against the network worked out by hand."""
 
     def rule_of(self, distribution):
         weights, bias = linear(6)
@@ -119,43 +135,176 @@ class TestMeanField:
             model(nodes, tensors, inputs=[value("distribution", ["n", 6])], outputs=[value("offload", ["n", 6])])
         )
 
-    def expected(self, view, rules):
-        answer = np.zeros(view.accessible.shape)
-        for row in range(len(answer)):
-            neighbours = np.flatnonzero(view.accessible[row])[1:]
-            offload = rules[row][view.queue_lengths[row, 0]]
-            answer[row, neighbours] = offload / max(len(neighbours), 1)
-            answer[row, 0] = 1.0 - offload if len(neighbours) else 1.0
-        return answer
-
-    def test_own_state(self, path, view):
+    @pytest.mark.parametrize("rule", [MeanFieldOwn, ParameterSharing])
+    def test_own_state(self, rule, path, view):
         rules = [self.rule_of(np.eye(6)[length]) for length in view.queue_lengths[:, 0]]
-        assert MeanFieldOwn(str(path)).route(view) == pytest.approx(self.expected(view, rules), abs=1e-6)
+        assert rule(str(path)).route(view) == pytest.approx(offloaded(view, rules), abs=1e-6)
 
     def test_neighbourhood(self, path, view):
         rules = []
         for lengths, accessible in zip(view.queue_lengths, view.accessible, strict=True):
             rules.append(self.rule_of(np.bincount(lengths[accessible], minlength=6) / accessible.sum()))
-        assert MeanFieldNeighbourhood(str(path)).route(view) == pytest.approx(self.expected(view, rules), abs=1e-6)
+        assert MeanFieldNeighbourhood(str(path)).route(view) == pytest.approx(offloaded(view, rules), abs=1e-6)
 
     def test_all_queues(self, path, view):
         rules = [self.rule_of(view.distribution)] * len(view.queue_lengths)
-        assert MeanFieldGlobal(str(path)).route(view) == pytest.approx(self.expected(view, rules), abs=1e-6)
+        assert MeanFieldGlobal(str(path)).route(view) == pytest.approx(offloaded(view, rules), abs=1e-6)
 
     def test_each_distinct_observation_is_evaluated_once(self, path, view, monkeypatch):
-        dispatcher = MeanFieldNeighbourhood(str(path))
         asked = []
-        rules = dispatcher.policy.rules
-        monkeypatch.setattr(dispatcher.policy, "rules", lambda rows: asked.extend(map(bytes, rows)) or rules(rows))
+        rules = Policy.rules
+        monkeypatch.setattr(Policy, "rules", lambda self, rows: asked.extend(map(bytes, rows)) or rules(self, rows))
+        dispatcher = MeanFieldNeighbourhood(str(path))
         first = dispatcher.route(view)
         assert np.array_equal(dispatcher.route(view), first)
         assert len(asked) == len(set(asked)) > 1
 
     def test_remembering_is_bounded(self, path, view, monkeypatch):
-        monkeypatch.setattr("dispatchers.mean_field.REMEMBERED_RULES", 5)
+        monkeypatch.setattr("dispatchers.policy.REMEMBERED_ROWS", 5)
         bounded = MeanFieldNeighbourhood(str(path))
         for _ in range(2):
             assert np.array_equal(bounded.route(view), MeanFieldNeighbourhood(str(path)).route(view))
+
+
+HIDDEN = 7
+
+
+def recurrent(buffer=5, hidden=HIDDEN):
+    return random_networks.recurrent(np.random.default_rng(4), buffer, hidden)
+
+
+def per_agent(degrees=(0, 1, 2, 4) * 16, buffer=5):
+    return random_networks.per_agent(np.random.default_rng(5), buffer, np.array(degrees))
+
+
+def constants(made):
+    return {tensor.name: numpy_helper.to_array(tensor).astype(np.float64) for tensor in made.graph.initializer}
+
+
+def changed(made, **tensors):
+    """Return a model with other constants."""
+    for tensor in made.graph.initializer:
+        if tensor.name in tensors:
+            tensor.CopyFrom(numpy_helper.from_array(np.asarray(tensors[tensor.name], dtype=np.float32), tensor.name))
+    return made
+
+
+def retold(made, **metadata):
+    """Return a model with other metadata, without those that are None."""
+    told = {entry.key: entry.value for entry in made.metadata_props} | metadata
+    del made.metadata_props[:]
+    helper.set_model_props(made, {key: value for key, value in told.items() if value is not None})
+    return made
+
+
+def ending_in(made, operator):
+    """Return a model with another last operator."""
+    last = made.graph.node[-1]
+    last.CopyFrom(helper.make_node(operator, last.input, last.output))
+    return made
+
+
+def reshaped(made, **shapes):
+    """Return a model whose inputs and outputs declare other shapes."""
+    for tensor in [*made.graph.input, *made.graph.output]:
+        if tensor.name in shapes:
+            tensor.CopyFrom(value(tensor.name, shapes[tensor.name], tensor.type.tensor_type.elem_type))
+    return made
+
+
+class TestRecurrent:
+    def by_hand(self, distribution, hidden):
+        """Return the network's rules and next hidden states, worked out in float64."""
+        tensors = constants(recurrent())
+        observed = np.concatenate([distribution, hidden], axis=1)
+        following = np.tanh(observed @ tensors["weight_in"] + tensors["bias_in"])
+        return sigmoid(following @ tensors["weight_out"] + tensors["bias_out"]), following
+
+    def test_it_is_the_network_carried_on_for_epochs(self, saved):
+        dispatcher = MeanFieldRecurrent(str(saved(recurrent())))
+        assert (dispatcher.hidden, dispatcher.buffer, dispatcher.observes) == (HIDDEN, 5, "all")
+        generator = np.random.default_rng(1)
+        view = random_view(generator, rows=40, hidden=HIDDEN)
+        carried = np.zeros((40, HIDDEN))
+        for _ in range(5):
+            rules, carried = self.by_hand(np.tile(view.distribution, (40, 1)), carried)
+            answer, hidden = dispatcher.advance(view)
+            assert answer == pytest.approx(offloaded(view, rules), abs=1e-5)
+            assert hidden == pytest.approx(carried, abs=1e-5)
+            assert view.reusable
+            view = an_epoch_later(generator, view, hidden)
+        assert np.abs(carried - self.by_hand(np.tile(view.distribution, (40, 1)), carried * 0)[1]).max() > 0.1
+
+    def test_a_distribution_and_a_hidden_state_are_evaluated_once(self, saved, monkeypatch):
+        asked = []
+        advance = RecurrentPolicy.advance
+
+        def noted(self, distributions, hidden):
+            asked.extend(map(bytes, np.concatenate([distributions, hidden], axis=1)))
+            return advance(self, distributions, hidden)
+
+        monkeypatch.setattr(RecurrentPolicy, "advance", noted)
+        dispatcher = MeanFieldRecurrent(str(saved(recurrent())))
+        view = random_view(np.random.default_rng(1), rows=40, hidden=HIDDEN)
+        _, hidden = dispatcher.advance(view)
+        assert len(asked) == 1
+        hidden = hidden * (np.arange(40)[:, None] % 3)
+        later = an_epoch_later(np.random.default_rng(2), view, hidden)
+        dispatcher.advance(later)
+        dispatcher.advance(later)
+        assert len(asked) == len(set(asked)) == 4
+
+
+class TestPerAgent:
+    def test_it_is_a_softmax_of_its_own_for_each_scheduler(self, saved):
+        made = per_agent()
+        dispatcher = ScalableActorCritic(str(saved(made)))
+        assert (dispatcher.nodes, dispatcher.buffer, dispatcher.draws) == (64, 5, "epoch")
+        tensors = constants(made)
+        view = random_view(np.random.default_rng(3), rows=64, degrees=(1, 2, 3, 5))
+        logits = tensors["slope"][view.schedulers] * view.queue_lengths + tensors["bias"][view.schedulers]
+        weights = np.where(view.accessible, np.exp(logits - logits.max(axis=1, keepdims=True)), 0.0)
+        possible = weights.sum(axis=1) > 0.1  # a random view pays no regard to the degrees of this policy
+        answer = dispatcher.route(view)
+        expected = weights[possible] / weights[possible].sum(axis=1, keepdims=True)
+        assert answer[possible] == pytest.approx(expected, abs=1e-6)
+        assert possible.sum() > 30
+
+    def test_rows_sum_to_one_in_float64_and_padded_columns_are_zero(self, saved):
+        dispatcher = ScalableActorCritic(str(saved(changed(per_agent(), bias=np.zeros((64, 5))))))
+        view = random_view(np.random.default_rng(3), rows=64, degrees=(1, 2, 3, 5))
+        raw = dispatcher.policy.probabilities(view.schedulers, view.queue_lengths)
+        answer = dispatcher.route(view)
+        assert (raw[~view.accessible] > 0).any()
+        assert (answer[~view.accessible] == 0).all()
+        assert np.abs(answer.sum(axis=1) - 1.0).max() < 1e-12
+
+    @pytest.mark.parametrize(
+        ("view", "message"),
+        [
+            ({"degrees": (1, 2)}, "SAC: was made for 5 accessible servers at most, asked for 2"),
+            ({"rows": 65}, "SAC: was made for 64 nodes, asked for node 64"),
+        ],
+    )
+    def test_another_system_is_told_in_one_line(self, saved, view, message):
+        dispatcher = ScalableActorCritic(str(saved(per_agent())))
+        with pytest.raises(DispatcherError, match=f"^{message}$"):
+            dispatcher.route(random_view(np.random.default_rng(3), **{"rows": 64, "degrees": (1, 2, 3, 5)} | view))
+
+
+class TestKinds:
+    @pytest.mark.parametrize(
+        ("made", "kind"), [(model(), "plain"), (recurrent(), "recurrent"), (per_agent(), "per agent")]
+    )
+    def test_a_file_tells_its_kind(self, saved, made, kind):
+        assert kind_of(saved(made)) == kind
+
+    def test_another_kind_is_refused_with_one_line(self, saved):
+        path = saved(model([helper.make_node("Sigmoid", ["x"], ["y"])], [], inputs=[value("x")], outputs=[value("y")]))
+        with pytest.raises(DispatcherError, match=r"as input distribution; or distribution and hidden; or .*, got x"):
+            kind_of(path)
+        with pytest.raises(DispatcherError, match="is empty"):
+            kind_of(saved(b""))
 
 
 def external():
@@ -252,12 +401,12 @@ STRANGE = {
     "a constant in another file": (external_constant(), "must hold all its data itself, but 'far' is in another file"),
     "another input": (
         model([helper.make_node("Sigmoid", ["state"], ["offload"])], [], inputs=[value("state")]),
-        "must have one input named distribution, got state",
+        "must have as input distribution, got state",
     ),
-    "two inputs": (model(inputs=[value("distribution"), value("hidden")]), "one input .*, got distribution, hidden"),
+    "two inputs": (model(inputs=[value("distribution"), value("hidden")]), "as input .*, got distribution and hidden"),
     "another output": (
         model([helper.make_node("Sigmoid", ["distribution"], ["action"])], [], outputs=[value("action")]),
-        "must have one output named offload, got action",
+        "must have as output offload, got action",
     ),
     "float64": (
         model(
@@ -292,22 +441,71 @@ STRANGE = {
     "rows that mix": (mixing_rows(), "answers a row in company otherwise than alone"),
     "one row for all": (constant_answer(), "offload must be 68 x 4|answers|cannot be evaluated"),
     "an opset of the future": (model(opset=999), "is not an ONNX file|cannot be run"),
+    "a recurrent policy": (recurrent(), "must have as input distribution, got distribution and hidden"),
 }
 
+STRANGE_RECURRENT = {
+    "a plain policy": (model(), "must have as input distribution and hidden, got distribution$"),
+    "a hidden state that gets wider": (
+        reshaped(recurrent(), next_hidden=("batch", HIDDEN + 1)),
+        "hidden and next_hidden must have the same width",
+    ),
+    "a fixed batch": (
+        reshaped(recurrent(), hidden=(1, HIDDEN)),
+        "hidden must be float32 with a free first and a fixed",
+    ),
+    "a free width": (reshaped(recurrent(), hidden=("batch", "h")), "hidden must be hidden wide, got no width"),
+    "another offload": (reshaped(recurrent(), offload=("batch", 5)), "distribution and offload must have the same"),
+    "a false buffer": (retold(recurrent(), buffer="4"), "is 6 wide, but its metadata says buffer 4"),
+    "no numbers": (changed(recurrent(), bias_out=[np.nan] * 6), "answers with numbers that are not finite"),
+    "no numbers to carry": (changed(recurrent(), bias_in=[np.nan] * HIDDEN), "numbers that are not finite"),
+}
 
-@pytest.mark.parametrize("case", STRANGE)
-def test_a_strangers_file_is_refused_with_one_line(case, saved, capfd):
-    content, message = STRANGE[case]
+STRANGE_PER_AGENT = {
+    "a plain policy": (model(), "must have as input scheduler and queue_lengths, got distribution"),
+    "no number of nodes": (retold(per_agent(), nodes=None), "must have nodes in its metadata, .* got None"),
+    "no number": (retold(per_agent(), nodes="many"), "must have nodes .*, a whole number >= 1, got 'many'"),
+    "no nodes": (retold(per_agent(), nodes="0"), "must have nodes .*, a whole number >= 1, got '0'"),
+    "no buffer": (retold(per_agent(), buffer=None), "must have buffer in its metadata"),
+    "fewer tables than nodes": (
+        retold(per_agent((1, 2) * 1000), nodes="2001"),
+        "cannot be evaluated: .*out of data bounds",
+    ),
+    "schedulers in a table": (
+        reshaped(per_agent(), scheduler=("batch", 1)),
+        "scheduler must be int64 with a free first",
+    ),
+    "another width": (
+        reshaped(per_agent(), probabilities=("batch", 4)),
+        "queue_lengths and probabilities must have the same width",
+    ),
+    "no numbers": (changed(per_agent(), bias=np.full((64, 5), np.inf)), "answers with numbers that are not finite"),
+    "no distribution": (ending_in(per_agent(), "Sigmoid"), "answers with probabilities that sum to .*, must be 1"),
+}
+
+STRANGERS = [
+    (kind, case, *strange[case])
+    for kind, strange in ((Policy, STRANGE), (RecurrentPolicy, STRANGE_RECURRENT), (AgentPolicy, STRANGE_PER_AGENT))
+    for case in strange
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [(kind, content, message) for kind, _, content, message in STRANGERS],
+    ids=[f"{kind.__name__}: {case}" for kind, case, *_ in STRANGERS],
+)
+def test_a_strangers_file_is_refused_with_one_line(kind, content, message, saved, capfd):
     path = saved(content)
     with pytest.raises(DispatcherError, match=message) as refusal:
-        Policy(path)
+        kind(path)
     assert str(path) in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_file_that_is_too_large_is_not_even_read(saved, monkeypatch):
-    monkeypatch.setattr(policy_module, "LARGEST_FILE", 100)
+    monkeypatch.setattr(model_file, "LARGEST_FILE", 100)
     with pytest.raises(DispatcherError, match="must have at most"):
         Policy(saved(model()))
 

@@ -46,6 +46,15 @@ def test_defaults_are_those_of_the_paper():
     assert (resolved.trace.jobs, resolved.trace.epochs, resolved.trace.messages) == (0, 0, 0)
 
 
+def test_a_picture_is_chosen_by_the_sweep_unless_asked_for():
+    assert scenario().plot.model_dump(exclude_none=True) == {"interval": "band", "y_min": 0.0}
+
+
+def test_braces_of_dispatchers_do_not_see_the_picture():
+    with pytest.raises(ValidationError, match=r"may hold in braces name, delta_t, .*trace\.messages, got"):
+        scenario(plot={"title": "t"}, dispatchers=[{"name": "MF-R", "policy": "{plot.title}"}])
+
+
 @pytest.mark.parametrize("topology", TOPOLOGIES, ids=str)
 def test_node_count_is_that_of_the_graph(topology):
     resolved = scenario(topology=topology)
@@ -189,6 +198,7 @@ def test_keys_that_sweep_are_all_but_those_that_never_do():
         "topology.degrees": 1,
         "topology.edges": 2,
         "service.rates": 1,
+        "training.hidden": 1,
     }
 
 
@@ -236,6 +246,7 @@ WHOLE = {"topology": {"kind": "torus", "side": 5}, "delta_t": 5, "dispatchers": 
             ]
         },
         {"extends": "other.yaml", "topology": {"side": 7}},
+        {"plot": {"kind": "lines", "x": "nodes", "log_x": True, "reference": {"policy": "p", "key": "k"}}},
     ],
     ids=str,
 )
@@ -259,6 +270,8 @@ def test_the_schema_takes_what_is_right(keys, validator):
         {"dispatchers": []},
         {"dispatchers": [{"weight": 1}]},
         {"trace": {"jobs": True}},
+        {"plot": {"kind": "pie"}},
+        {"plot": {"reference": {"policy": "p"}}},
     ],
     ids=str,
 )

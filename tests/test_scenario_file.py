@@ -151,6 +151,23 @@ def values(plan, key):
         ({"zzz": "1"}, "4:1: zzz is unknown; allowed are name, folder, topology, "),
         ({"delta_t": None}, "1:1: delta_t is missing: Time between broadcasts, ms"),
         ({"<<": "{a: 1}"}, "4:1: merge keys"),
+        ({"plot": "5"}, "4:7: plot must be a mapping, got 5"),
+        ({"plot": "{kind: pie}"}, "4:14: plot.kind must be lines, bars or columns, got pie"),
+        ({"plot": "{interval: none}"}, "4:18: plot.interval must be band or bars, got none"),
+        ({"plot": "{log_x: 1}"}, "4:15: plot.log_x must be true or false, got 1"),
+        ({"plot": "{x: [delta_t]}"}, "4:11: plot.x takes one value and does not sweep, got [delta_t]"),
+        ({"plot": "[{x: delta_t}, {x: nodes}]"}, "4:7: plot takes one value and does not sweep, got "),
+        ({"plot": "{title: ''}"}, '4:15: plot.title must be one line of 1 to 100 characters, got ""'),
+        ({"plot": "{x_label: 5}"}, "4:17: plot.x_label must be text, got 5"),
+        ({"plot": "{kind: bars, x: delta_t}"}, "4:23: plot.x must stand beside kind: lines, got bars"),
+        ({"plot": "{log_x: true, kind: columns}"}, "4:15: plot.log_x must stand beside kind: lines, got columns"),
+        ({"plot": "{y_min: 2, y_max: 1.5}"}, "4:25: plot.y_max must be > y_min 2, got 1.5"),
+        ({"plot": "{y_max: .inf}"}, "4:15: plot.y_max must be finite, got .inf"),
+        ({"plot": "{colour: red}"}, "4:8: plot.colour is unknown; allowed are kind, x, interval, x_label, "),
+        ({"plot": "{reference: p.onnx}"}, "4:19: plot.reference must be a mapping, got p.onnx"),
+        ({"plot": "{reference: {policy: p.onnx}}"}, "4:19: plot.reference.key is missing: The number's key in "),
+        ({"plot": "{reference: {policy: '', key: k}}"}, "4:28: plot.reference.policy must be text that is not empty"),
+        ({"plot": "{reference: {polcy: p}}"}, "4:20: plot.reference.polcy is unknown, did you mean policy? allowed "),
         ({"extends": "none.yaml"}, "4:10: extends must be the name of a file, but there is no none.yaml"),
         ({"extends": "."}, "4:10: extends must be the name of a file"),
         ({"extends": "[a.yaml]"}, "4:10: extends must be the name of a file, got [a.yaml]"),
@@ -517,6 +534,17 @@ documents = st.fixed_dictionaries(
         ),
         "seed": st.integers(0, 2**32 - 1),
         "trace": st.fixed_dictionaries({}, optional={"jobs": st.integers(0, 3)}),
+        "plot": st.fixed_dictionaries(
+            {},
+            optional={
+                "x": st.sampled_from(["nodes", "delta_t"]),
+                "interval": st.sampled_from(["band", "bars"]),
+                "log_x": st.booleans(),
+                "y_max": st.floats(1, 9),
+                "title": st.just("of {nodes}"),
+                "reference": st.just({"policy": "p_{delta_t}.onnx", "key": "drops"}),
+            },
+        ),
     },
 )
 
@@ -556,6 +584,7 @@ def test_the_resolved_scenario_says_everything(folder):
         "replications: 100\n"
         "engine: auto\n"
         "trace: {jobs: 0, epochs: 0, messages: 0}\n"
+        "plot: {interval: band, y_min: 0.0}\n"
     )
 
 

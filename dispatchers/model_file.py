@@ -1,0 +1,246 @@
+"""A network in an ONNX file, which may come from a stranger: looked at before it is run, tried before use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dispatchers.contract import DispatcherError, Floats
+
+CONTRACT_VERSION = "1"
+LARGEST_FILE = 16 * 2**20
+"""Bytes."""
+
+OPERATORS = frozenset(
+    (
+        "Abs",
+        "Add",
+        "Cast",
+        "Clip",
+        "Concat",
+        "Constant",
+        "Div",
+        "Elu",
+        "Erf",
+        "Exp",
+        "Flatten",
+        "Gather",
+        "Gemm",
+        "Identity",
+        "LayerNormalization",
+        "LeakyRelu",
+        "Log",
+        "MatMul",
+        "Max",
+        "Min",
+        "Mul",
+        "Neg",
+        "Pow",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceSum",
+        "Relu",
+        "Reshape",
+        "Sigmoid",
+        "Slice",
+        "Softmax",
+        "Softplus",
+        "Split",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+        "Tanh",
+        "Transpose",
+        "Unsqueeze",
+    )
+)
+"""What a network of layers needs; nothing random, no control flow, nothing that makes large tensors from small ones."""
+
+WIDTHS = {"buffer + 1": range(2, 10_002), "hidden": range(1, 10_001), "columns": range(1, 10_001)}
+"""What a second dimension can mean, and how large it may be; one meaning has one width in all of a file."""
+
+
+class Tensor(NamedTuple):
+    """An input or output: its first dimension counts rows and is free, the second, if any, is one of `WIDTHS`."""
+
+    name: str
+    type: str
+    """The element type as NumPy calls it."""
+    width: str | None = None
+    is_probability: bool = False
+    """Whether it must be from 0 to 1."""
+
+
+class ModelFile:
+    """A network with the inputs and outputs that a subclass names, rows in and rows out.
+
+    Raises `DispatcherError` with the file's name for anything that is not such a file.
+    """
+
+    inputs: ClassVar[tuple[Tensor, ...]]
+    outputs: ClassVar[tuple[Tensor, ...]]
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        content, model = opened(self.path)
+        self.metadata = _metadata(model)
+        self.widths: dict[str, int] = {}
+        """How wide each of `WIDTHS` is here."""
+        self._note_widths("input", self.inputs, model.graph.input)
+        self._note_widths("output", self.outputs, model.graph.output)
+        self._session = _session(self.path, content)
+
+    def run(self, **inputs: ArrayLike) -> list[Floats]:
+        """Return the outputs, in the order of `outputs` and as float64, for rows of inputs."""
+        rows = {tensor.name: np.ascontiguousarray(inputs[tensor.name], dtype=tensor.type) for tensor in self.inputs}
+        outputs = self._session.run([tensor.name for tensor in self.outputs], rows)
+        return [output.astype(np.float64) for output in outputs]
+
+    def probe(self, **inputs: Any) -> list[Floats]:
+        """Return the outputs after trying form, range and repeatability on these rows, alone and in company."""
+        try:
+            answers = self.run(**inputs)
+            again = self.run(**inputs)
+            count = len(next(iter(inputs.values())))
+            rows = [self.run(**{name: value[row : row + 1] for name, value in inputs.items()}) for row in range(count)]
+            alone = [np.concatenate(parts) for parts in zip(*rows, strict=True)]
+        except Exception as error:
+            raise refusal(self.path, f"cannot be evaluated: {_line(error)}") from None
+        for tensor, answer in zip(self.outputs, answers, strict=True):
+            shape = count, self.widths[tensor.width or ""]
+            if answer.shape != shape:
+                wanted = " x ".join(map(str, shape))
+                raise refusal(self.path, f"{tensor.name} must be {wanted} for as many rows, got {answer.shape}")
+            if not np.isfinite(answer).all():
+                raise refusal(self.path, "answers with numbers that are not finite")
+            if tensor.is_probability and (answer.min() < 0.0 or answer.max() > 1.0):
+                raise refusal(
+                    self.path,
+                    f"answers with {answer.min():.6g} to {answer.max():.6g}, must be probabilities from 0 to 1",
+                )
+        if not all(map(np.array_equal, answers, again)):
+            raise refusal(self.path, "answers the same question in different ways")
+        if not all(map(np.array_equal, answers, alone)):
+            raise refusal(self.path, "answers a row in company otherwise than alone")
+        return answers
+
+    def _note_widths(self, side: str, tensors: Sequence[Tensor], values: Any) -> None:
+        found = {value.name: value.type.tensor_type for value in values}
+        wanted = [tensor.name for tensor in tensors]
+        if set(found) != set(wanted):
+            got = " and ".join(found) or "none"
+            raise refusal(self.path, f"must have as {side} {' and '.join(wanted)}, got {got}")
+        for tensor in tensors:
+            self._note_width(tensor, found[tensor.name])
+
+    def _note_width(self, tensor: Tensor, found: Any) -> None:
+        import onnx
+
+        name = tensor.name
+        dimensions = found.shape.dim
+        is_free = [not dimension.HasField("dim_value") for dimension in dimensions[:1]] == [True]
+        right_type = found.elem_type == onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.type))
+        if not right_type or not is_free or len(dimensions) != (1 if tensor.width is None else 2):
+            second = "" if tensor.width is None else " and a fixed second"
+            raise refusal(self.path, f"{name} must be {tensor.type} with a free first{second} dimension")
+        if tensor.width is None:
+            return
+        width = dimensions[1].dim_value
+        if width not in WIDTHS[tensor.width]:
+            raise refusal(self.path, f"{name} must be {tensor.width} wide, got {width or 'no width'}")
+        if self.widths.setdefault(tensor.width, width) != width:
+            first = next(other for other in self.inputs + self.outputs if other.width == tensor.width)
+            raise refusal(self.path, f"{first.name} and {name} must have the same width")
+
+
+def opened(path: Path) -> tuple[bytes, Any]:
+    """Return a file's content and the model in it, which holds nothing but an allowed network of this contract."""
+    import onnx
+
+    content = _read(path)
+    damaged = refusal(path, "is not an ONNX file, or a damaged one")
+    try:
+        model = onnx.load_from_string(content)
+    except Exception:
+        raise damaged from None
+    if model.functions or model.graph.sparse_initializer or model.training_info:
+        raise refusal(path, "must be a plain network, without functions, sparse tensors or training information")
+    # Before the checker, which looks for the files that external data names.
+    for tensor in [*model.graph.initializer, *_constants(path, model)]:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise refusal(path, f"must hold all its data itself, but {tensor.name!r} is in another file")
+    try:
+        onnx.checker.check_model(model, full_check=False)
+    except Exception:
+        raise damaged from None
+    version = _metadata(model).get("contract_version")
+    if version != CONTRACT_VERSION:
+        raise refusal(
+            path,
+            f"is not a policy for this emulator: contract_version in its metadata must be {CONTRACT_VERSION}, "
+            f"got {version!r}",
+        )
+    return content, model
+
+
+def refusal(path: Path, why: str) -> DispatcherError:
+    """Return the error that says in one line why a file is no policy."""
+    return DispatcherError(f"{path}: policy {why}")
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise refusal(path, f"cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_FILE:
+        raise refusal(path, f"must have at most {LARGEST_FILE // 2**20} MiB")
+    if not content:
+        raise refusal(path, "is empty")
+    return content
+
+
+def _constants(path: Path, model: Any) -> list[Any]:
+    """Return the tensors in the nodes' attributes; refuse operators that are not allowed, and graphs in graphs."""
+    tensors = []
+    for node in model.graph.node:
+        if node.domain not in ("", "ai.onnx") or node.op_type not in OPERATORS:
+            name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+            raise refusal(path, f"uses the operator {name}, allowed are {', '.join(sorted(OPERATORS))}")
+        for attribute in node.attribute:
+            if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor"):
+                raise refusal(path, f"has a graph or a sparse tensor inside the operator {node.op_type}")
+            if attribute.HasField("t"):
+                tensors.append(attribute.t)
+            tensors.extend(attribute.tensors)
+    return tensors
+
+
+def _session(path: Path, content: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # One thread and no waiting for more: a call costs a fifth, and the bits never change.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise refusal(path, f"cannot be run: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+/", "", text)[:160]

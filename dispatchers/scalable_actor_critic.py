@@ -1,0 +1,33 @@
+"""SAC: the scalable actor-critic of section 2.2, in which every scheduler has learned a policy of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dispatchers.contract import Dispatcher, DispatcherError, Floats, View
+from dispatchers.policy import AgentPolicy
+
+
+class ScalableActorCritic(Dispatcher):
+    """Send an epoch's jobs to one accessible server, drawn by the scheduler's own policy on the accessible queues.
+
+    Such policies fit only systems with just as many nodes.
+    """
+
+    name = "SAC"
+    draws = "epoch"
+
+    def __init__(self, policy: str):
+        self.policy = AgentPolicy(policy)
+        self.buffer = self.policy.buffer
+        self.nodes = self.policy.nodes
+
+    def route(self, view: View) -> Floats:
+        """See `Dispatcher.route`; the policy's float32 probabilities are made to sum to 1 in float64."""
+        policy, columns = self.policy, view.accessible.shape[1]
+        if columns != policy.columns:
+            raise DispatcherError(f"SAC: was made for {policy.columns} accessible servers at most, asked for {columns}")
+        if view.schedulers.max() >= policy.nodes:
+            raise DispatcherError(f"SAC: was made for {policy.nodes} nodes, asked for node {view.schedulers.max()}")
+        weights = np.where(view.accessible, policy.probabilities(view.schedulers, view.queue_lengths), 0.0)
+        return weights / np.cumsum(weights, axis=1)[:, -1:]  # added in one order, whatever the shape of the array

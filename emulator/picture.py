@@ -1,0 +1,140 @@
+"""What a plan's picture shows, checked before anything runs: its title, its axes, and the numbers to compare with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from emulator.dispatcher_spec import filled
+from emulator.errors import InputError
+from emulator.plot_spec import Plot, Reference
+from emulator.scenario import single_values
+from emulator.scenario_file import Plan, Point
+from emulator.section import ScenarioError
+from emulator.yaml_tree import number_text, show
+
+LARGEST_FILE = 16 * 2**20
+"""Bytes of a policy file, as for dispatchers."""
+
+ALWAYS_THERE = ("delta_t", "nodes")
+"""Numbers that every point of a sweep has."""
+
+
+class Level(NamedTuple):
+    """A number to compare with, and the ends of its interval: NaN if it has none."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Picture(NamedTuple):
+    """How the summary of a plan is drawn."""
+
+    title: str
+    plot: Plot
+    levels: dict[tuple[int | float | str, ...], Level]
+    """The number to compare with at each point of the sweep, by its values; empty if there is none."""
+
+
+def picture_of(plan: Plan, shipped: Path | None) -> Picture:
+    """Return how the summary of `plan` is drawn; `shipped` holds the policies that come with this software.
+
+    Raises `InputError` with the place in the file.
+    """
+    point = plan.points[0]
+    plot = point.scenario.plot
+    try:
+        title = plan.name if plot.title is None else filled(plot.title, _texts(plan), "plot.title")
+        _check_axis(plan, plot)
+        levels = {}
+        for point in plan.points if plot.reference is not None else []:
+            assert plot.reference is not None
+            levels[tuple(point.values.values())] = _level(plot.reference, point, shipped)
+    except ScenarioError as error:
+        raise InputError(f"{point.places[error.key]}: {error}") from None
+    return Picture(title, plot, levels)
+
+
+def _texts(plan: Plan) -> dict[str, int | float | str]:
+    """Return each key's values at the points of a sweep as one text, such as 1, 5, and `nodes`, how many there are."""
+    values: dict[str, dict[str, None]] = {"nodes": {}}
+    for point in plan.points:
+        for key, value in {"nodes": point.node_count(), **single_values(dict(point.scenario))}.items():
+            values.setdefault(key, {})[value if isinstance(value, str) else number_text(value)] = None
+    return {key: ", ".join(texts) for key, texts in values.items()}
+
+
+def axis_of(numbers: Sequence[str], plot: Plot) -> str | None:
+    """Return the key of the horizontal axis, None where there are bars; `numbers` are the keys that take several."""
+    if plot.kind in ("bars", "columns"):
+        return None
+    if plot.x is not None:
+        return plot.x
+    if "delta_t" in numbers or (plot.kind == "lines" and not numbers):
+        return "delta_t"
+    return next(iter(numbers), None)
+
+
+def _check_axis(plan: Plan, plot: Plot) -> None:
+    values = {key: {point.values[key] for point in plan.points} for key in plan.swept}
+    numbers = {key: some for key, some in values.items() if not any(isinstance(value, str) for value in some)}
+    allowed = [*ALWAYS_THERE, *(key for key in numbers if key not in ALWAYS_THERE)]
+    if plot.x is not None and plot.x not in allowed:
+        raise ScenarioError("plot.x", f"must be one of {', '.join(allowed)} in this sweep, got {show(plot.x)}")
+    axis = axis_of([key for key, some in numbers.items() if len(some) > 1], plot)
+    if plot.log_x and axis in numbers and 0 in numbers[axis]:
+        raise ScenarioError("plot.log_x", f"must be false where {axis} takes the value 0, got true")
+
+
+def _level(reference: Reference, point: Point, shipped: Path | None) -> Level:
+    scenario = point.scenario
+    name = filled(reference.policy, single_values(dict(scenario)), "plot.reference.policy")
+    places = [folder / name for folder in (Path(scenario.folder), shipped) if folder is not None]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise _refusal("policy", f"there is no file {name}, looked for {' and '.join(map(str, places))}")
+    metadata = _metadata(path)
+    keys = [reference.key]
+    ends = [f"{reference.key}_low", f"{reference.key}_high"]
+    if all(end in metadata for end in ends):
+        keys += ends
+    value, low, high = [*(_number(metadata, key, path) for key in keys), math.nan, math.nan][:3]
+    return Level(value, low, high)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of an ONNX file, of which nothing else is used."""
+    import onnx
+
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise _refusal("policy", f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_FILE:
+        raise _refusal("policy", f"{path}: must have at most {LARGEST_FILE // 2**20} MiB")
+    try:
+        return {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
+    except Exception:
+        raise _refusal("policy", f"{path}: is not an ONNX file, or a damaged one") from None
+
+
+def _number(metadata: dict[str, str], key: str, path: Path) -> float:
+    """Return a number of the metadata of the file `path`."""
+    if key not in metadata:
+        known = ", ".join(metadata) or "nothing"
+        raise _refusal("key", f"{show(key)} is not in the metadata of {path}, which has {known}")
+    try:
+        number = float(metadata[key])
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise _refusal("key", f"{show(key)} must be a number in the metadata of {path}, got {show(metadata[key])}")
+    return number
+
+
+def _refusal(key: str, why: str) -> ScenarioError:
+    return ScenarioError(f"plot.reference.{key}", why)

@@ -1,0 +1,93 @@
+"""What a training leaves while it runs: a line for each iteration, TensorBoard's events, and a checkpoint."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from emulator.errors import InputError
+from emulator.tables import whole_file
+
+LINES = "iterations.csv"
+CHECKPOINT = "checkpoint.pt"
+IDENTITY = "training.json"
+COLUMNS = ("iteration", "decisions", "drops", "seconds")
+"""Of a line: decisions so far, drops per queue and 50 ms in the iteration, and seconds of training so far."""
+
+
+class TrainingLog:
+    """The folder of one training. A training of the same identity goes on where the last checkpoint was left.
+
+    Raises `InputError` if the folder holds a training of another identity.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any], on_iteration: Callable[[], None] = lambda: None):
+        self.folder = folder
+        self.on_iteration = on_iteration
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(identity, indent=1, sort_keys=True)
+        file = folder / IDENTITY
+        if file.exists() and file.read_text(encoding="utf-8") != text:
+            raise InputError(f"{folder}: holds the training of another scenario, seed or version; --fresh starts anew")
+        with whole_file(file) as out:
+            out.write(text.encode())
+        self.rows: list[tuple[int, int, float, float]] = []
+        self._rows_at_checkpoint()
+        self._before = self.rows[-1][3] if self.rows else 0.0
+        self._started = time.perf_counter()
+        self._writer: Any = None
+
+    def _rows_at_checkpoint(self) -> None:
+        """Take up the lines that a checkpoint knows of; those of an iteration that was cut off are written again."""
+        state = self.checkpoint()
+        path = self.folder / LINES
+        if state is None or not path.exists():
+            return
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if int(row["decisions"]) <= state["decisions"]:
+                    self.rows.append(
+                        (int(row["iteration"]), int(row["decisions"]), float(row["drops"]), float(row["seconds"]))
+                    )
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, those before a resumption included."""
+        return self._before + time.perf_counter() - self._started
+
+    def checkpoint(self) -> dict[str, Any] | None:
+        """Return what the last `keep` was given, None if there was none."""
+        import torch
+
+        path = self.folder / CHECKPOINT
+        return torch.load(path, weights_only=True) if path.exists() else None
+
+    def note(self, *, decisions: int, drops: float) -> None:
+        """Add the line of an iteration."""
+        self.rows.append((len(self.rows) + 1, decisions, drops, round(self.seconds, 3)))
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self.rows])
+        with whole_file(self.folder / LINES) as file:
+            file.write(text.getvalue().encode())
+        self.on_iteration()
+
+    def scalar(self, name: str, value: float, decisions: int) -> None:
+        """Tell TensorBoard a number."""
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self.folder))
+        self._writer.add_scalar(name, value, decisions)
+        self._writer.flush()
+
+    def keep(self, state: Mapping[str, Any]) -> None:
+        """Write a checkpoint, which holds `decisions` and whatever else the training goes on from."""
+        import torch
+
+        with whole_file(self.folder / CHECKPOINT) as file:
+            torch.save(dict(state), file)
