@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,16 @@ def search(
         degree = float(np.mean(system.topology.degrees))
         start = np.full(lengths, degree / (degree + 1.0))
     width = 1 if preset.observation == "own" else lengths
-    options = {"seed": seed + 1, "verbose": -9, "tolfun": 0.0, "tolfunhist": 0.0, "tolx": 0.0, "tolstagnation": 10**9}
+    options: dict[str, Any] = {
+        "seed": seed + 1,
+        "verbose": -9,
+        "tolfun": 0.0,
+        "tolfunhist": 0.0,
+        "tolx": 0.0,
+        "tolstagnation": 10**9,
+    }
+    if preset.observation == "own":
+        options["bounds"] = [0.0, 1.0]  # beyond them nothing changes, so a search would lose its way
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its options' names
         strategy = cma.CMAEvolutionStrategy(np.repeat(start, width), preset.deviation, options)
@@ -55,7 +65,7 @@ def search(
         strategy.tell(candidates, drops)
         if log is not None:
             log.note(decisions=(generation + 1) * len(candidates), drops=float(np.mean(drops)))
-    return _weights(strategy.mean, lengths)
+    return _weights(strategy.result.xfavorite, lengths)
 
 
 def _weights(numbers: Floats, lengths: int) -> Floats:
