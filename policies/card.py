@@ -15,7 +15,8 @@ SHELF = Path(__file__).resolve().parent / "trained"
 HEAD = """\
 # Trained policies
 
-ONNX files for the dispatchers MF-R, MF-N and MF-G, called `<topology>_<delta_t>.onnx`. A scenario names one as
+ONNX files for the dispatcher MF-R, called `<topology>_<delta_t>.onnx`, and as a yardstick the best fixed decision rules
+that a direct search finds, called `<topology>_static_<delta_t>.onnx`. A scenario names one as
 `{name: MF-R, policy: "trained/torus_{delta_t}.onnx"}`. This page is made by `python -m policies.card` from the files'
 metadata, which also hold the training scenario, seed and versions.
 
