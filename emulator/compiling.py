@@ -16,7 +16,7 @@ from typing import Any
 
 import numba
 
-PACKAGES = ("dispatchers", "emulator")
+PACKAGES = ("dispatchers", "emulator", "policies")
 """Whose code can be part of a compiled function."""
 
 
