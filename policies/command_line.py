@@ -45,9 +45,9 @@ Needs the extra train: pip install 'load-balancing-emulator[train]'
 
 EXAMPLES = """\
 examples:
-  python -m policies scenarios/training/torus.yaml
-  python -m policies scenarios/training/torus.yaml --set delta_t=3 --out torus_3.onnx
-  python -m policies scenarios/training/torus.yaml --preset paper --evaluate scenarios/torus70.yaml
+  python -m policies scenarios/training/torus.yaml --out policies/trained
+  python -m policies scenarios/training/torus.yaml --set delta_t=3 --set training.algorithm=MF-N
+  python -m policies scenarios/training/torus.yaml --set training.algorithm=MF-R --preset paper
 
 exit status: 0 done, 2 bad input, 130 interrupted (to go on, the same command again), 1 anything else
 """
@@ -65,8 +65,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--out",
         metavar="FILE",
-        help="the ONNX file (default: <topology>_<delta_t>.onnx, here); where delta_t is swept, the folder for "
-        "<scenario>_<delta_t>.onnx",
+        help="the ONNX file (default: <topology>_<delta_t>.onnx, here); where something is swept, the folder for "
+        "<scenario>_<delta_t>.onnx, <scenario>_static_<delta_t>.onnx and so on",
     )
     result.add_argument(
         "--preset",
@@ -134,11 +134,6 @@ class Lesson:
     seed: int
     out: Path
 
-    @property
-    def iterations(self) -> int:
-        """Iterations of the training."""
-        return self.preset.iterations
-
 
 def _lessons(options: argparse.Namespace) -> list[Lesson]:
     """Return a lesson for each point of the training scenario's sweep."""
@@ -160,6 +155,8 @@ def _lesson(options: argparse.Namespace, scenario: Scenario, file: Path) -> Less
     training = (scenario.training or Training()).model_copy(
         update={key: value for key, value in chosen.items() if value is not None}
     )
+    if options.observation is not None and training.algorithm != "MF-R":
+        raise InputError(f"--observation must stand beside training.algorithm MF-R, got {training.algorithm}")
     score = options.evaluate
     if score is None and training.score is not None:
         score = str(Path(scenario.folder) / training.score)
@@ -180,7 +177,7 @@ def _files(out: str | None, scenarios: Sequence[Scenario]) -> list[Path]:
     if len(scenarios) > 1:
         folder = Path(out or ".")
         if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise InputError(f"--out must be a folder that can be written to where delta_t is swept, got {folder}")
+            raise InputError(f"--out must be a folder that can be written to where something is swept, got {folder}")
         return [folder / _file_name(scenario, scenario.name) for scenario in scenarios]
     file = Path(out or _file_name(scenarios[0], scenarios[0].topology.kind))
     if file.is_dir() or not os.access(file.parent, os.W_OK):
@@ -208,7 +205,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
         raise InputError(
             f"training needs {error.name}, which is not installed: pip install 'load-balancing-emulator[train]'"
         ) from error
-    total = sum(lesson.iterations for lesson in lessons)
+    total = sum(lesson.preset.iterations for lesson in lessons)
     with progress_bar(total, quiet=options.quiet, doing="training") as advance:
         for lesson in lessons:
             print(_train(lesson, command, Path(options.logs), options.fresh, lambda: advance(1)), flush=True)
@@ -227,10 +224,9 @@ def _train(lesson: Lesson, command: str, logs: Path, fresh: bool, on_iteration: 
         shutil.rmtree(folder)
     identity = {key: value for key, value in metadata.items() if key != "command"}
     model = _learn(lesson, TrainingLog(folder, identity, on_iteration), metadata)
-    observation: Observation = "own" if lesson.training.algorithm == "NA-PS" else preset.observation
     rules = rules_of(model)
-    result = score(test.system(), rules, observation)
-    own = score(replace(scenario.system(), horizon=test.horizon), rules, observation)
+    result = score(test.system(), rules, preset.observation)
+    own = score(replace(scenario.system(), horizon=test.horizon), rules, preset.observation)
     told = _told(result, test) | {
         "training_drops": f"{own.drops:.4f}",
         "training_drops_low": f"{own.low:.4f}",
@@ -239,7 +235,7 @@ def _train(lesson: Lesson, command: str, logs: Path, fresh: bool, on_iteration: 
     set_metadata(model, metadata | told)
     write(lesson.out, model)
     return (
-        f"{lesson.out}: {result.drops:.3f} drops per server and 50 ms as {EXECUTED_AS[observation]}, "
+        f"{lesson.out}: {result.drops:.3f} drops per server and 50 ms as {EXECUTED_AS[preset.observation]}, "
         f"95 % interval [{result.low:.3f}, {result.high:.3f}], RND {result.random_drops:.3f} "
         f"({result.episodes} episodes of {test.name})"
     )

@@ -84,7 +84,7 @@ def evolve(law: Floats, arrival_rate: float, service_rate: float, duration: floa
 
 
 @compiled()
-def _table(buffer, service_rates, duration, step, points):  # type: ignore[no-untyped-def]
+def tabulate(buffer, service_rates, duration, step, points):  # type: ignore[no-untyped-def]
     """Return service rates x arrival rates x lengths at the start x (buffer cumulative probabilities, drops)."""
     table = np.empty((len(service_rates), points, buffer + 1, buffer + 1))
     law, state = np.empty(buffer + 1), np.empty(buffer + 1)
@@ -127,7 +127,7 @@ def received_rates(offload, arrival_rates, graph_of, offsets, neighbours):  # ty
 
 
 @compiled()
-def _advance(queue_lengths, received, table, kinds, graph_of, step, seed, replications, epoch):  # type: ignore[no-untyped-def]
+def draw_epoch(queue_lengths, received, table, kinds, graph_of, step, seed, replications, epoch):  # type: ignore[no-untyped-def]
     """Draw the queue lengths at the epoch's end, in place; return the expected drops, copies x nodes."""
     copies, nodes = queue_lengths.shape
     buffer = table.shape[3] - 1
@@ -193,9 +193,9 @@ class EpochLaw:
         key = round(duration, 9)  # k * delta_t is not evenly spaced to the last bit
         table = self._tables.get(key)
         if table is None:
-            table = _table(self.buffer, self.service_rates, duration, self.step, self.points)
+            table = tabulate(self.buffer, self.service_rates, duration, self.step, self.points)
             self._tables[key] = table
-        return _advance(
+        return draw_epoch(
             queue_lengths, received, table, self.kinds, graph_of, self.step, np.uint64(seed), replications, epoch
         )
 

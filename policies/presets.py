@@ -55,9 +55,6 @@ class Preset:
     learning_rate: float = 5e-5
     """Step size of Adam, l_r."""
 
-    last_learning_rate: float | None = None
-    """Step size at the end, to which it falls linearly; the same as at the start if None."""
-
     discount: float = 0.99
     """Discount factor per epoch, gamma."""
 

@@ -22,7 +22,7 @@ from emulator.errors import InputError
 from emulator.system import System
 from emulator.workload import Workload
 from policies.actors import Actors, act, places, receive, weigh
-from policies.epoch_law import EpochLaw, _advance, _table
+from policies.epoch_law import EpochLaw, draw_epoch, tabulate
 
 MOST_NUMBERS = 50_000_000
 """Numbers in the tables of all agents together; a table grows exponentially with the size of a neighbourhood."""
@@ -37,9 +37,6 @@ class SacPreset:
 
     evaluate_every: int = 100
     """Episodes between two looks at how good the policies are; by `restart`, so that all see the same step sizes."""
-
-    epochs: int = 50
-    """Decision epochs of an episode, T (section 3): whoever makes the system sets its horizon by it."""
 
     discount: float = 0.99
     """Discount factor per epoch, gamma (Table 2)."""
@@ -87,7 +84,7 @@ def _play(logits, values, graph, law, arrival_rates, seed, episode, critic_steps
         if epoch < epochs:  # those of the last are for the value of where the episode ends
             receive(actions[epoch], access, offsets, arrival_rates[epoch], received[0])
             table = tables[table_of[epoch]]
-            drops = _advance(queue_lengths, received, table, kinds, graph_of, step, seed, replications, epoch)
+            drops = draw_epoch(queue_lengths, received, table, kinds, graph_of, step, seed, replications, epoch)
             dropped += drops.sum()
     return dropped, states, actions, keys
 
@@ -116,9 +113,9 @@ def _improve(logits, values, graph, states, actions, keys, actor_step, discount)
 class ActorCritic:
     """The training of all agents of a system, which can be taken up where its state was saved.
 
-    An episode is the system's, up to its horizon. `seed` takes the place of the system's: every number is drawn at an
-    address of it and the episode, so the same seed gives the same policies to the last bit. Raises `InputError` for
-    tables that would be too large and for systems that `EpochLaw` does not know.
+    An episode is the system's, up to its horizon (T = 50 epochs in section 3). `seed` takes the place of the system's:
+    every number is drawn at an address of it and the episode, so the same seed gives the same policies to the last bit.
+    Raises `InputError` for tables that would be too large and for systems that `EpochLaw` does not know.
     """
 
     def __init__(self, system: System, *, seed: int, preset: SacPreset = SAC):
@@ -150,7 +147,7 @@ class ActorCritic:
         self._graph = access, offsets, places(system.buffer, columns), action_places, value_offsets, joint_actions
         law = EpochLaw([self.system])
         durations, table_of = np.unique(np.diff(Workload(self.system, 0).times).round(9), return_inverse=True)
-        tables = [_table(law.buffer, law.service_rates, duration, law.step, law.points) for duration in durations]
+        tables = [tabulate(law.buffer, law.service_rates, duration, law.step, law.points) for duration in durations]
         self._law = np.array(tables), table_of, law.kinds, law.step
 
     def run(self, episodes: int) -> float:

@@ -73,12 +73,11 @@ def _environment(systems: Sequence[System], preset: Preset, seed: int) -> Networ
 
 
 def _algorithm(environment: NetworksEnvironment, preset: Preset, seed: int) -> PPO:
-    rate, last = preset.learning_rate, preset.last_learning_rate
     options: dict[str, Any] = {
         "n_steps": environment.networks.epochs,
         "batch_size": preset.minibatch,
         "n_epochs": preset.passes,
-        "learning_rate": rate if last is None else lambda left: last + (rate - last) * left,
+        "learning_rate": preset.learning_rate,
         "gamma": preset.discount,
         "gae_lambda": preset.gae_lambda,
         "clip_range": preset.clip,

@@ -1,4 +1,4 @@
-"""What a training leaves while it runs: a line for each iteration, TensorBoard's events, and a checkpoint."""
+"""What a training leaves while it runs: a line for each iteration, and a checkpoint to go on from."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ class TrainingLog:
         self._rows_at_checkpoint()
         self._before = self.rows[-1][3] if self.rows else 0.0
         self._started = time.perf_counter()
-        self._writer: Any = None
 
     def _rows_at_checkpoint(self) -> None:
         """Take up the lines that a checkpoint knows of; those of an iteration that was cut off are written again."""
@@ -75,15 +74,6 @@ class TrainingLog:
         with whole_file(self.folder / LINES) as file:
             file.write(text.getvalue().encode())
         self.on_iteration()
-
-    def scalar(self, name: str, value: float, decisions: int) -> None:
-        """Tell TensorBoard a number."""
-        if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(self.folder))
-        self._writer.add_scalar(name, value, decisions)
-        self._writer.flush()
 
     def keep(self, state: Mapping[str, Any]) -> None:
         """Write a checkpoint, which holds `decisions` and whatever else the training goes on from."""

@@ -23,7 +23,7 @@ from emulator.topology import cycle, edge_list, torus
 from emulator.workload import Workload
 from policies.card import card
 from policies.environment import ParallelNetworks
-from policies.epoch_law import evolve
+from policies.epoch_law import EpochLaw, evolve
 from policies.evaluation import drops, global_state, own_state, random_server, score
 from policies.export import GaussianPolicy, rules_of, to_onnx, write
 
@@ -75,6 +75,33 @@ def test_the_law_of_an_epoch_is_the_matrix_exponential(buffer, arrival_rate, ser
     np.testing.assert_allclose(law, exact_law, atol=1e-8)
     assert expected_drops == pytest.approx(exact_drops, rel=1e-7, abs=1e-8)
     assert law.sum() == pytest.approx(1.0, abs=1e-8)
+
+
+@pytest.mark.parametrize(("buffer", "duration"), [(1, 0.3), (5, 1.0), (5, 10.0), (20, 5.0)])
+def test_the_tabulated_law_is_the_law(buffer, duration):
+    # Of many queues that start alike and get jobs at rates between those of the table.
+    rates = np.random.default_rng(1).uniform(0.0, 0.9 * 3, 40)
+    system = make_system(cycle(40), buffer=buffer)
+    law = EpochLaw([system])
+    start = buffer // 2
+    lengths = np.full((4000, 40), start)
+    received = np.tile(rates, (4000, 1))
+    drops = law.advance(lengths, received, np.zeros(4000, dtype=np.int64), duration, 7, np.arange(4000), 0)
+    for node, rate in enumerate(rates):
+        expected, dropped = evolve(np.eye(buffer + 1)[start], rate, 1.0, duration)
+        np.testing.assert_allclose(drops[:, node], dropped, rtol=1e-4, atol=3e-6)
+        counts = np.bincount(lengths[:, node], minlength=buffer + 1)
+        likely = expected * 4000 > 5
+        table = np.append(counts[likely], counts[~likely].sum()), np.append(expected[likely], expected[~likely].sum())
+        keep = table[1] > 0
+        if keep.sum() > 1:
+            assert stats.chisquare(table[0][keep], 4000 * table[1][keep] / table[1][keep].sum()).pvalue > 1e-7
+
+
+def test_too_many_service_rates_are_refused():
+    system = make_system(cycle(300), service_rates=np.linspace(1.0, 2.0, 300))
+    with pytest.raises(InputError, match="at most 256 distinct service rates, got 300"):
+        EpochLaw([system])
 
 
 def test_two_epochs_of_the_same_rate_are_one_long_epoch():

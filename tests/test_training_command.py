@@ -1,0 +1,295 @@
+"""The command that trains policies: what it writes, what it says, and that it goes on where it was."""
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("stable_baselines3")
+
+
+from dispatchers.policy import Policy  # noqa: E402
+from emulator.version import __version__  # noqa: E402
+from policies import training  # noqa: E402
+from policies.command_line import EXAMPLES, _lessons, main, parser  # noqa: E402
+from policies.presets import PRESETS  # noqa: E402
+from policies.training_log import TrainingLog  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+SCENARIO = """\
+topology: {kind: torus, side: 3}
+delta_t: 2.5
+horizon: 12
+dispatchers: [RND]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    fast = {
+        "MF-R": replace(PRESETS["fast"]["MF-R"], batch=100, networks=1, iterations=2),
+        "NA-PS": replace(PRESETS["fast"]["NA-PS"], batch=450, minibatch=450, copies_per_path=1, iterations=2),
+        **{name: replace(PRESETS["fast"][name], nodes=180, iterations=2) for name in ("STATIC", "MF-N", "MF-G")},
+    }
+    monkeypatch.setitem(PRESETS, "fast", fast)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(SCENARIO)
+    return tmp_path
+
+
+def call(capsys, *arguments):
+    """Return status, standard output and standard error."""
+    try:
+        status = main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    return status, *capsys.readouterr()
+
+
+def test_the_command_trains_scores_and_writes_a_policy(folder, capsys):
+    status, out, err = call(capsys, "small.yaml", "--quiet", "--seed", "7")
+    assert (status, err) == (0, "")
+    assert re.fullmatch(r"torus_2\.5\.onnx: \d\.\d+ drops per server and 50 ms as MF-R, .*, RND .* small\)\n", out)
+    assert {path.name for path in folder.iterdir()} == {"small.yaml", "torus_2.5.onnx", "runs"}
+    logs = {path.name.partition(".1")[0] for path in (folder / "runs/training/torus_2.5").iterdir()}
+    assert logs == {"iterations.csv", "checkpoint.pt", "training.json", "events.out.tfevents"}
+    metadata = Policy("torus_2.5.onnx").metadata
+    expected = {
+        "buffer": "5",
+        "delta_t": "2.5",
+        "topology": "torus",
+        "observation": "own",
+        "preset": "fast",
+        "iterations": "2",
+        "seed": "7",
+        "version": __version__,
+        "command": "python -m policies small.yaml --quiet --seed 7",
+        "score_episodes": "100",
+    }
+    assert expected.items() <= metadata.items()
+    assert float(metadata["score_low"]) < float(metadata["score"]) < float(metadata["score_high"])
+    told = json.loads(metadata["training_scenario"])
+    assert told["topology"] == {"kind": "torus", "side": 3}
+    assert str(folder) not in str(metadata)
+
+
+def test_options_reach_the_training(folder, capsys):
+    (folder / "larger.yaml").write_text("extends: small.yaml\ntopology: {kind: cycle, nodes: 12}\n")
+    call(capsys, "small.yaml", "--quiet", "--out", "a.onnx")
+    status, out, _ = call(
+        capsys,
+        *("small.yaml", "--out", "b.onnx", "--iterations", "1", "--observation", "all", "--seed", "3"),
+        *("--evaluate", "larger.yaml", "--set", "delta_t=3", "--quiet"),
+    )
+    assert status == 0
+    assert "as MF-G" in out
+    assert "of larger" in out
+    first, second = Policy("a.onnx").metadata, Policy("b.onnx").metadata
+    told = ("observation", "seed", "iterations", "delta_t")
+    assert [first[key] for key in told] == ["own", "1", "2", "2.5"]
+    assert [second[key] for key in told] == ["all", "3", "1", "3"]
+    assert json.loads(second["score_scenario"])["topology"]["kind"] == "cycle"
+
+
+def test_every_algorithm_of_a_sweep_gets_its_policy(folder, capsys):
+    arguments = ("small.yaml", "--quiet", "--out", ".", "--set", "training.algorithm=[STATIC,MF-R,MF-N,MF-G,NA-PS]")
+    status, out, _ = call(capsys, *arguments)
+    assert status == 0
+    names = [f"small{middle}_2.5.onnx" for middle in ("_static", "", "_mf_n", "_mf_g", "_na_ps")]
+    assert [line.split(":")[0] for line in out.splitlines()] == names
+    assert [line.partition(" as ")[2][:4] for line in out.splitlines()] == ["MF-R", "MF-R", "MF-N", "MF-G", "MF-R"]
+    static = Policy("small_static_2.5.onnx").rules(np.random.default_rng(1).dirichlet(np.ones(6), 5))
+    np.testing.assert_allclose(static, static[:1] * np.ones((5, 1)), rtol=1e-5)
+    first = {name: (folder / name).read_bytes() for name in names}
+    call(capsys, *arguments, "--fresh")
+    assert {name: (folder / name).read_bytes().replace(b" --fresh", b"") for name in names}.keys() == first.keys()
+    for name in names:
+        np.testing.assert_array_equal(Policy(name).rules(np.eye(6)), _rules_in(first[name], folder))
+
+
+def _rules_in(content, folder):
+    (folder / "first.onnx").write_bytes(content)
+    return Policy(folder / "first.onnx").rules(np.eye(6))
+
+
+def test_a_scenario_says_how_its_policies_are_trained(folder, capsys):
+    (folder / "larger.yaml").write_text("extends: small.yaml\ntopology: {kind: cycle, nodes: 12}\n")
+    section = "training: {observation: all, iterations: 1, hidden: [7], graphs: 1, score: larger.yaml}\n"
+    (folder / "said.yaml").write_text("extends: small.yaml\n" + section)
+    status, out, _ = call(capsys, "said.yaml", "--quiet")
+    assert status == 0
+    assert "as MF-G" in out
+    assert "of larger" in out
+    metadata = Policy("torus_2.5.onnx").metadata
+    assert (metadata["observation"], metadata["iterations"], metadata["algorithm"]) == ("all", "1", "MF-R")
+    assert float(metadata["training_drops_low"]) < float(metadata["training_drops"])
+
+
+def test_an_interrupted_command_goes_on_where_it_was(folder, capsys, monkeypatch):
+    call(capsys, "small.yaml", "--quiet", "--out", "whole.onnx", "--logs", "logs")
+    real = TrainingLog.note
+
+    def interrupted(log, **line):
+        real(log, **line)
+        if len(log.rows) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingLog, "note", interrupted)
+        assert call(capsys, "small.yaml", "--quiet", "--out", "part.onnx")[0] == 130
+    assert not (folder / "part.onnx").exists()
+    assert call(capsys, "small.yaml", "--quiet", "--out", "part.onnx")[0] == 0
+    np.testing.assert_array_equal(Policy("part.onnx").rules(np.eye(6)), Policy("whole.onnx").rules(np.eye(6)))
+
+
+def test_each_delta_t_gets_its_policy(folder, capsys):
+    (folder / "shelf").mkdir()
+    (folder / "test.yaml").write_text("extends: small.yaml\ndelta_t: [1, 2, 3]\n")
+    arguments = ("small.yaml", "--iterations", "1", "--set", "delta_t=[1,3]", "--evaluate", "test.yaml")
+    status, out, _ = call(capsys, *arguments, "--out", "shelf", "--quiet")
+    assert status == 0
+    assert [line.split(":")[0] for line in out.splitlines()] == ["shelf/small_1.onnx", "shelf/small_3.onnx"]
+    for delta_t in ("1", "3"):
+        metadata = Policy(f"shelf/small_{delta_t}.onnx").metadata
+        assert metadata["delta_t"] == delta_t
+        assert json.loads(metadata["training_scenario"])["delta_t"] == float(delta_t)
+        assert json.loads(metadata["score_scenario"])["delta_t"] == float(delta_t)
+
+
+def test_progress_goes_to_standard_error(folder, capsys):
+    status, out, err = call(capsys, "small.yaml", "--iterations", "1")
+    assert status == 0
+    assert out.count("\n") == 1
+    assert "torus_2.5.onnx" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.yaml"], "nowhere.yaml"),
+        (
+            ["small.yaml", "--set", "buffer=[1,2]"],
+            "small.yaml: buffer must have one value here, but is swept",
+        ),
+        (
+            ["small.yaml", "--set", "delta_t=[1,2]", "--out", "a.onnx"],
+            "--out must be a folder that can be written to where something is swept, got a.onnx",
+        ),
+        (
+            ["small.yaml", "--set", "delta_t=[1,2]", "--evaluate", "other.yaml"],
+            "other.yaml: delta_t must take the value 1 too",
+        ),
+        (
+            ["small.yaml", "--set", "service.work=deterministic"],
+            "small.yaml: service.work must be exponential here, got deterministic",
+        ),
+        (["small.yaml", "--evaluate", "deep.yaml"], "deep.yaml: buffer must be 5 as in training, got 7"),
+        (["small.yaml", "--iterations", "0"], "--iterations must be at least 1, got 0"),
+        (
+            ["small.yaml", "--observation", "all", "--set", "training.algorithm=STATIC"],
+            "--observation must stand beside training.algorithm MF-R, got STATIC",
+        ),
+        (["small.yaml", "--set", "training={algorithm: SAT}"], "training.algorithm"),
+        (
+            ["small.yaml", "--set", "training={algorithm: MF-N, hidden: [8]}"],
+            "training.hidden must be left out for MF-N, which has no hidden layers",
+        ),
+        (
+            ["small.yaml", "--set", "training={algorithm: MF-G, observation: all}"],
+            "training.observation must stand beside algorithm: MF-R, got MF-G",
+        ),
+        (["small.yaml", "--seed", "-1"], "--seed must be between 0 and 4294967294, got -1"),
+        (["small.yaml", "--seed", "4294967295"], "--seed must be between 0 and 4294967294, got 4294967295"),
+        (
+            ["small.yaml", "--out", "a/b.onnx"],
+            "--out must be a file in a folder that can be written to, got a/b.onnx",
+        ),
+        (["small.yaml", "--out", "."], "--out must be a file in a folder that can be written to, got ."),
+        (["small.yaml", "--preset", "slow"], "invalid choice: 'slow'"),
+        ([], "SCENARIO"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(folder, capsys, arguments, message):
+    (folder / "deep.yaml").write_text("extends: small.yaml\nbuffer: 7\n")
+    (folder / "other.yaml").write_text("extends: small.yaml\ndelta_t: [3, 7]\n")
+    status, out, err = call(capsys, *arguments, "--quiet")
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not list(folder.glob("**/*.onnx"))
+
+
+def test_without_torch_the_extra_is_named(folder, capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, "policies.training")
+    monkeypatch.delattr("policies.training", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    status, _, err = call(capsys, "small.yaml", "--quiet")
+    assert status == 2
+    assert err == "training needs torch, which is not installed: pip install 'load-balancing-emulator[train]'\n"
+
+
+def test_ctrl_c_leaves_what_was_there(folder, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    (folder / "torus_2.5.onnx").write_bytes(b"older")
+    monkeypatch.setattr(training, "train", interrupted)
+    status, out, err = call(capsys, "small.yaml")
+    assert (status, out) == (130, "")
+    assert err == "\ninterrupted: the same command goes on from here\n"
+    assert (folder / "torus_2.5.onnx").read_bytes() == b"older"
+    assert {path.name for path in folder.iterdir()} == {"small.yaml", "torus_2.5.onnx", "runs"}
+
+
+@pytest.mark.slow
+def test_a_running_command_can_be_interrupted(tmp_path):
+    command = [sys.executable, "-m", "policies", str(ROOT / "scenarios" / "training" / "torus.yaml")]
+    command += ["--set", "delta_t=5", "--set", "training.algorithm=MF-R", "--logs", str(tmp_path / "logs")]
+    out = tmp_path / "policy.onnx"
+    with subprocess.Popen(
+        [*command, "--iterations", "1000", "--out", str(out)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        time.sleep(12)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert err.endswith("interrupted: the same command goes on from here\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
+
+
+def documented_commands():
+    """Return the arguments of every call of the command that README, docs and its own help show."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "policies/trained/README.md"]
+    texts = [page.read_text(encoding="utf-8") for page in pages]
+    texts += [page.read_text(encoding="utf-8") for page in sorted((ROOT / "scenarios/training").glob("*.yaml"))]
+    lines = [line.strip("$# ") for text in [*texts, EXAMPLES] for line in text.splitlines()]
+    return sorted({line for line in lines if line.startswith("python -m policies scenarios/")})
+
+
+@pytest.mark.parametrize("line", documented_commands())
+def test_a_documented_command_is_one(line, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    lessons = _lessons(parser().parse_args(shlex.split(line)[3:]))
+    assert all((ROOT / lesson.out).parent.is_dir() for lesson in lessons)
+
+
+def test_commands_are_documented():
+    assert len(documented_commands()) >= 8
+
+
+def test_help_is_quick_to_come():
+    code = "import sys; from policies.command_line import parser; parser().format_help(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
+    assert not {"torch", "numpy", "numba", "pydantic"} & set(loaded.stdout.split())
