@@ -17,11 +17,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from emulator.errors import InputError
+from emulator.processes import Fatal
 from emulator.replications import Emulator, Row, Task, expected_seconds
 from emulator.results import TRACE_FOLDERS
 from emulator.scenario_file import Plan
 from emulator.tables import whole_file
-from emulator.workers import Fatal, outcome_of, portable
+from emulator.workers import outcome_of, portable
 
 AHEAD = 4
 """Episodes that are submitted per core, so that none waits for the next; a plan may have a million of them."""

@@ -1,9 +1,16 @@
-"""How dispatchers look in pictures: colours, markers and dashes, the same everywhere."""
+"""How pictures look, the same everywhere: their style, and the colours, markers and dashes of dispatchers."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
-from typing import NamedTuple
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
 
 class Look(NamedTuple):
@@ -55,3 +62,42 @@ def looks_of(dispatchers: Sequence[str]) -> dict[str, Look]:
         for number, name in enumerate(others)
     }
     return {name: LOOKS.get(name) or looks[name] for name in dispatchers}
+
+
+def style() -> AbstractContextManager[None]:
+    """Return a context with matplotlib's own defaults, whatever the user's are."""
+    import matplotlib.style
+
+    # Names may hold dollar signs.
+    return matplotlib.style.context(["default", {"text.parse_math": False}])
+
+
+def new_figure(title: str) -> Figure:
+    """Return a figure without axes, to be drawn inside `style`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # Not pyplot: it would choose a backend for the whole process and keep the figure alive.
+    figure = Figure(layout="constrained", dpi=150)
+    FigureCanvasAgg(figure)
+    figure.suptitle(textwrap.fill(title, 80))
+    return figure
+
+
+def least_height(curves: int) -> float:
+    """Return how high a figure of lines must be for its legend, in inches."""
+    return max(4.5, 0.24 * curves + 1.0)
+
+
+def draw_line(axes: Axes, x: ArrayLike, y: ArrayLike, name: str, look: Look, marked: int = 1) -> None:
+    """Draw a line in the order of the values, with a marker at one of `marked` of them."""
+    axes.plot(
+        x,
+        y,
+        color=look.colour,
+        marker=look.marker,
+        markevery=marked,
+        linestyle=look.dash,
+        markersize=5,
+        label=name,
+    )

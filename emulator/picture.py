@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from emulator.dispatcher_spec import filled
 from emulator.errors import InputError
-from emulator.plot_spec import Plot, Reference
+from emulator.plot_spec import KINDS_OF_TRAINING, Plot, Reference
 from emulator.scenario import single_values
 from emulator.scenario_file import Plan, Point
 from emulator.section import ScenarioError
@@ -21,6 +22,9 @@ LARGEST_FILE = 16 * 2**20
 ALWAYS_THERE = ("delta_t", "nodes")
 """Numbers that every point of a sweep has."""
 
+PROGRESS = ("decisions", "iteration", "seconds")
+"""What a training's progress is counted in: the horizontal axes of a learning curve, the usual one first."""
+
 
 class Level(NamedTuple):
     """A number to compare with, and the ends of its interval: NaN if it has none."""
@@ -31,7 +35,7 @@ class Level(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """How the summary of a plan is drawn."""
+    """How the summary of a plan is drawn, or how its trainings are."""
 
     title: str
     plot: Plot
@@ -44,18 +48,49 @@ def picture_of(plan: Plan, shipped: Path | None) -> Picture:
 
     Raises `InputError` with the place in the file.
     """
-    point = plan.points[0]
-    plot = point.scenario.plot
-    try:
-        title = plan.name if plot.title is None else filled(plot.title, _texts(plan), "plot.title")
+    first = plan.points[0]
+    plot = first.scenario.plot
+    with _placed(first):
+        if plot.kind in KINDS_OF_TRAINING:
+            told = f"got {plot.kind}, a picture of trainings, which python -m policies makes"
+            raise ScenarioError("plot.kind", f"must be lines, bars or columns in an emulation, {told}")
+        title = _title(plan, plot)
         _check_axis(plan, plot)
-        levels = {}
-        for point in plan.points if plot.reference is not None else []:
-            assert plot.reference is not None
+    levels = {}
+    for point in plan.points if plot.reference is not None else []:
+        assert plot.reference is not None
+        with _placed(point):
             levels[tuple(point.values.values())] = _level(plot.reference, point, shipped)
+    return Picture(title, plot, levels)
+
+
+def picture_of_training(plan: Plan) -> Picture | None:
+    """Return how the trainings of `plan` are drawn, None if its picture is of an emulation.
+
+    Raises `InputError` with the place in the file.
+    """
+    first = plan.points[0]
+    plot = first.scenario.plot
+    if plot.kind not in KINDS_OF_TRAINING:
+        return None
+    with _placed(first):
+        if first.scenario.training is None:
+            raise ScenarioError("plot.kind", f"must stand beside the section training, got {plot.kind}")
+        _check_axis(plan, plot)
+        return Picture(_title(plan, plot), plot, {})
+
+
+@contextmanager
+def _placed(point: Point) -> Iterator[None]:
+    """Turn an error in a key of the scenario into one with its place in the file."""
+    try:
+        yield
     except ScenarioError as error:
         raise InputError(f"{point.places[error.key]}: {error}") from None
-    return Picture(title, plot, levels)
+
+
+def _title(plan: Plan, plot: Plot) -> str:
+    return plan.name if plot.title is None else filled(plot.title, _texts(plan), "plot.title")
 
 
 def _texts(plan: Plan) -> dict[str, int | float | str]:
@@ -68,12 +103,17 @@ def _texts(plan: Plan) -> dict[str, int | float | str]:
 
 
 def axis_of(numbers: Sequence[str], plot: Plot) -> str | None:
-    """Return the key of the horizontal axis, None where there are bars; `numbers` are the keys that take several."""
+    """Return the key of the horizontal axis, None where there are bars.
+
+    `numbers` are the keys of the sweep that hold numbers, and several of them.
+    """
     if plot.kind in ("bars", "columns"):
         return None
     if plot.x is not None:
         return plot.x
-    if "delta_t" in numbers or (plot.kind == "lines" and not numbers):
+    if plot.kind == "learning_curve":
+        return PROGRESS[0]
+    if "delta_t" in numbers or (plot.kind is not None and not numbers):
         return "delta_t"
     return next(iter(numbers), None)
 
@@ -81,9 +121,11 @@ def axis_of(numbers: Sequence[str], plot: Plot) -> str | None:
 def _check_axis(plan: Plan, plot: Plot) -> None:
     values = {key: {point.values[key] for point in plan.points} for key in plan.swept}
     numbers = {key: some for key, some in values.items() if not any(isinstance(value, str) for value in some)}
-    allowed = [*ALWAYS_THERE, *(key for key in numbers if key not in ALWAYS_THERE)]
+    allowed, where = [*ALWAYS_THERE, *(key for key in numbers if key not in ALWAYS_THERE)], "in this sweep"
+    if plot.kind == "learning_curve":
+        allowed, where = [*PROGRESS], f"beside kind: {plot.kind}"
     if plot.x is not None and plot.x not in allowed:
-        raise ScenarioError("plot.x", f"must be one of {', '.join(allowed)} in this sweep, got {show(plot.x)}")
+        raise ScenarioError("plot.x", f"must be one of {', '.join(allowed)} {where}, got {show(plot.x)}")
     axis = axis_of([key for key, some in numbers.items() if len(some) > 1], plot)
     if plot.log_x and axis in numbers and 0 in numbers[axis]:
         raise ScenarioError("plot.log_x", f"must be false where {axis} takes the value 0, got true")

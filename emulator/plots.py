@@ -1,15 +1,27 @@
-"""The picture of a summary: drops against a swept number, or bars, as the scenario's section `plot` asks for it."""
+"""The picture of a summary: drops against a swept number, or bars, as the scenario's section `plot` asks for it.
+
+Pictures of trainings (`policies.curves`) have their figure, axes and lines from here too.
+"""
 
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from emulator.looks import BLACK, GREY, HATCHES, REFERENCE_COLOUR, Look, looks_of
+from emulator.looks import (
+    BLACK,
+    GREY,
+    HATCHES,
+    REFERENCE_COLOUR,
+    Look,
+    draw_line,
+    least_height,
+    looks_of,
+    new_figure,
+    style,
+)
 from emulator.picture import Level, axis_of
 from emulator.plot_spec import Plot
 from emulator.tables import UNITS, text_of, whole_file
@@ -71,8 +83,7 @@ def summary_picture(
     levels: Mapping[tuple[Any, ...], Level] | None = None,
 ) -> None:
     """Write `summary_figure` as a PNG file; the same summary gives the same bytes."""
-    with whole_file(path) as file, _style():
-        summary_figure(summary, swept, title, plot, levels).savefig(file, format="png", metadata={"Software": None})
+    write_figure(summary_figure(summary, swept, title, plot, levels), path)
 
 
 def summary_figure(
@@ -88,16 +99,13 @@ def summary_figure(
     other swept values has a panel. Where no number is swept there are bars, in a group for each combination. `levels`
     holds the numbers to compare with, by the values of `swept`.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     varied = [key for key in swept if summary[key].nunique() > 1]
     key = axis_of([key for key in varied if summary[key].dtype.kind in "iuf"], plot)
-    others = [other for other in varied if other != key and not (key == "nodes" and other in SIZES)]
+    others = others_than(key, varied)
     groups = [Group("", summary)]
     if others:
         groups = [
-            Group("\n".join(map(_named_value, others, values)), rows)
+            Group("\n".join(map(named_value, others, values)), rows)
             for values, rows in summary.groupby(others, sort=False)
         ]
     if len(groups) > MOST_GROUPS:
@@ -105,32 +113,34 @@ def summary_figure(
         groups = groups[:MOST_GROUPS]
     looks = looks_of(list(dict.fromkeys(summary["dispatcher"])))
     drawing = _Drawing(groups, looks, plot, swept, levels or {})
-    with _style():
-        # Not pyplot: it would choose a backend for the whole process and keep the figure alive.
-        figure = Figure(layout="constrained", dpi=150)
-        FigureCanvasAgg(figure)
+    with style():
+        figure = new_figure(title)
         if key is None:
             _draw_bars(figure, drawing)
         else:
             _draw_lines(figure, drawing, key)
-        figure.suptitle(textwrap.fill(title, 80))
     return figure
 
 
-def _style() -> AbstractContextManager[None]:
-    """Return a context with matplotlib's own defaults, whatever the user's are."""
-    import matplotlib.style
-
-    # Names may hold dollar signs.
-    return matplotlib.style.context(["default", {"text.parse_math": False}])
+def others_than(key: str | None, varied: Sequence[str]) -> list[str]:
+    """Return the keys that tell rows apart where the axis `key` does not, of those that take several values."""
+    return [other for other in varied if other != key and not (key == "nodes" and other in SIZES)]
 
 
-def _named_value(key: str, value: object) -> str:
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG file; the same figure gives the same bytes."""
+    with whole_file(path) as file, style():
+        figure.savefig(file, format="png", metadata={"Software": None})
+
+
+def named_value(key: str, value: object) -> str:
+    """Return what panels and legends call a value of a key: Δt = 5 ms."""
     unit = UNITS.get(key)
     return f"{SYMBOLS.get(key, key)} = {text_of(value)}{f' {unit}' if unit else ''}"
 
 
-def _axis_label(key: str) -> str:
+def axis_label(key: str) -> str:
+    """Return what stands along an axis of a key: Δt (ms)."""
     unit = UNITS.get(key)
     names = {"delta_t": "Δt", "nodes": "number of nodes N", "topology.nodes": "number of nodes N"}
     return f"{names.get(key, key)} ({unit})" if unit else names.get(key, key)
@@ -141,7 +151,7 @@ def _draw_lines(figure: Figure, drawing: _Drawing, key: str) -> None:
     columns = math.ceil(math.sqrt(len(groups)))
     rows = math.ceil(len(groups) / columns)
     width = max(8.0, 2.8 * columns + 2.0)
-    figure.set_size_inches(width, max(4.5, 2.6 * rows + 1.0, 0.24 * len(drawing.looks) + 1.0))
+    figure.set_size_inches(width, max(least_height(len(drawing.looks)), 2.6 * rows + 1.0))
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
     for place, panel in enumerate(panels):
         if place >= len(groups):
@@ -152,31 +162,34 @@ def _draw_lines(figure: Figure, drawing: _Drawing, key: str) -> None:
         panel.tick_params(labelbottom=place + columns >= len(groups))
         for dispatcher, look in drawing.looks.items():
             shown = groups[place].rows["dispatcher"] == dispatcher
-            _draw_line(panel, groups[place].rows[shown].sort_values(key), key, dispatcher, look, plot)
+            _draw_means(panel, groups[place].rows[shown].sort_values(key), key, dispatcher, look, plot)
         if drawing.levels:
             _draw_reference(panel, drawing, groups[place].rows, key)
-    axes = figure.axes[0]
-    axes.set_ylim(plot.y_min, plot.y_max)
     values = sorted({value for group in groups for value in group.rows[key].tolist()})
-    log_x = 0.0 < values[0] < values[-1] / 50.0 if plot.log_x is None else plot.log_x
-    if log_x:
-        axes.set_xscale("log")
-    _set_ticks(axes, values, 0.7 * width / columns, log_x)
-    figure.supxlabel(plot.x_label or _axis_label(key), fontsize="medium")
-    figure.supylabel(plot.y_label or DROPS, fontsize="medium")
+    set_axes(figure, plot, values, 0.7 * width / columns, axis_label(key), DROPS)
+
+
+def set_axes(figure: Figure, plot: Plot, values: list[float], width: float, x_label: str, y_label: str) -> None:
+    """Give the lines of a figure their scale, limits, ticks and legend, and the labels that `plot` does not say.
+
+    `values` are those along the horizontal axis in their order; `width` is that of the axes, in inches.
+    """
+    axes = figure.axes[0]
+    axes.set_ylim(plot.bottom, plot.y_max)
+    _set_x_axis(axes, plot, values, width)
+    figure.supxlabel(plot.x_label or x_label, fontsize="medium")
+    figure.supylabel(plot.y_label or y_label, fontsize="medium")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center")
 
 
-def _draw_line(panel: Axes, rows: pd.DataFrame, key: str, dispatcher: str, look: Look, plot: Plot) -> None:
+def _draw_means(panel: Axes, rows: pd.DataFrame, key: str, dispatcher: str, look: Look, plot: Plot) -> None:
     means = rows["mean_drops"]
     if plot.interval == "band":
         panel.fill_between(rows[key], rows["ci_low"], rows["ci_high"], color=look.colour, alpha=0.2, linewidth=0)
     else:
         ends = [means - rows["ci_low"], rows["ci_high"] - means]
         panel.errorbar(rows[key], means, yerr=ends, fmt="none", ecolor=look.colour, capsize=3)
-    panel.plot(
-        rows[key], means, color=look.colour, marker=look.marker, linestyle=look.dash, markersize=5, label=dispatcher
-    )
+    draw_line(panel, rows[key], means, dispatcher, look)
 
 
 def _draw_reference(panel: Axes, drawing: _Drawing, rows: pd.DataFrame, key: str) -> None:
@@ -192,8 +205,14 @@ def _draw_reference(panel: Axes, drawing: _Drawing, rows: pd.DataFrame, key: str
     panel.plot(places, values, linewidth=1.2, label=drawing.reference_label, **style)
 
 
-def _set_ticks(axes: Axes, values: list[float], width: float, log_x: bool) -> None:
+def _set_x_axis(axes: Axes, plot: Plot, values: list[float], width: float) -> None:
     """Put ticks at the values of the horizontal axis, `width` inches long, if their numbers have room there."""
+    log_x = plot.log_x
+    if log_x is None:
+        log_x = plot.kind != "learning_curve" and 0.0 < values[0] < values[-1] / 50.0
+    if log_x:
+        axes.set_xscale("log")
+        values = [value for value in values if value > 0.0]
     texts = list(map(number_text, values))
     places = [math.log(value) for value in values] if log_x else values
     span = places[-1] - places[0]
@@ -280,9 +299,9 @@ def _label_bars(axes: Axes, plot: Plot, names: dict[float, str], ends: tuple[flo
         inches = [width * place / (ends[1] - ends[0]) for place in places]
         fits = len(_with_room(inches, texts)) == len(texts)
         axes.set_xticks(places, texts, rotation=0 if fits else 90)
-        axes.set(xlim=ends, ylim=(plot.y_min, plot.y_max), xlabel=others, ylabel=drops)
+        axes.set(xlim=ends, ylim=(plot.bottom, plot.y_max), xlabel=others, ylabel=drops)
     else:
         axes.set_yticks(places, texts)
-        axes.set(ylim=ends[::-1], xlim=(plot.y_min, plot.y_max), xlabel=drops, ylabel=others)
+        axes.set(ylim=ends[::-1], xlim=(plot.bottom, plot.y_max), xlabel=drops, ylabel=others)
     axes.grid(axis="y" if plot.kind == "columns" else "x", alpha=0.3)
     axes.set_axisbelow(True)

@@ -111,7 +111,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
             axis.key: _value(scenario, axis.key, texts[number])
             for axis, texts, number in zip(swept, labels, numbers, strict=True)
         }
-        late = ["topology", "service.rates", "arrivals", "plot.x", "plot.log_x", "plot.title"]
+        late = ["topology", "service.rates", "arrivals", "plot.kind", "plot.x", "plot.log_x", "plot.title"]
         late += ["plot.reference.policy", "plot.reference.key"]
         late += [f"dispatchers.{index}" for index in range(len(scenario.dispatchers))]
         places = {key: locate(point, key.split("."))[0].place for key in late}

@@ -10,14 +10,14 @@ from emulator.section import ScenarioError, Section
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
-WITHOUT_LAYERS = ("STATIC", "MF-N")
+WITHOUT_LAYERS = ("STATIC", "MF-N", "SAC")
 """Algorithms that learn no network."""
 
 
 class Training(Section):
     """One policy to be learned; a swept key makes a policy of each value."""
 
-    algorithm: Literal["MF-R", "MF-N", "MF-G", "NA-PS", "STATIC"] = "MF-R"
+    algorithm: Literal["MF-R", "MF-N", "MF-G", "MF-RNN", "NA-PS", "SAC", "STATIC"] = "MF-R"
     """The dispatcher that executes the policy; STATIC is the best fixed decision rule, which MF-R executes."""
     preset: Literal["fast", "paper"] = "fast"
     """Hyperparameters: a quick recipe, or those of the paper's Table 2."""
@@ -25,7 +25,7 @@ class Training(Section):
     """What MF-R's policy observes while it is trained: an own queue length, or, as in the paper, the distribution of
     all queues; the preset's if not given."""
     iterations: Count | None = None
-    """Iterations of PPO, or generations of a direct search; the preset's if not given."""
+    """Iterations of PPO, generations of a direct search or episodes of SAC; the preset's if not given."""
     hidden: Annotated[list[Count], Field(min_length=1)] | None = None
     """Units of each hidden layer; the preset's if not given."""
     graphs: Annotated[int, Field(ge=1, le=1000)] = 1

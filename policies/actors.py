@@ -17,10 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from dispatchers.policy import CONTRACT_VERSION
 from emulator.compiling import compiled
 from emulator.randomness import DECISION, random_uniform
-from emulator.system import System
 from emulator.topology import Topology
 from policies.environment import ParallelNetworks
-from policies.evaluation import EVALUATION_SEED
 from policies.export import IR_VERSION, OPSET, set_metadata
 
 if TYPE_CHECKING:
@@ -146,16 +144,6 @@ class Actors:
             networks.epoch,
             networks.arrival_rates[:, networks.epoch],
         )
-
-
-def drops(system: System, actors: Actors, *, episodes: int, seed: int = EVALUATION_SEED) -> Floats:
-    """Return the drops per server and 50 ms in each episode, on the paths of `policies.evaluation.drops`."""
-    networks = ParallelNetworks(system, copies=episodes, seed=seed)
-    networks.reset()
-    total = np.zeros(episodes)
-    while not networks.is_over:
-        total += networks.step_received(actors.received(networks)).mean(axis=1)
-    return total * 50.0 / system.horizon
 
 
 def actors_to_onnx(actors: Actors, metadata: Mapping[str, str]) -> onnx.ModelProto:

@@ -5,57 +5,112 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dispatchers.policy import Policy
+from dispatchers.policy import Policy, kind_of
+from emulator.statistics import mean_interval
 
 SHELF = Path(__file__).resolve().parent / "trained"
 
 HEAD = """\
 # Trained policies
 
-ONNX files for the dispatcher MF-R, called `<topology>_<delta_t>.onnx`, and as a yardstick the best fixed decision rules
-that a direct search finds, called `<topology>_static_<delta_t>.onnx`. A scenario names one as
-`{name: MF-R, policy: "trained/torus_{delta_t}.onnx"}`. This page is made by `python -m policies.card` from the files'
-metadata, which also hold the training scenario, seed and versions.
-
-Drops are per server and 50 ms, as expected by the exact law of the queues in an epoch: the mean over 100 episodes on a
-larger graph than that of the training, on other random numbers, with its 95 % interval. The paths of the arrival rate
-make nearly all of the interval's width; RND is on the same paths. The rule is the probability of offloading a job for
-0, 1, ... jobs in the own queue, in percent.
-"""
-
-COMMANDS = """
-The commands that trained them, some 15 s of one core for each file; the same command gives the same bytes on the same
-machine and versions, elsewhere the last digits may differ:
+ONNX files for the dispatchers `MF-R`, `MF-N`, `MF-G`, `MF-RNN`, `NA-PS` and `SAC`; a scenario names one as
+`{{name: MF-R, policy: "trained/torus_{{delta_t}}.onnx"}}`. One command trains the shelf again, but for what is there
+already (`--fresh`: all of it):
 
 ```sh
-{commands}
+python -m policies scenarios/training/*.yaml --out policies/trained
 ```
+
+On the same machine and versions the same command gives the same networks to the last bit, elsewhere the last digits
+may differ. Each file's metadata hold its training scenario, hyperparameters, seed, versions and scores. This page is
+made by `python -m policies.card` from them.
+
+`static` is the yardstick: the best fixed decision rule, a probability of offloading for each own queue length, that a
+direct search finds. Drops are per server and 50 ms, as expected by the exact law of the queues in an epoch: the mean
+over {episodes} episodes, mostly on a larger graph than that of the training, on other random numbers. The paths of the
+arrival rate make nearly all of the variance of that mean; all rules met the same paths, so the last column, the
+difference from the best fixed rule with its 95 % interval, is paired and far sharper. The rule is the probability of
+offloading for 0, 1, ... jobs in the own queue, drawn from `▁` for 0 to `█` for 1 and then in percent; of a policy that
+observes more, for all observed queues as long as the own one.
 """
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+class Shipped(NamedTuple):
+    """A file of the shelf: what it says of itself, and its rule where it has one that can be drawn."""
+
+    path: Path
+    told: dict[str, str]
+    rule: str
+
+    @property
+    def delta_t(self) -> float:
+        """The delta_t it was trained for, ms."""
+        return float(self.told["delta_t"])
+
+    @property
+    def episodes(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Drops per server and 50 ms in each episode that it was scored on."""
+        return np.array(self.told["score_episodes"].split(), dtype=np.float64)
 
 
 def card(folder: Path = SHELF) -> str:
     """Return the card of the policies in a folder as Markdown."""
-    paths = sorted(
-        folder.glob("*.onnx"), key=lambda path: (path.stem.rpartition("_")[0], float(path.stem.split("_")[-1]))
-    )
-    policies = [Policy(path) for path in paths]
-    rows = "\n".join(map(_row, policies))
-    commands = "\n".join(dict.fromkeys(policy.metadata["command"] for policy in policies))
-    header = "| File | Scored on | Drops | 95 % interval | RND | Rule, % |\n|---|---|---|---|---|---|\n"
-    return f"{HEAD}\n{header}{rows}\n{COMMANDS.format(commands=commands)}"
+    shelf = [_shipped(path) for path in sorted(folder.glob("*.onnx"))]
+    static = {(each.told["score_on"], each.delta_t): each for each in shelf if each.told["algorithm"] == "STATIC"}
+    families: dict[str, list[Shipped]] = {}
+    for each in sorted(shelf, key=lambda each: (each.delta_t, each.told["algorithm"] != "STATIC", each.path.name)):
+        families.setdefault(_family(each), []).append(each)
+    text = HEAD.format(episodes=len(shelf[0].episodes))
+    for title, members in sorted(families.items()):
+        rows = "\n".join(_row(each, static.get((each.told["score_on"], each.delta_t))) for each in members)
+        text += f"\n## {title}\n\n{_COLUMNS}\n{rows}\n"
+    return text
 
 
-def _row(policy: Policy) -> str:
-    told = policy.metadata
-    topology = json.loads(told["score_scenario"])["topology"]
-    graph = ", ".join(f"{key} {value}" for key, value in topology.items() if key != "kind")
-    rule = np.diagonal(policy.rules(np.eye(policy.buffer + 1)))
-    drops, low, high, rnd = (f"{float(told[key]):.3f}" for key in ("score", "score_low", "score_high", "score_random"))
-    percent = " ".join(f"{100 * value:.0f}" for value in rule)
-    return f"| `{policy.path.name}` | {topology['kind']}, {graph} | {drops} | {low} to {high} | {rnd} | {percent} |"
+_COLUMNS = """\
+| Δt | File | As | Rule | Drops | RND | OWN | JSQ | Less static, % |
+|---|---|---|---|---|---|---|---|---|"""
+
+
+def _shipped(path: Path) -> Shipped:
+    import onnx
+
+    told = {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}
+    rule = ""
+    if kind_of(path) == "plain":
+        policy = Policy(path)
+        probabilities = np.diagonal(policy.rules(np.eye(policy.buffer + 1)))
+        blocks = "".join(BLOCKS[round(float(each) * (len(BLOCKS) - 1))] for each in probabilities)
+        rule = f"`{blocks}` {' '.join(f'{100.0 * each:.0f}' for each in probabilities)}"
+    return Shipped(path, told, rule)
+
+
+def _family(each: Shipped) -> str:
+    """Return what the policies that are compared with each other have in common: the system they are scored on."""
+    on = json.loads(each.told["score_on"])
+    graph = ", ".join(f"{key} {value}" for key, value in on["topology"].items() if key != "kind")
+    title = f"{on['topology']['kind'].replace('_', ' ')}, {graph}"
+    if on["buffer"] != 5:
+        title += f", buffer {on['buffer']}"
+    rates = on["service"].get("rates")
+    return title if rates is None else f"{title}, servers of rate {' and '.join(f'{rate:g}' for rate in rates)}"
+
+
+def _row(each: Shipped, static: Shipped | None) -> str:
+    numbers = [f"{float(each.told[key]):.3f}" for key in ("score", "score_RND", "score_OWN", "score_JSQ")]
+    difference = ""
+    if static is not None and each is not static:
+        yardstick = static.episodes
+        ends = mean_interval(each.episodes - yardstick)
+        difference = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*(100.0 * end / yardstick.mean() for end in ends))
+    cells = [f"{each.delta_t:g}", f"`{each.path.name}`", each.told["executed_as"], each.rule]
+    return f"| {' | '.join([*cells, *numbers, difference])} |"
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ def search(
     """Return the weights, buffer + 1 x buffer + 1, of the rule `clip(weights @ distribution, 0, 1)` with least drops.
 
     A row belongs to an own queue length; it is constant for a fixed rule (`observation: own`). All candidates of a
-    generation meet the same random numbers, the next generation others; the middle of the last one is returned.
+    generation meet the same random numbers, the next generation others; the mean of the middles of the later half of
+    the generations is returned.
     The search begins at the rule `start` (buffer + 1 probabilities), by default at that of RND.
     """
     import cma
@@ -41,36 +42,68 @@ def search(
     together = preset.networks * len(systems)
     copies = max(1, round(preset.nodes / system.nodes / together)) * together
     networks = ParallelNetworks(systems, copies=copies, seed=seed, copies_per_path=preset.networks)
-    lengths = system.buffer + 1
     if start is None:
         degree = float(np.mean(system.topology.degrees))
-        start = np.full(lengths, degree / (degree + 1.0))
-    width = 1 if preset.observation == "own" else lengths
-    options: dict[str, Any] = {
-        "seed": seed + 1,
-        "verbose": -9,
-        "tolfun": 0.0,
-        "tolfunhist": 0.0,
-        "tolx": 0.0,
-        "tolstagnation": 10**9,
-    }
-    if preset.observation == "own":
-        options["bounds"] = [0.0, 1.0]  # beyond them nothing changes, so a search would lose its way
+        start = np.full(system.buffer + 1, degree / (degree + 1.0))
+    features = _features(networks, start, preset)
+    numbers = np.zeros((system.buffer + 1, len(features)))
+    numbers[:, 0] = start
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its options' names
-        strategy = cma.CMAEvolutionStrategy(np.repeat(start, width), preset.deviation, options)
+        strategy = cma.CMAEvolutionStrategy(numbers.ravel(), preset.deviation, _options(preset, seed))
+    middles = []
     for generation in range(preset.iterations):
         candidates = strategy.ask()
-        drops = [_drops(networks, _weights(numbers, lengths), preset, generation) for numbers in candidates]
+        drops = [_drops(networks, _weights(numbers, features), preset, generation) for numbers in candidates]
         strategy.tell(candidates, drops)
+        middles.append(strategy.result.xfavorite)
         if log is not None:
             log.note(decisions=(generation + 1) * len(candidates), drops=float(np.mean(drops)))
-    return _weights(strategy.result.xfavorite, lengths)
+    # What the generations met by chance averages out.
+    return _weights(np.mean(middles[len(middles) // 2 :], axis=0), features)
 
 
-def _weights(numbers: Floats, lengths: int) -> Floats:
-    weights = np.asarray(numbers, dtype=np.float64).reshape(lengths, -1)
-    return np.repeat(weights, lengths // weights.shape[1], axis=1)
+def _options(preset: SearchPreset, seed: int) -> dict[str, Any]:
+    never: dict[str, Any] = {"tolfun": 0.0, "tolfunhist": 0.0, "tolx": 0.0, "tolstagnation": 10**9}
+    options = {"seed": seed + 1, "verbose": -9, **never}
+    if preset.observation == "own":
+        options["bounds"] = [0.0, 1.0]  # beyond them nothing changes, so a search would lose its way
+    return options
+
+
+def _features(networks: ParallelNetworks, start: Floats, preset: SearchPreset) -> Floats:
+    """Return the features that rules are linear in, each a linear function of the distribution: some x buffer + 1.
+
+    The first is 1. The others are the principal components of the distributions met under the rule `start`, of mean 0
+    and variance 1 there, so that a change of any number changes a rule about equally.
+    """
+    ones = np.ones((1, len(start)))
+    if preset.components == 0:
+        return ones
+    networks.reset()
+    met = []
+    while not networks.is_over:
+        networks.step(np.clip(start, 0.0, 1.0)[networks.queue_lengths])
+        met.append(_observed(networks, preset))
+    observed = np.concatenate(met)
+    mean = observed.mean(axis=0)
+    _, sizes, directions = np.linalg.svd(observed - mean, full_matrices=False)
+    kept = directions[: min(preset.components, len(start) - 1)]
+    deviations = sizes[: len(kept), None] / np.sqrt(len(observed))
+    # As the shares of a distribution sum to 1, subtracting a number from a row subtracts it from the feature.
+    return np.concatenate([ones, (kept - (kept @ mean)[:, None]) / deviations])
+
+
+def _observed(networks: ParallelNetworks, preset: SearchPreset) -> Floats:
+    """Return what is observed, some number x buffer + 1: distributions of accessible queues, or of networks."""
+    if preset.observation == "accessible":
+        return networks.accessible_distributions()[0]
+    lengths = networks.system.buffer + 1
+    return networks.distributions().reshape(-1, preset.networks, lengths).mean(axis=1)
+
+
+def _weights(numbers: Floats, features: Floats) -> Floats:
+    return np.asarray(numbers, dtype=np.float64).reshape(features.shape[1], -1) @ features
 
 
 def _drops(networks: ParallelNetworks, weights: Floats, preset: SearchPreset, episode: int) -> float:
@@ -87,8 +120,6 @@ def _offload(networks: ParallelNetworks, weights: Floats, preset: SearchPreset) 
     if preset.observation == "accessible":
         return linear_offload(networks.queue_lengths, weights, networks.graph_of, networks.offsets, networks.neighbours)
     if preset.observation == "all":
-        lengths = networks.system.buffer + 1
-        shares = networks.distributions().reshape(-1, preset.networks, lengths).mean(axis=1)
-        rules = np.clip(shares @ weights.T, 0.0, 1.0)
+        rules = np.clip(_observed(networks, preset) @ weights.T, 0.0, 1.0)
         return networks.follow(np.repeat(rules, preset.networks, axis=0))
     return np.clip(weights[:, 0], 0.0, 1.0)[networks.queue_lengths]

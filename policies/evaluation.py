@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from emulator.randomness import SEED_LIMIT
-from emulator.statistics import mean_interval
+from dispatchers.policy import RecurrentPolicy
+from emulator.compiling import compiled
+from emulator.randomness import DECISION, SEED_LIMIT, random_uniform
 from emulator.system import System
 from policies.environment import Floats, ParallelNetworks
-from policies.presets import Observation
 
 EVALUATION_SEED = SEED_LIMIT - 1
 """Kept for evaluation, so that no policy was trained on it and all are scored on the same numbers."""
@@ -45,10 +44,72 @@ def neighbourhood(rules: Rules) -> Offload:
     return offload
 
 
+def recurrent(policy: RecurrentPolicy) -> Offload:
+    """Execute a policy as MF-RNN: schedulers feed the distribution of all queue lengths and what they carry.
+
+    All of a network carry the same, as they began with zeros and were fed the same: one hidden state per copy.
+    """
+    hidden = np.zeros((0, policy.hidden))
+
+    def offload(networks: ParallelNetworks) -> Floats:
+        nonlocal hidden
+        if networks.epoch == 0:
+            hidden = np.zeros((networks.copies, policy.hidden))
+        rules, hidden = policy.advance(networks.distributions(), hidden)
+        return networks.follow(rules)
+
+    return offload
+
+
 def random_server(networks: ParallelNetworks) -> Floats:
     """Execute RND: uniform over the accessible servers, the own one included."""
     degrees = networks.system.topology.degrees
     return np.broadcast_to(degrees / (degrees + 1.0), networks.queue_lengths.shape)
+
+
+def own_server(networks: ParallelNetworks) -> Floats:
+    """Execute OWN: every scheduler keeps its jobs."""
+    return np.zeros(networks.queue_lengths.shape)
+
+
+def join_shortest_queue(networks: ParallelNetworks) -> Floats:
+    """Execute JSQ and return the jobs per ms that come to each server, copies x nodes.
+
+    A scheduler sends all jobs of an epoch to one of the accessible servers with the shortest queues, as the dispatcher
+    does.
+    """
+    return _join_shortest_queue(
+        networks.queue_lengths,
+        networks.system.access,
+        networks.system.access_offsets,
+        networks.arrival_rates[:, networks.epoch],
+        np.uint64(networks.system.seed),
+        networks.replications,
+        networks.epoch,
+    )
+
+
+@compiled()
+def _join_shortest_queue(queue_lengths, access, offsets, rates, seed, replications, epoch):  # type: ignore[no-untyped-def]
+    copies, nodes = queue_lengths.shape
+    received = np.zeros((copies, nodes))
+    for copy in range(copies):
+        for node in range(nodes):
+            accessible = access[offsets[node] : offsets[node + 1]]
+            least = queue_lengths[copy, accessible[0]]
+            ties = 0
+            for server in accessible:
+                if queue_lengths[copy, server] < least:
+                    least, ties = queue_lengths[copy, server], 0
+                ties += queue_lengths[copy, server] == least
+            left = int(random_uniform(node, epoch, 0, DECISION, seed, replications[copy]) * ties)
+            for server in accessible:
+                if queue_lengths[copy, server] == least:
+                    if left == 0:
+                        received[copy, server] += rates[copy]
+                        break
+                    left -= 1
+    return received
 
 
 def drops(system: System, offload: Offload, *, episodes: int, seed: int = EVALUATION_SEED) -> Floats:
@@ -56,36 +117,27 @@ def drops(system: System, offload: Offload, *, episodes: int, seed: int = EVALUA
 
     The same seed gives the same paths of arrival rates whatever `offload` is, so differences are paired.
     """
+    return _played(system, lambda networks: networks.step(offload(networks)), episodes, seed)
+
+
+def drops_of_received(system: System, received: Offload, *, episodes: int, seed: int = EVALUATION_SEED) -> Floats:
+    """The same for rules that say how many jobs per ms come to each server, copies x nodes."""
+    return _played(system, lambda networks: networks.step_received(received(networks)), episodes, seed)
+
+
+def _played(system: System, advance: Offload, episodes: int, seed: int) -> Floats:
     networks = ParallelNetworks(system, copies=episodes, seed=seed)
     networks.reset()
     total = np.zeros(episodes)
     while not networks.is_over:
-        total += networks.step(offload(networks)).mean(axis=1)
+        total += advance(networks).mean(axis=1)
     return total * 50.0 / system.horizon
 
 
-@dataclass(frozen=True)
-class Score:
-    """Mean drops per server and 50 ms, with the ends of a 95 % interval, and RND's on the same paths."""
-
-    episodes: int
-    drops: float
-    low: float
-    high: float
-    random_drops: float
-
-
-EXECUTIONS: dict[Observation, Callable[[Rules, int], Offload]] = {
-    "own": own_state,
-    "accessible": lambda rules, buffer: neighbourhood(rules),
-    "all": lambda rules, buffer: global_state(rules),
+EXECUTIONS: dict[str, Callable[[Rules, int], Offload]] = {
+    "MF-R": own_state,
+    "NA-PS": own_state,
+    "MF-N": lambda rules, buffer: neighbourhood(rules),
+    "MF-G": lambda rules, buffer: global_state(rules),
 }
-"""How a policy is executed that was trained for an observation."""
-
-
-def score(system: System, rules: Rules, observation: Observation, *, episodes: int = 100) -> Score:
-    """Score a policy in the way it is executed: as MF-R, MF-N or MF-G, by what it was trained for."""
-    offload = EXECUTIONS[observation](rules, system.buffer)
-    mean, low, high = mean_interval(drops(system, offload, episodes=episodes))
-    random_mean = float(drops(system, random_server, episodes=episodes).mean())
-    return Score(episodes, mean, low, high, random_mean)
+"""How the dispatchers of these names execute a policy."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dispatchers.policy import Policy
+from dispatchers.policy import Policy, RecurrentPolicy
 from emulator.tables import whole_file
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 OPSET = 17
 IR_VERSION = 8
+
+Loaded = TypeVar("Loaded", Policy, RecurrentPolicy)
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,68 @@ class GaussianPolicy:
         return len(self.deviation) - 1
 
 
+@dataclass(frozen=True)
+class RecurrentGaussianPolicy(GaussianPolicy):
+    """A policy that carries a state: an LSTM (S. Hochreiter, J. Schmidhuber, 1997) with H units before the layers.
+
+    Its gates i, f, g, o, as torch has them, are `gate_weights @ (distribution, h) + gate_biases`: float32,
+    4 H x (buffer + 1 + H) and 4 H. From the state (h, c), 2 H numbers, they make the next:
+
+        c' = sigmoid(f) c + sigmoid(i) tanh(g),    h' = sigmoid(o) tanh(c').
+
+    The first layer takes h'.
+    """
+
+    gate_weights: NDArray[np.float32]
+    gate_biases: NDArray[np.float32]
+
+
 def to_onnx(policy: GaussianPolicy, metadata: Mapping[str, str]) -> onnx.ModelProto:
     """Return the model with input `distribution` and output `offload`, both float32, batch x buffer + 1.
 
-    The output is the decision rule that the Gaussian acts with on average. Its actions x were clipped to
-    [-1, 1] in training, so with mean m and deviation s the offload probability is E[(clip(x) + 1) / 2], or
+    A policy that carries a state has one more of both: see `recurrent_to_onnx`. The output is the decision rule
+    that the Gaussian acts with on average. Its actions x were clipped to [-1, 1] in training, so with mean m and
+    deviation s the offload probability is E[(clip(x) + 1) / 2], or
 
         s / 2 * (F((m + 1) / s) - F((m - 1) / s)),    F(t) = t Phi(t) + phi(t),
 
     Phi and phi being the normal distribution and density. The clipped mean would be another rule than the
     one that training found good: near a bound the mean of the clipped actions is further inside.
     """
+    if isinstance(policy, RecurrentGaussianPolicy):
+        return recurrent_to_onnx(policy, metadata)
+    return _model(_actor(policy, "distribution"), _constants(policy), policy.buffer + 1, metadata)
+
+
+def recurrent_to_onnx(policy: RecurrentGaussianPolicy, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    """Return the model with the inputs `distribution` and `hidden` and the outputs `offload` and `next_hidden`.
+
+    `hidden` (float32, batch x 2 H) is the state (h, c), zeros at an episode's start; `offload` is as in `to_onnx`.
+    """
+    lines = [
+        "h, c = Split <axis = 1> (hidden)",
+        "observed = Concat <axis = 1> (distribution, h)",
+        "gates = Gemm <transB = 1> (observed, gate_weights, gate_biases)",
+        "gate_i, gate_f, gate_g, gate_o = Split <axis = 1> (gates)",
+        "open_i = Sigmoid (gate_i)",
+        "open_f = Sigmoid (gate_f)",
+        "open_o = Sigmoid (gate_o)",
+        "news = Tanh (gate_g)",
+        "kept = Mul (open_f, c)",
+        "taken = Mul (open_i, news)",
+        "next_c = Add (kept, taken)",
+        "told = Tanh (next_c)",
+        "next_h = Mul (open_o, told)",
+        "next_hidden = Concat <axis = 1> (next_h, next_c)",
+        *_actor(policy, "next_h"),
+    ]
+    constants = _constants(policy) | {"gate_weights": policy.gate_weights, "gate_biases": policy.gate_biases}
+    return _model(lines, constants, policy.buffer + 1, metadata, hidden=len(policy.gate_biases) // 2)
+
+
+def _actor(policy: GaussianPolicy, value: str) -> list[str]:
+    """Return the lines that lead from what the first layer takes to `offload`."""
     lines = []
-    value = "distribution"
     for layer in range(len(policy.weights)):
         lines.append(f"layer_{layer} = Gemm <transB = 1> ({value}, weight_{layer}, bias_{layer})")
         value = f"layer_{layer}"
@@ -79,7 +130,12 @@ def to_onnx(policy: GaussianPolicy, metadata: Mapping[str, str]) -> onnx.ModelPr
         "probability = Mul (difference, half_deviation)",
         "offload = Clip (probability, zero, one)",  # against rounding
     ]
-    constants = {
+    return lines
+
+
+def _constants(policy: GaussianPolicy) -> dict[str, Any]:
+    """Return what `_actor` refers to."""
+    return {
         **{f"weight_{layer}": weight for layer, weight in enumerate(policy.weights)},
         **{f"bias_{layer}": bias for layer, bias in enumerate(policy.biases)},
         "deviation": policy.deviation,
@@ -89,7 +145,6 @@ def to_onnx(policy: GaussianPolicy, metadata: Mapping[str, str]) -> onnx.ModelPr
         "sqrt_half": np.float32(np.sqrt(0.5)),
         "density_at_zero": np.float32(1.0 / np.sqrt(2.0 * np.pi)),
     }
-    return _model(lines, constants, policy.buffer + 1, metadata)
 
 
 def linear_to_onnx(weights: ArrayLike, metadata: Mapping[str, str]) -> onnx.ModelProto:
@@ -101,16 +156,21 @@ def linear_to_onnx(weights: ArrayLike, metadata: Mapping[str, str]) -> onnx.Mode
 
 
 def _model(
-    lines: Sequence[str], constants: Mapping[str, Any], lengths: int, metadata: Mapping[str, str]
+    lines: Sequence[str],
+    constants: Mapping[str, Any],
+    lengths: int,
+    metadata: Mapping[str, str],
+    hidden: int | None = None,
 ) -> onnx.ModelProto:
     import onnx
     from onnx import numpy_helper, parser
 
+    inputs, outputs = f"float[batch, {lengths}] distribution", f"float[batch, {lengths}] offload"
+    if hidden is not None:
+        inputs, outputs = f"{inputs}, float[batch, {hidden}] hidden", f"{outputs}, float[batch, {hidden}] next_hidden"
     model = parser.parse_model(
         f'<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}], producer_name: "policies">\n'
-        f"policy (float[batch, {lengths}] distribution) => (float[batch, {lengths}] offload) {{\n"
-        + "\n".join(lines)
-        + "\n}"
+        f"policy ({inputs}) => ({outputs}) {{\n" + "\n".join(lines) + "\n}"
     )
     model.graph.initializer.extend(
         numpy_helper.from_array(np.asarray(constant, dtype=np.float32), name) for name, constant in constants.items()
@@ -132,10 +192,19 @@ def rules_of(model: onnx.ModelProto) -> Callable[[ArrayLike], NDArray[np.float64
 
     Both are rows x buffer + 1. The model goes through the file and the checks that a dispatcher loads it by.
     """
+    return _loaded(model, Policy).rules
+
+
+def recurrent_policy_of(model: onnx.ModelProto) -> RecurrentPolicy:
+    """Return a model that carries a state as a dispatcher loads it, through the file and the checks."""
+    return _loaded(model, RecurrentPolicy)
+
+
+def _loaded(model: onnx.ModelProto, kind: type[Loaded]) -> Loaded:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "policy.onnx"
         write(path, model)
-        return Policy(path).rules
+        return kind(path)
 
 
 def write(path: Path, model: onnx.ModelProto) -> None:

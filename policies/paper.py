@@ -1,230 +1,167 @@
-"""`python -m policies.paper`: emulate the paper's figures and write docs/paper.md, its pictures and a table of claims.
+"""`python -m policies.paper`: make the paper's figures anew and write docs/paper.md with the claims held against them.
 
-A figure is a scenario file in scenarios/paper; its run can be stopped and taken up again like any other. A claim of the
-paper is held against paired 95 % intervals.
+A figure is a scenario file in scenarios/paper, which is emulated, or trained on if its picture is of trainings; its run
+can be stopped and taken up again like any other.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
 import emulator
+from dispatchers.contract import DispatcherError
+from emulator.command_line import BAD_INPUT, FAILED, INTERRUPTED, Parser
 from emulator.errors import InputError
-from emulator.statistics import mean_interval
+from emulator.picture import picture_of
+from emulator.plot_spec import KINDS_OF_TRAINING
+from emulator.replications import shipped_policies
+from emulator.scenario_file import load
+from policies import command_line, limits
+from policies.figure import Figure
+from policies.page import page
 
 ROOT = Path(__file__).resolve().parent.parent
-TOPOLOGIES = {"07a": "cycle", "07b": "cube-connected cycle", "07c": "torus", "07d": "configuration model"}
-REGULAR = ("07a", "07b", "07c")
 
-HEAD = """\
-# The paper's figures
-
-Made by `python -m policies.paper` from the scenario files in `scenarios/paper`: {replications} episodes for each point,
-drops per queue and 50 ms, 95 % intervals (Student t), differences paired by episode. The policies are those of
-`policies/trained`. Not here yet: figures 3b, 4, 5, 9 and 10, which need policies and baselines that are not trained so
-far.
-
-## What the paper says, and what was measured
-
-| Claim | Figure | Measured | Holds |
-|---|---|---|---|
-{claims}
-
-"""
+LIBRARIES = ("torch", "stable_baselines3", "sb3_contrib", "cma")
+"""What trainings need."""
 
 
-class Claim(NamedTuple):
-    """What the paper says, where, what was measured, and whether it holds."""
-
-    text: str
-    figure: str
-    measured: str
-    holds: bool
+def scenarios(folder: Path) -> dict[str, Path]:
+    """Return the scenario files of all figures by name, in the order of the page."""
+    paths = {path.stem.removeprefix("figure_"): path for path in folder.glob("*.yaml") if path.stem != "base"}
+    return {name: paths[name] for name in sorted(paths, key=lambda name: (not name[0].isdigit(), name))}
 
 
-class Figure(NamedTuple):
-    """The episodes of one figure."""
-
-    name: str
-    episodes: pd.DataFrame
-
-    def difference(self, one: str, other: str, delta_t: float) -> tuple[float, float, float]:
-        """Return mean and interval of the paired difference in drops, of one dispatcher from another."""
-        at = self.episodes[self.episodes.delta_t == delta_t].set_index(["dispatcher", "replication"]).drops_per_queue
-        return mean_interval(at[one] - at[other])
-
-    @property
-    def delta_ts(self) -> list[float]:
-        """The values of delta_t."""
-        return sorted(self.episodes.delta_t.unique())
+def is_of_training(path: Path) -> bool:
+    """Return whether a figure's picture is of trainings."""
+    return load(path).points[0].scenario.plot.kind in KINDS_OF_TRAINING
 
 
-def run_figure(path: Path, out: Path, replications: int | None, workers: int | None, engine: str | None) -> Figure:
-    """Emulate a figure's scenario, or take up its run again, and return its episodes."""
-    summary = emulator.run(path, out=out, replications=replications, workers=workers, engine=engine)
-    folder = Path(summary.attrs["folder"])
-    return Figure(path.stem.removeprefix("figure_"), pd.read_parquet(folder / "episodes.parquet"))
-
-
-def _text(difference: tuple[float, float, float]) -> str:
-    mean, low, high = difference
-    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def jsq_first(figure: Figure) -> Claim:
-    """At delta_t 1 nothing is better than JSQ."""
-    gain = figure.difference("JSQ", "MF-R", 1.0)
-    text = f"JSQ is best at delta_t 1 on the {TOPOLOGIES[figure.name]}, MF-R near"
-    return Claim(text, figure.name, f"JSQ less MF-R {_text(gain)}", gain[2] < 0.0)
-
-
-def middle_range(figure: Figure) -> Claim:
-    """MF-R is best for delta_t from 2 to 7."""
-    best = [
-        delta_t
-        for delta_t in figure.delta_ts
-        if all(figure.difference(other, "MF-R", delta_t)[1] > 0.0 for other in ("JSQ", "RND", "OWN"))
-    ]
-    text = f"MF-R is best for delta_t 2 to 7 on the {TOPOLOGIES[figure.name]}"
-    return Claim(
-        text, figure.name, f"best at {', '.join(f'{x:g}' for x in best) or 'none'}", {2, 3, 4, 5, 6, 7} <= set(best)
+def run(path: Path, folder: Path, options: argparse.Namespace) -> Figure:
+    """Make a figure's run, or take it up again, and return what it left. Raises `InputError`."""
+    name = path.stem.removeprefix("figure_")
+    if is_of_training(path):
+        _train(path, folder, options)
+        return Figure(name, pd.read_parquet(folder / "training.parquet"))
+    summary = emulator.run(
+        path,
+        out=folder,
+        replications=options.replications,
+        workers=options.workers,
+        engine=options.engine,
+        fresh=options.fresh,
     )
+    if summary.attrs["failures"]:
+        raise InputError(f"{path}: {summary.attrs['failures'][0]}")
+    return _read(name, path, folder)
 
 
-def coincides_late(figure: Figure) -> Claim:
-    """MF-R coincides with RND for delta_t 8 to 10."""
-    gaps = [figure.difference("RND", "MF-R", delta_t) for delta_t in (8.0, 9.0, 10.0)]
-    text = f"MF-R coincides with RND for delta_t 8 to 10 on the {TOPOLOGIES[figure.name]}"
-    measured = f"RND less MF-R at 10 {_text(gaps[-1])}, at 5 {_text(figure.difference('RND', 'MF-R', 5.0))}"
-    return Claim(text, figure.name, measured, all(low <= 0.0 <= high for _, low, high in gaps))
+def _read(name: str, path: Path, folder: Path) -> Figure:
+    """Return what an emulation left."""
+    plan = load(path)
+    rows = pd.read_parquet(folder / "episodes.parquet")
+    episodes, lengths = rows["replication"].nunique(), plan.points[0].scenario.buffer + 1
+    if name.startswith("theorem_1"):
+        rows = limits.growth(folder, lengths)
+    elif name == "bethe_root":
+        rows = limits.root(folder, lengths)
+    levels = picture_of(plan, shipped_policies()).levels
+    return Figure(name, rows, next(iter(levels.values()), None), episodes)
 
 
-def random_equals_own(figure: Figure) -> Claim:
-    """On a regular graph RND and OWN have the same drops on average."""
-    gaps = [figure.difference("RND", "OWN", delta_t) for delta_t in figure.delta_ts]
-    inside = sum(low <= 0.0 <= high for _, low, high in gaps)
-    widest = max(gaps, key=lambda gap: abs(gap[0]))
-    measured = f"0 is in {inside} of {len(gaps)} intervals of the difference; largest {_text(widest)}"
-    return Claim(
-        f"RND and OWN are equal on the {TOPOLOGIES[figure.name]}", figure.name, measured, inside >= len(gaps) - 2
-    )
+def _train(path: Path, folder: Path, options: argparse.Namespace) -> None:
+    """Train what a scenario asks for, as far as it was not done before, with its table and its picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arguments = [str(path), "--out", str(folder), "--logs", str(folder / "logs"), "--quiet"]
+    for key in ("iterations", "workers"):
+        if getattr(options, key) is not None:
+            arguments += [f"--{key}", str(getattr(options, key))]
+    with redirect_stdout(sys.stderr):
+        status = command_line.main([*arguments, *(["--fresh"] if options.fresh else [])])
+    if status == INTERRUPTED:
+        raise KeyboardInterrupt
+    if status != 0:
+        raise InputError(f"{path}: the training failed")
 
 
-def random_is_not_own(figure: Figure) -> Claim:
-    """Where degrees differ, RND and OWN do too."""
-    gaps = [figure.difference("RND", "OWN", delta_t) for delta_t in figure.delta_ts]
-    measured = f"RND less OWN at 5 {_text(figure.difference('RND', 'OWN', 5.0))}"
-    holds = all(low > 0.0 for _, low, _ in gaps)
-    return Claim("RND and OWN differ on the configuration model, OWN ahead", figure.name, measured, holds)
+def missing_library() -> str | None:
+    """Return the first library that trainings need and that is not installed."""
+    return next((name for name in LIBRARIES if importlib.util.find_spec(name) is None), None)
 
 
-def bethe(figure: Figure) -> list[Claim]:
-    """On the Bethe lattice OWN is ahead of RND, and MF-R falls behind OWN as delta_t grows."""
-    own = [figure.difference("RND", "OWN", delta_t) for delta_t in figure.delta_ts]
-    behind = [delta_t for delta_t in figure.delta_ts if figure.difference("MF-R", "OWN", delta_t)[1] > 0.0]
-    at_three = [figure.difference(other, "MF-R", 3.0) for other in ("JSQ", "RND", "OWN")]
-    return [
-        Claim(
-            "OWN is ahead of RND on the Bethe lattice",
-            "08",
-            f"RND less OWN at 5 {_text(own[4])}",
-            all(x[1] > 0 for x in own),
-        ),
-        Claim(
-            "MF-R eventually does worse than OWN there",
-            "08",
-            f"worse at {', '.join(f'{x:g}' for x in behind)}"
-            if behind
-            else "never up to 10; OWN less MF-R at 10 " + _text(figure.difference("OWN", "MF-R", 10.0)),
-            bool(behind),
-        ),
-        Claim(
-            "MF-R is best at delta_t 3 there",
-            "08",
-            f"OWN less MF-R {_text(at_three[2])}",
-            all(low > 0.0 for _, low, _ in at_three),
-        ),
-    ]
+def make(options: argparse.Namespace) -> tuple[dict[str, Figure], list[str]]:
+    """Make all figures that are asked for, with their pictures; return them, and sentences on those left out."""
+    paths = scenarios(options.scenarios)
+    unknown = [name for name in options.only or [] if name not in paths]
+    if unknown:
+        raise InputError(f"--only must name figures, {', '.join(paths)}; got {unknown[0]}")
+    wanted = {name: path for name, path in paths.items() if not options.only or name in options.only}
+    library, figures, untrained = missing_library(), {}, []
+    for name, path in wanted.items():
+        if library is not None and is_of_training(path):
+            print(f"{path.stem}: left out, as trainings need {library}, which is not installed", file=sys.stderr)
+            untrained.append(name)
+            continue
+        started = time.perf_counter()
+        figures[name] = run(path, options.runs / path.stem, options)
+        shutil.copy(options.runs / path.stem / "summary.png", options.docs / "paper" / f"{path.stem}.png")
+        print(f"{path.stem}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    return figures, list(_left_out(paths, wanted, untrained, library))
 
 
-def converges(figure: Figure) -> Claim:
-    """The drops of MF-R converge as the ring grows."""
-    means = figure.episodes.groupby("topology.nodes").drops_per_queue.mean()
-    gaps = (means - means.iloc[-1]).abs()
-    measured = ", ".join(f"{nodes}: {mean:.3f}" for nodes, mean in means.items())
-    return Claim(
-        "MF-R's drops converge as the cycle grows", "06", measured, bool(gaps[means.index >= 1001].max() < 0.05)
-    )
+def _left_out(
+    paths: Iterable[str], wanted: Iterable[str], untrained: Sequence[str], library: str | None
+) -> Iterator[str]:
+    unwanted = [name for name in paths if name not in wanted]
+    if untrained:
+        yield f"Not here: {_named(untrained)}, whose trainings need {library}, which was not installed."
+    if unwanted:
+        yield f"Not asked for: {_named(unwanted)}."
 
 
-def jsq_worsens(figure: Figure) -> Claim:
-    """JSQ loses more the older its knowledge is, ever more slowly."""
-    means = figure.episodes.groupby("delta_t").drops_per_queue.mean()
-    steps = means.diff().dropna()
-    measured = f"{means.iloc[0]:.2f} at 1, {means.iloc[4]:.2f} at 5, {means.iloc[-1]:.2f} at 10"
-    return Claim(
-        "JSQ's drops grow with delta_t and level off",
-        "03a",
-        measured,
-        bool((steps > 0).all() and steps.iloc[-1] < steps.iloc[0]),
-    )
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(name.lstrip("0").replace("_", " ") for name in names)
 
 
-def claims(figures: dict[str, Figure]) -> list[Claim]:
-    """Return the claims that the figures at hand can be held against."""
-    checks: dict[str, list[Callable[[Figure], Claim]]] = {
-        "03a": [jsq_worsens],
-        "06": [converges],
-        **{name: [jsq_first, middle_range, coincides_late, random_equals_own] for name in REGULAR},
-        "07d": [jsq_first, middle_range, coincides_late, random_is_not_own],
-    }
-    found = [check(figure) for name, figure in figures.items() for check in checks.get(name, [])]
-    return found + (bethe(figures["08"]) if "08" in figures else [])
-
-
-def page(figures: dict[str, Figure], replications: int) -> str:
-    """Return docs/paper.md."""
-    rows = "\n".join(
-        f"| {claim.text} | {claim.figure} | {claim.measured} | {'yes' if claim.holds else '**no**'} |"
-        for claim in claims(figures)
-    )
-    pictures = "\n".join(
-        f"## Figure {name.lstrip('0')}\n\n![Figure {name}](paper/figure_{name}.png)\n" for name in figures
-    )
-    return HEAD.format(claims=rows, replications=replications) + pictures
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = Parser(prog="python -m policies.paper", description=__doc__)
+    result.add_argument("--only", nargs="+", metavar="NAME", help="figures to make, such as 05 08 theorem_1_torus")
+    result.add_argument("--replications", type=int, metavar="N", help="instead of the scenarios' 100")
+    result.add_argument("--iterations", type=int, metavar="N", help="of each training, instead of the scenarios'")
+    result.add_argument("--engine", choices=["auto", "simpy", "compiled"], help="instead of the scenarios'")
+    result.add_argument("--workers", type=int, metavar="N", help="cores to use (default: all)")
+    result.add_argument("--fresh", action="store_true", help="make the figures anew, whatever is there")
+    result.add_argument("--scenarios", type=Path, default=ROOT / "scenarios" / "paper", help="where the scenarios are")
+    result.add_argument("--runs", type=Path, default=Path("runs/paper"), help="where runs go (default: %(default)s)")
+    result.add_argument("--docs", type=Path, default=ROOT / "docs", help="where page and pictures go (default: docs)")
+    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m policies.paper", description=__doc__)
-    parser.add_argument("--replications", type=int, help="instead of the scenarios' 100")
-    parser.add_argument("--engine", choices=["auto", "simpy", "compiled"], help="instead of the scenarios'")
-    parser.add_argument("--workers", type=int, help="cores to use (default: all)")
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs/paper"), help="where the runs go (default: %(default)s)"
-    )
-    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where page and pictures go (default: docs)")
-    options = parser.parse_args(arguments)
-    figures = {}
-    (options.docs / "paper").mkdir(parents=True, exist_ok=True)
+    options = parser().parse_args(arguments)
     try:
-        for path in sorted((ROOT / "scenarios" / "paper").glob("figure_*.yaml")):
-            print(f"{path.stem} ...", file=sys.stderr)
-            figure = run_figure(path, options.runs / path.stem, options.replications, options.workers, options.engine)
-            figures[figure.name] = figure
-            shutil.copy(options.runs / path.stem / "summary.png", options.docs / "paper" / f"{path.stem}.png")
-    except InputError as error:
+        (options.docs / "paper").mkdir(parents=True, exist_ok=True)
+        figures, missing = make(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except (InputError, DispatcherError) as error:
         print(error, file=sys.stderr)
-        return 2
-    count = int(min(figure.episodes.replication.max() + 1 for figure in figures.values()))
-    (options.docs / "paper.md").write_text(page(figures, count), encoding="utf-8")
+        return BAD_INPUT
+    if not figures:
+        return FAILED
+    (options.docs / "paper.md").write_text(page(figures, missing), encoding="utf-8")
     return 0
 
 

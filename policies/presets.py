@@ -73,6 +73,15 @@ class Preset:
     hidden: tuple[int, ...] = (256, 256)
     """Units of the hidden tanh layers, of the policy and of the critic alike (section 1.4.2)."""
 
+    recurrent: int | None = None
+    """Units of the LSTM before the hidden layers, of the policy and of the critic alike; None for no LSTM.
+
+    sb3-contrib's recurrent PPO clips the ratio alone: `kl_coefficient` must be 0.
+    """
+
+    start: float = 0.0
+    """The Gaussian's initial mean; -0.25 offloads three jobs of eight."""
+
     log_std: float = 0.0
     """Logarithm of the Gaussian's initial standard deviation; actions live on [-1, 1]."""
 
@@ -81,6 +90,10 @@ class Preset:
 
     The mean is what was good in training, the mode what a Gaussian that goes on narrowing would end at.
     """
+
+    def __post_init__(self) -> None:
+        if self.recurrent is not None and self.kl_coefficient != 0.0:
+            raise ValueError(f"kl_coefficient must be 0 with a recurrent policy, got {self.kl_coefficient:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,16 +112,48 @@ class SearchPreset:
     networks: int = 1
     """Copies that share one path of arrival rates and are observed together, as one large network would be."""
 
-    deviation: float = 0.2
+    components: int = 0
+    """Principal components of what is observed that a rule depends on."""
+
+    deviation: float = 0.05
     """Initial standard deviation of the candidates, in units of a probability."""
 
 
-AnyPreset = Preset | SearchPreset
+@dataclass(frozen=True, kw_only=True)
+class SacPreset:
+    """Hyperparameters of the scalable actor-critic; step sizes and restarts are those of its public implementation."""
+
+    iterations: int = 15_000
+    """Episodes that are learned from, M: on rings of up to 101 nodes more of them do not help."""
+
+    evaluate_every: int = 100
+    """Episodes between two looks at how good the policies are; by `restart`, so that all see the same step sizes."""
+
+    keep_every: int = 1000
+    """Episodes between two checkpoints, which are large."""
+
+    discount: float = 0.99
+    """Discount factor per epoch, gamma (Table 2)."""
+
+    actor_step: float = 5.0
+    """Step size of the policies after episode m is `actor_step / sqrt(m mod restart + 1)`."""
+
+    restart: int = 100
+    """Episodes after which the step sizes of actor and critic begin anew; the tables stay.
+
+    That of the critic at transition t of T (from 1) is `1 / sqrt((m mod restart) * T + t)`.
+    """
+
+
+AnyPreset = Preset | SearchPreset | SacPreset
+
+ITERATION_SECONDS: dict[type, float] = {Preset: 0.5, SearchPreset: 0.1, SacPreset: 3e-4}
+"""About how long an iteration takes, by which progress is weighed."""
 
 TABLE_2 = Preset(iterations=200)
 
 _FAST = Preset(
-    iterations=25,
+    iterations=36,
     networks=10,
     copies_per_path=10,
     minibatch=250,
@@ -118,31 +163,41 @@ _FAST = Preset(
     gae_lambda=0.9,
     kl_coefficient=0.0,
     hidden=(64, 64),
-    log_std=-0.5,
+    start=-0.25,
+    log_std=-0.4,
     export="mode",
 )
 
-_SEARCHES = {
-    "STATIC": SearchPreset(iterations=80, observation="own"),
-    "MF-N": SearchPreset(iterations=200, observation="accessible"),
+_SAME_IN_BOTH: dict[str, AnyPreset] = {
+    "SAC": SacPreset(),
+    "STATIC": SearchPreset(iterations=80, observation="own", deviation=0.2),
+    "MF-N": SearchPreset(iterations=200, observation="accessible", components=5),
 }
 
 PRESETS: dict[str, dict[str, AnyPreset]] = {
     "fast": {
         "MF-R": replace(_FAST, observation="own"),
-        "MF-G": SearchPreset(iterations=200, observation="all", nodes=16_000, networks=20),
-        "NA-PS": replace(_FAST, observation="own", rows="schedulers", networks=1, batch=50_000, minibatch=2000),
-        **_SEARCHES,
+        "MF-G": SearchPreset(iterations=200, observation="all", nodes=16_000, networks=20, components=1),
+        # A minibatch is 20 episodes: an LSTM takes whole sequences in little more time than single epochs.
+        "MF-RNN": replace(
+            _FAST, iterations=50, networks=20, minibatch=1000, learning_rate=1e-3, recurrent=64, hidden=()
+        ),
+        "NA-PS": replace(
+            _FAST, iterations=32, observation="own", rows="schedulers", networks=1, batch=50_000, minibatch=2000
+        ),
+        **_SAME_IN_BOTH,
     },
     "paper": {
         "MF-R": TABLE_2,
         "MF-G": TABLE_2,
+        # Table 2 has no LSTM: this one is as wide as the layers. Its KL penalty is left out, see `Preset.recurrent`.
+        "MF-RNN": replace(TABLE_2, recurrent=256, kl_coefficient=0.0),
         # Section 3: a batch of 50,000 and minibatches of 8,000 for it to converge on a ring of 5.
         "NA-PS": replace(TABLE_2, observation="own", rows="schedulers", batch=50_000, minibatch=8000),
-        **_SEARCHES,
+        **_SAME_IN_BOTH,
     },
 }
-"""By preset and algorithm. Direct searches have no place in Table 2: they are the same in both."""
+"""By preset and algorithm. Direct searches and SAC have no place in Table 2: they are the same in both."""
 
 
 def preset_of(training: Training) -> AnyPreset:

@@ -9,10 +9,9 @@ by the state and the actions of those within one hop (kappa = 1), on which alone
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,35 +22,13 @@ from emulator.system import System
 from emulator.workload import Workload
 from policies.actors import Actors, act, places, receive, weigh
 from policies.epoch_law import EpochLaw, draw_epoch, tabulate
+from policies.presets import SacPreset
+
+if TYPE_CHECKING:
+    from policies.training_log import TrainingLog
 
 MOST_NUMBERS = 50_000_000
 """Numbers in the tables of all agents together; a table grows exponentially with the size of a neighbourhood."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SacPreset:
-    """Hyperparameters of the scalable actor-critic; step sizes and restarts are those of its public implementation."""
-
-    episodes: int = 15_000
-    """Episodes that are learned from, M: on rings of up to 101 nodes more of them do not help (see `convergence`)."""
-
-    evaluate_every: int = 100
-    """Episodes between two looks at how good the policies are; by `restart`, so that all see the same step sizes."""
-
-    discount: float = 0.99
-    """Discount factor per epoch, gamma (Table 2)."""
-
-    actor_step: float = 5.0
-    """Step size of the policies after episode m is `actor_step / sqrt(m mod restart + 1)`."""
-
-    restart: int = 100
-    """Episodes after which the step sizes of actor and critic begin anew; the tables stay.
-
-    That of the critic at transition t of T (from 1) is `1 / sqrt((m mod restart) * T + t)`.
-    """
-
-
-SAC = SacPreset()
 
 
 @compiled()
@@ -118,7 +95,7 @@ class ActorCritic:
     Raises `InputError` for tables that would be too large and for systems that `EpochLaw` does not know.
     """
 
-    def __init__(self, system: System, *, seed: int, preset: SacPreset = SAC):
+    def __init__(self, system: System, *, seed: int, preset: SacPreset):
         self.system = replace(system, seed=seed)
         self.preset = preset
         self.episode = 0
@@ -192,27 +169,32 @@ class ActorCritic:
         self.values[:] = state["values"]
 
 
-def train_actors(
-    system: System,
-    *,
-    seed: int,
-    episodes: int = SAC.episodes,
-    evaluate_every: int = SAC.evaluate_every,
-    on_episode: Callable[[int, float, float], None] = lambda episode, drops, seconds: None,
-) -> Actors:
-    """Return the policies after so many episodes of the system.
+def train_actors(system: System, preset: SacPreset, *, seed: int, log: TrainingLog | None = None) -> Actors:
+    """Return the policies after the preset's episodes of the system.
 
-    After every `evaluate_every` of them, and after the last, `on_episode` is told how many were played, the mean drops
-    per node and epoch met in those since the last call, and the seconds of training so far, its own left out.
+    `log` takes a line after every `evaluate_every` of them, with the drops met in those, and now and then a checkpoint,
+    from which training goes on.
     """
-    training = ActorCritic(system, seed=seed)
-    seconds = 0.0
-    while training.episode < episodes:
-        started = time.perf_counter()
-        met = training.run(min(evaluate_every, episodes - training.episode))
-        seconds += time.perf_counter() - started
-        on_episode(training.episode, met, seconds)
+    training = ActorCritic(system, seed=seed, preset=preset)
+    checkpoint = None if log is None else log.checkpoint()
+    if checkpoint is not None:
+        training.load_state({key: np.asarray(value) for key, value in checkpoint.items() if key != "decisions"})
+    epochs = len(Workload(system, 0).times) - 1
+    while training.episode < preset.iterations:
+        steps = min(preset.evaluate_every, preset.iterations - training.episode)
+        met = training.run(steps)
+        decisions = training.episode * epochs * system.nodes
+        if log is not None:
+            log.note(decisions=decisions, drops=met * epochs * 50.0 / system.horizon, steps=steps)
+            if training.episode % preset.keep_every == 0 or training.episode == preset.iterations:
+                log.keep({"decisions": decisions, **_tensors(training.state())})
     return training.actors()
+
+
+def _tensors(state: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    import torch
+
+    return {key: torch.from_numpy(value) for key, value in state.items()}
 
 
 def convergence(scores: ArrayLike, *, tolerance: float = 0.05, window: int = 5) -> int:

@@ -1,4 +1,4 @@
-"""Algorithm 1: learn an upper-level policy by PPO on a finite system; or one that schedulers share (NA-PS)."""
+"""Algorithm 1: learn an upper-level policy by PPO on a finite system, also a recurrent one; or NA-PS, shared."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sb3_contrib import RecurrentPPO
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, configure
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch.distributions import Normal, kl_divergence
@@ -21,7 +24,7 @@ from emulator.errors import InputError
 from emulator.system import System
 from emulator.workload import epoch_times
 from policies.environment import ParallelNetworks
-from policies.export import GaussianPolicy
+from policies.export import GaussianPolicy, RecurrentGaussianPolicy
 from policies.presets import Preset
 from policies.training_log import TrainingLog
 from policies.vector_environment import NetworksEnvironment, SchedulersEnvironment, VectorEnvironment
@@ -43,6 +46,7 @@ def train(
     systems = [systems] if isinstance(systems, System) else list(systems)
     environment = _environment(systems, preset, seed)
     algorithm = _algorithm(environment, preset, seed)
+    algorithm.policy.action_net.bias.data.fill_(preset.start)  # type: ignore[operator]
     checkpoint = None if log is None else log.checkpoint()
     if checkpoint is not None:
         _restore(algorithm, environment, checkpoint)
@@ -72,7 +76,7 @@ def _environment(systems: Sequence[System], preset: Preset, seed: int) -> Networ
     return VectorEnvironment(networks, preset.observation, preset.networks)
 
 
-def _algorithm(environment: NetworksEnvironment, preset: Preset, seed: int) -> PPO:
+def _algorithm(environment: NetworksEnvironment, preset: Preset, seed: int) -> OnPolicyAlgorithm:
     options: dict[str, Any] = {
         "n_steps": environment.networks.epochs,
         "batch_size": preset.minibatch,
@@ -85,7 +89,7 @@ def _algorithm(environment: NetworksEnvironment, preset: Preset, seed: int) -> P
         "seed": seed,
         "device": "cpu",
     }
-    layers = {
+    layers: dict[str, Any] = {
         "net_arch": {"pi": list(preset.hidden), "vf": list(preset.hidden)},
         "activation_fn": torch.nn.Tanh,
         "log_std_init": preset.log_std,
@@ -93,11 +97,30 @@ def _algorithm(environment: NetworksEnvironment, preset: Preset, seed: int) -> P
     with warnings.catch_warnings():
         # A last minibatch may be smaller than the others. That is no harm, and Table 2 has it (4000 by 128).
         warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)
+        if preset.recurrent is not None:
+            layers["lstm_hidden_size"] = preset.recurrent
+            return EpisodicPPO(RecurrentActorCriticPolicy, environment, policy_kwargs=layers, **options)
         if preset.kl_coefficient == 0.0:
             return PPO(ActorCriticPolicy, environment, policy_kwargs=layers, **options)
         algorithm = PenalisedPPO(PenalisedPolicy, environment, policy_kwargs=layers, **options)
     algorithm.kl_target = preset.kl_target
     return algorithm
+
+
+class EpisodicPPO(RecurrentPPO):
+    """Recurrent PPO (MF-RNN) whose batch is one episode of each row, begun with a hidden state of zeros."""
+
+    _last_lstm_states: Any
+
+    def collect_rollouts(self, *arguments: Any, **options: Any) -> bool:
+        """Collect the batch, with no step marked as an episode's start: the state is made zero here.
+
+        For steps that are marked, the library goes through each minibatch epoch by epoch: three times slower.
+        """
+        for state in (*self._last_lstm_states.pi, *self._last_lstm_states.vf):
+            state.zero_()
+        self._last_episode_starts = np.zeros(self.n_envs, dtype=bool)
+        return super().collect_rollouts(*arguments, **options)
 
 
 class PenalisedPPO(PPO):
@@ -237,18 +260,26 @@ def _restore_generators(state: Mapping[str, Any]) -> None:
 
 
 def gaussian_policy(policy: ActorCriticPolicy, export: Literal["mean", "mode"] = "mean") -> GaussianPolicy:
-    """Return what is exported of a stable-baselines3 policy: the actor's layers and deviations; see `Preset.export`."""
+    """Return what is exported of a stable-baselines3 policy: its actor; see `Preset.export`."""
     modules = (*policy.mlp_extractor.policy_net, policy.action_net)
     layers = [layer for layer in modules if isinstance(layer, torch.nn.Linear)]
     deviation = policy.log_std.exp()
     if export == "mode":
         deviation = torch.full_like(deviation, NARROW)
-
-    def array(tensor: torch.Tensor) -> NDArray[np.float32]:
-        return tensor.detach().numpy().copy()
-
-    return GaussianPolicy(
-        weights=[array(layer.weight) for layer in layers],
-        biases=[array(layer.bias) for layer in layers],
-        deviation=array(deviation),
+    plain = GaussianPolicy(
+        weights=[_array(layer.weight) for layer in layers],
+        biases=[_array(layer.bias) for layer in layers],
+        deviation=_array(deviation),
     )
+    if not isinstance(policy, RecurrentActorCriticPolicy):
+        return plain
+    ((weights, weights_of_state, biases, biases_of_state),) = policy.lstm_actor.all_weights
+    return RecurrentGaussianPolicy(
+        **vars(plain),
+        gate_weights=_array(torch.cat([weights, weights_of_state], dim=1)),
+        gate_biases=_array(biases + biases_of_state),
+    )
+
+
+def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
+    return tensor.detach().numpy().copy()

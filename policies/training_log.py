@@ -20,13 +20,26 @@ COLUMNS = ("iteration", "decisions", "drops", "seconds")
 """Of a line: decisions so far, drops per queue and 50 ms in the iteration, and seconds of training so far."""
 
 
+def lines_of(folder: Path) -> dict[str, list[Any]]:
+    """Return the lines of the log in a folder, a list for each of `COLUMNS`; empty lists if there are none."""
+    path = folder / LINES
+    if not path.exists():
+        return {column: [] for column in COLUMNS}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    types = (int, int, float, float)
+    return {column: [type_(row[column]) for row in rows] for column, type_ in zip(COLUMNS, types, strict=True)}
+
+
 class TrainingLog:
     """The folder of one training. A training of the same identity goes on where the last checkpoint was left.
 
     Raises `InputError` if the folder holds a training of another identity.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any], on_iteration: Callable[[], None] = lambda: None):
+    def __init__(
+        self, folder: Path, identity: Mapping[str, Any], on_iteration: Callable[[int], None] = lambda steps: None
+    ):
         self.folder = folder
         self.on_iteration = on_iteration
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,15 +57,9 @@ class TrainingLog:
     def _rows_at_checkpoint(self) -> None:
         """Take up the lines that a checkpoint knows of; those of an iteration that was cut off are written again."""
         state = self.checkpoint()
-        path = self.folder / LINES
-        if state is None or not path.exists():
-            return
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if int(row["decisions"]) <= state["decisions"]:
-                    self.rows.append(
-                        (int(row["iteration"]), int(row["decisions"]), float(row["drops"]), float(row["seconds"]))
-                    )
+        if state is not None:
+            lines = zip(*lines_of(self.folder).values(), strict=True)
+            self.rows = [line for line in lines if line[1] <= state["decisions"]]
 
     @property
     def seconds(self) -> float:
@@ -66,14 +73,14 @@ class TrainingLog:
         path = self.folder / CHECKPOINT
         return torch.load(path, weights_only=True) if path.exists() else None
 
-    def note(self, *, decisions: int, drops: float) -> None:
-        """Add the line of an iteration."""
+    def note(self, *, decisions: int, drops: float, steps: int = 1) -> None:
+        """Add the line of an iteration, or of so many `steps` of the training's progress."""
         self.rows.append((len(self.rows) + 1, decisions, drops, round(self.seconds, 3)))
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self.rows])
         with whole_file(self.folder / LINES) as file:
             file.write(text.getvalue().encode())
-        self.on_iteration()
+        self.on_iteration(steps)
 
     def keep(self, state: Mapping[str, Any]) -> None:
         """Write a checkpoint, which holds `decisions` and whatever else the training goes on from."""

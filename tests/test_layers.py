@@ -11,7 +11,7 @@ PACKAGES = ["dispatchers", "emulator", "policies"]
 """From the lowest layer to the highest."""
 
 EMULATOR = [
-    "errors version compiling looks random_networks",
+    "errors version compiling looks random_networks processes",
     "randomness yaml_tree",
     "topology",
     "system section",

@@ -146,6 +146,16 @@ def test_files_that_are_no_policies_are_refused(folder):
     assert refused('{reference: {policy: "{x}", key: drops}}').startswith(f"{place} may hold in braces name, ")
 
 
+@pytest.mark.parametrize("kind", ["learning_curve", "training_time"])
+def test_a_picture_of_trainings_is_not_one_of_an_emulation(folder, capsys, kind):
+    told = "must be lines, bars or columns in an emulation"
+    made = f"got {kind}, a picture of trainings, which python -m policies makes"
+    assert refused(f"{{kind: {kind}}}") == f"s.yaml:6:14: plot.kind {told}, {made}"
+    assert main(["s.yaml", "--dry-run"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not Path("runs").exists()
+
+
 @pytest.mark.parametrize("option", [[], ["--dry-run"]])
 def test_a_wrong_picture_is_told_before_anything_runs(folder, monkeypatch, capsys, option):
     monkeypatch.setattr(Emulator, "run", lambda *arguments: pytest.fail("an episode ran"))

@@ -12,7 +12,7 @@ from dispatchers.checking import an_epoch_later, random_view
 from dispatchers.contract import DispatcherError
 from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn, ParameterSharing
 from dispatchers.model_file import OPERATORS
-from dispatchers.policy import CONTRACT_VERSION, AgentPolicy, Policy, RecurrentPolicy, kind_of
+from dispatchers.policy import CONTRACT_VERSION, KINDS, AgentPolicy, Policy, RecurrentPolicy, kind_of
 from dispatchers.recurrent import MeanFieldRecurrent
 from dispatchers.scalable_actor_critic import ScalableActorCritic
 from emulator import random_networks
@@ -102,9 +102,9 @@ class TestAnswers:
 
     @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
     def test_what_is_shipped_is_a_policy(self, path):
-        policy = Policy(path)
+        policy = KINDS[kind_of(path)](path)
         assert policy.metadata["buffer"] == str(policy.buffer)
-        assert {"delta_t", "topology", "observation", "seed", "version"} <= set(policy.metadata)
+        assert {"delta_t", "topology", "executed_as", "seed", "version"} <= set(policy.metadata)
 
     def test_something_is_shipped(self):
         assert SHIPPED

@@ -217,7 +217,7 @@ def test_a_training_that_was_cut_off_goes_on_to_the_same_bits(preset, tmp_path):
     class CutOffError(Exception):
         pass
 
-    def cut_off():
+    def cut_off(_):
         raise CutOffError
 
     preset = replace(preset, iterations=5)

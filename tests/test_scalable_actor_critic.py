@@ -16,13 +16,18 @@ from emulator.simpy_engine import run_episode
 from emulator.system import ArrivalProcess, System, WorkLaw
 from emulator.topology import cycle, edge_list, torus
 from emulator.workload import Workload
-from policies.actors import Actors, actors_to_onnx, drops
+from policies.actors import Actors, actors_to_onnx
 from policies.environment import ParallelNetworks
 from policies.epoch_law import EpochLaw
 from policies.evaluation import drops as drops_of_offloading
-from policies.evaluation import random_server
+from policies.evaluation import drops_of_received, random_server
 from policies.export import write
-from policies.scalable_actor_critic import ActorCritic, SacPreset, convergence, train_actors
+from policies.presets import SacPreset
+from policies.scalable_actor_critic import ActorCritic, convergence, train_actors
+from policies.training_log import TrainingLog, lines_of
+
+SAC = SacPreset()
+SHORT = SacPreset(iterations=200)
 
 TREE = edge_list([[0, 1], [0, 2], [2, 3]], nodes=5)
 """Agents with 1, 2 and 3 accessible servers; the last has no neighbour."""
@@ -31,6 +36,10 @@ TREE = edge_list([[0, 1], [0, 2], [2, 3]], nodes=5)
 def make_system(topology, *, delta_t=3.0, epochs=10, buffer=5, service_rates=None, **others):
     rates = np.ones(topology.nodes) if service_rates is None else np.asarray(service_rates, dtype=float)
     return System(topology, delta_t, epochs * delta_t, buffer, rates, **others)
+
+
+def drops(system, actors, **options):
+    return drops_of_received(system, actors.received, **options)
 
 
 def random_actors(topology, buffer, seed=3):
@@ -135,20 +144,22 @@ def test_the_updates_are_those_of_a_plain_implementation(system):
 
 def test_the_same_seed_gives_the_same_bits_and_another_gives_others():
     system = make_system(cycle(5))
-    first, again, other = (train_actors(system, seed=seed, episodes=200).logits.tobytes() for seed in (1, 1, 2))
+    first, again, other = (
+        train_actors(system, replace(SAC, iterations=200), seed=seed).logits.tobytes() for seed in (1, 1, 2)
+    )
     assert first == again != other
 
 
 def test_a_training_goes_on_where_it_was_saved(tmp_path):
     system = make_system(cycle(5))
-    straight = ActorCritic(system, seed=1)
+    straight = ActorCritic(system, seed=1, preset=SAC)
     straight.run(300)
-    half = ActorCritic(system, seed=1)
+    half = ActorCritic(system, seed=1, preset=SAC)
     half.run(150)
     saved = half.state()
     half.run(1)  # of no effect on what was saved
     np.savez(tmp_path / "state.npz", **saved)
-    resumed = ActorCritic(system, seed=1)
+    resumed = ActorCritic(system, seed=1, preset=SAC)
     with np.load(tmp_path / "state.npz") as state:
         resumed.load_state(state)
     resumed.run(150)
@@ -158,27 +169,34 @@ def test_a_training_goes_on_where_it_was_saved(tmp_path):
 
 
 def test_the_state_of_another_system_is_refused():
-    state = ActorCritic(make_system(cycle(5)), seed=1).state()
+    state = ActorCritic(make_system(cycle(5)), seed=1, preset=SAC).state()
     with pytest.raises(InputError, match=r"another system: logits must be \(6, 216, 3\), got \(5, 216, 3\)"):
-        ActorCritic(make_system(cycle(6)), seed=1).load_state(state)
+        ActorCritic(make_system(cycle(6)), seed=1, preset=SAC).load_state(state)
 
 
-def test_progress_is_told():
+def test_the_log_holds_what_was_met_and_training_goes_on_from_it(tmp_path):
+    pytest.importorskip("torch")  # its files hold checkpoints
     system = make_system(cycle(5))
+    preset = replace(SAC, iterations=250, keep_every=100)
     told = []
-    train_actors(system, seed=1, episodes=250, evaluate_every=100, on_episode=lambda *numbers: told.append(numbers))
-    assert [episode for episode, _, _ in told] == [100, 200, 250]
-    training = ActorCritic(system, seed=1)
-    assert [drops for _, drops, _ in told] == [training.run(100), training.run(100), training.run(50)]
-    seconds = [0.0, *(seconds for _, _, seconds in told)]
-    assert seconds == sorted(set(seconds))
+    actors = train_actors(system, preset, seed=1, log=TrainingLog(tmp_path / "whole", {}, told.append))
+    assert told == [100, 100, 50]
+    lines = lines_of(tmp_path / "whole")
+    assert lines["decisions"] == [100 * 50, 200 * 50, 250 * 50]
+    training = ActorCritic(system, seed=1, preset=SAC)
+    met = [training.run(episodes) * 10 * 50.0 / system.horizon for episodes in (100, 100, 50)]
+    np.testing.assert_allclose(lines["drops"], met, rtol=1e-12)
+    train_actors(system, replace(preset, iterations=100), seed=1, log=TrainingLog(tmp_path / "part", {}))
+    again = train_actors(system, preset, seed=1, log=TrainingLog(tmp_path / "part", {}))
+    assert again.logits.tobytes() == actors.logits.tobytes()
+    assert lines_of(tmp_path / "part")["drops"] == lines["drops"]
 
 
 def test_a_fast_server_is_found():
     # Two servers do little, one has room for all jobs: everybody ought to send theirs there.
     system = make_system(cycle(3), epochs=50, service_rates=[0.2, 0.2, 9.0])
-    before = drops(system, ActorCritic(system, seed=1).actors(), episodes=50).mean()
-    actors = train_actors(system, seed=1, episodes=1000)
+    before = drops(system, ActorCritic(system, seed=1, preset=SAC).actors(), episodes=50).mean()
+    actors = train_actors(system, replace(SAC, iterations=1000), seed=1)
     networks = ParallelNetworks(system, copies=50, seed=9)
     networks.reset()
     received = np.zeros(3)
@@ -196,12 +214,12 @@ def test_a_fast_server_is_found():
 def test_too_large_tables_are_refused(topology, numbers):
     told = rf"^SAC would need tables of {numbers} numbers .*, at most are 50000000: take fewer nodes, .*buffer$"
     with pytest.raises(InputError, match=told):
-        ActorCritic(make_system(topology), seed=1)
+        ActorCritic(make_system(topology), seed=1, preset=SAC)
 
 
 def test_other_work_than_exponential_is_refused():
     with pytest.raises(InputError, match=r"exponential only, got deterministic"):
-        ActorCritic(make_system(cycle(3), work=WorkLaw("deterministic")), seed=1)
+        ActorCritic(make_system(cycle(3), work=WorkLaw("deterministic")), seed=1, preset=SAC)
 
 
 # The policies

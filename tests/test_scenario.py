@@ -47,7 +47,7 @@ def test_defaults_are_those_of_the_paper():
 
 
 def test_a_picture_is_chosen_by_the_sweep_unless_asked_for():
-    assert scenario().plot.model_dump(exclude_none=True) == {"interval": "band", "y_min": 0.0}
+    assert scenario().plot.model_dump(exclude_none=True) == {"interval": "band"}
 
 
 def test_braces_of_dispatchers_do_not_see_the_picture():

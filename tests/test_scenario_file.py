@@ -152,15 +152,15 @@ def values(plan, key):
         ({"delta_t": None}, "1:1: delta_t is missing: Time between broadcasts, ms"),
         ({"<<": "{a: 1}"}, "4:1: merge keys"),
         ({"plot": "5"}, "4:7: plot must be a mapping, got 5"),
-        ({"plot": "{kind: pie}"}, "4:14: plot.kind must be lines, bars or columns, got pie"),
+        ({"plot": "{kind: pie}"}, "4:14: plot.kind must be lines, bars, columns, learning_curve or training_time, "),
         ({"plot": "{interval: none}"}, "4:18: plot.interval must be band or bars, got none"),
         ({"plot": "{log_x: 1}"}, "4:15: plot.log_x must be true or false, got 1"),
         ({"plot": "{x: [delta_t]}"}, "4:11: plot.x takes one value and does not sweep, got [delta_t]"),
         ({"plot": "[{x: delta_t}, {x: nodes}]"}, "4:7: plot takes one value and does not sweep, got "),
         ({"plot": "{title: ''}"}, '4:15: plot.title must be one line of 1 to 100 characters, got ""'),
         ({"plot": "{x_label: 5}"}, "4:17: plot.x_label must be text, got 5"),
-        ({"plot": "{kind: bars, x: delta_t}"}, "4:23: plot.x must stand beside kind: lines, got bars"),
-        ({"plot": "{log_x: true, kind: columns}"}, "4:15: plot.log_x must stand beside kind: lines, got columns"),
+        ({"plot": "{kind: bars, x: delta_t}"}, "4:23: plot.x must stand beside kind: lines or one of trainings, "),
+        ({"plot": "{log_x: true, kind: columns}"}, "4:15: plot.log_x must stand beside kind: lines or one of "),
         ({"plot": "{y_min: 2, y_max: 1.5}"}, "4:25: plot.y_max must be > y_min 2, got 1.5"),
         ({"plot": "{y_max: .inf}"}, "4:15: plot.y_max must be finite, got .inf"),
         ({"plot": "{colour: red}"}, "4:8: plot.colour is unknown; allowed are kind, x, interval, x_label, "),
@@ -584,7 +584,7 @@ def test_the_resolved_scenario_says_everything(folder):
         "replications: 100\n"
         "engine: auto\n"
         "trace: {jobs: 0, epochs: 0, messages: 0}\n"
-        "plot: {interval: band, y_min: 0.0}\n"
+        "plot: {interval: band}\n"
     )
 
 

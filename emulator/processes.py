@@ -1,0 +1,139 @@
+"""Work in several processes, each of which may die, or be ended, at any moment."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, NamedTuple, TypeVar
+
+Task = TypeVar("Task", bound=Hashable)
+
+Report = Callable[[float], None]
+"""Is told how much has been done since it was last called."""
+
+Work = Callable[[Any, Report], Any]
+"""Does a task and returns its outcome; a `Fatal` one ends everything."""
+
+AHEAD = 4
+"""Tasks that a process has at hand, so that it need not wait for the next; there may be a million of them."""
+
+PROGRESS_INTERVAL = 0.1
+"""Seconds between a process's reports."""
+
+
+class Fatal(NamedTuple):
+    """An error that ends the run."""
+
+    error: Exception
+
+
+def cores_at_hand() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_in_processes(
+    prepare: Callable[[], Work], waiting: Iterator[Task], processes: int, advance: Report, *, ahead: int = AHEAD
+) -> Iterator[tuple[Task, Any]]:
+    """Yield each task with its outcome as it is done, in any order; a `RuntimeError` if it ended two processes.
+
+    `prepare`, tasks and outcomes are sent from process to process; each calls `prepare` once for what does its tasks.
+    """
+    unlucky: Counter[Task] = Counter()
+    again: deque[Task] = deque()
+
+    def next_task() -> Task | None:
+        return again.popleft() if again else next(waiting, None)
+
+    workers: list[_Worker[Task]] = []
+    try:
+        workers.extend(_Worker(prepare) for _ in range(processes))
+        while True:
+            for worker in workers:
+                worker.give(next_task, ahead)
+            busy = {worker.connection: worker for worker in workers if worker.tasks}
+            if not busy:
+                return
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]
+                try:
+                    answer = worker.connection.recv()
+                except (EOFError, OSError):
+                    worker.stop()
+                    workers[workers.index(worker)] = _Worker(prepare)
+                    task = worker.tasks[0]
+                    unlucky[task] += 1
+                    if unlucky[task] > 1:  # it is the task that ends processes
+                        worker.tasks.popleft()
+                        yield task, RuntimeError(f"its process died twice, with status {worker.process.exitcode}")
+                    again.extend(worker.tasks)
+                    continue
+                if isinstance(answer, float):
+                    advance(answer)
+                elif isinstance(answer, Fatal):
+                    raise answer.error
+                else:
+                    yield worker.tasks.popleft(), answer
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+class _Worker(Generic[Task]):
+    """A process and the pipe to it. Nothing else is shared, so it may die, or be ended, at any moment."""
+
+    def __init__(self, prepare: Callable[[], Work]):
+        context = multiprocessing.get_context("spawn")  # threads of this process must not be forked
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, prepare), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.tasks: deque[Task] = deque()
+        """What it was given and has not answered, the one it works on first."""
+
+    def give(self, next_task: Callable[[], Task | None], ahead: int) -> None:
+        """Give it as many tasks as it should have at hand."""
+        while len(self.tasks) < ahead and (task := next_task()) is not None:
+            self.tasks.append(task)
+            with suppress(OSError):  # it has died, which the next `wait` tells
+                self.connection.send(task)
+
+    def stop(self) -> None:
+        """End the process."""
+        self.process.terminate()
+        self.process.join()
+        self.connection.close()
+
+
+def _serve(connection: Connection, prepare: Callable[[], Work]) -> None:
+    """Do the tasks that come through a pipe, in a process of its own, until the pipe is closed.
+
+    What is sent back is a number, how much has been done, or else the outcome of a task.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    work = prepare()
+    with suppress(EOFError, OSError):  # the first process has gone
+        while True:
+            connection.send(_outcome(work, connection.recv(), connection))
+
+
+def _outcome(work: Work, task: Any, connection: Connection) -> Any:
+    unsaid, last = 0.0, time.monotonic()
+
+    def report(done: float) -> None:
+        nonlocal unsaid, last
+        unsaid += done
+        if time.monotonic() - last > PROGRESS_INTERVAL:
+            connection.send(unsaid)
+            unsaid, last = 0.0, time.monotonic()
+
+    outcome = work(task, report)
+    connection.send(unsaid)
+    return outcome

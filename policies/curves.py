@@ -1,0 +1,132 @@
+"""Pictures of trainings, from the lines of their logs: returns as they learn, or how long they take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from emulator.looks import Look, draw_line, least_height, looks_of, new_figure, style
+from emulator.picture import axis_of
+from emulator.plots import axis_label, named_value, others_than, set_axes, write_figure
+from emulator.tables import text_of
+from policies.training_log import COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from emulator.plot_spec import Plot
+
+CONVERGED = "converged_seconds"
+"""Seconds until a training had converged, in each of its rows; null, or no such column, where nothing tells."""
+
+ALGORITHM = "training.algorithm"
+"""The key that the column `algorithm` repeats."""
+
+NO_CURVES = {"algorithm", "nodes", ALGORITHM, CONVERGED, *COLUMNS}
+"""Columns that do not tell curves apart, or, as the algorithm, in a way of their own."""
+
+RETURN = "return (minus drops per queue and 50 ms)"
+WHOLE, CONVERGENCE = "training time (s)", "training time until convergence (s)"
+AGENTS = "number of agents N"
+X_LABELS = {"decisions": "decisions", "iteration": "iteration", "seconds": WHOLE} | {
+    "nodes": AGENTS,
+    "topology.nodes": AGENTS,
+}
+
+WIDTH = 8.0
+"""Of a picture, in inches, as where drops are drawn."""
+
+MARKERS = 12
+"""About how many markers a learning curve has."""
+
+
+class Curve(NamedTuple):
+    """One line of a picture: what the legend calls it, and its points."""
+
+    name: str
+    look: Look
+    x: list[float]
+    y: list[float]
+
+
+def draw(path: Path, rows: pd.DataFrame, plot: Plot, title: str) -> None:
+    """Write `training_figure` as a PNG file, whole or not at all; the same rows give the same bytes.
+
+    Raises `InputError` if it cannot be written.
+    """
+    write_figure(training_figure(rows, plot, title), path)
+
+
+def training_figure(rows: pd.DataFrame, plot: Plot, title: str) -> Figure:
+    """Return a figure with a line for each combination of swept values, but for those along the horizontal axis.
+
+    There is a row, at least one, for each iteration of each training, with the columns of its log, `algorithm`, a
+    column for each swept key, `nodes` or `delta_t` if that is the axis, and `converged_seconds` if something tells it.
+    """
+    varied = [key for key in rows.columns if key not in NO_CURVES and rows[key].nunique() > 1]
+    axis = axis_of([key for key in varied if rows[key].dtype.kind in "iuf"], plot)
+    assert axis is not None
+    parts = _parts(rows, others_than(axis, varied))
+    if plot.kind == "learning_curve":
+        curves, y_label = _returns(parts, axis), RETURN
+    else:
+        curves, y_label = _durations(parts, axis), CONVERGENCE if _tell_convergence(parts) else WHOLE
+    with style():
+        figure = new_figure(title)
+        _draw_curves(figure, curves, plot)
+        values = sorted({value for curve in curves for value in curve.x})
+        width = max(1.0, WIDTH - 1.8 - 0.085 * max(len(curve.name) for curve in curves))  # beside the legend
+        set_axes(figure, plot, values, width, X_LABELS.get(axis) or axis_label(axis), y_label)
+    return figure
+
+
+def _draw_curves(figure: Figure, curves: Sequence[Curve], plot: Plot) -> None:
+    figure.set_size_inches(WIDTH, least_height(len(curves)))
+    axes = figure.subplots()
+    axes.grid(alpha=0.3)
+    axes.xaxis.set_major_formatter("{x:,.12g}")
+    axes.locator_params("x", nbins=5)  # there is room for millions
+    for curve in curves:
+        marked = len(curve.x) // MARKERS + 1 if plot.kind == "learning_curve" else 1
+        draw_line(axes, curve.x, curve.y, curve.name, curve.look, marked)
+
+
+def _parts(rows: pd.DataFrame, others: list[str]) -> dict[str, pd.DataFrame]:
+    """Return the rows of each curve by its name: what it is learned by, unless all are alike, and what is swept."""
+    keys = ["algorithm", *others] if rows["algorithm"].nunique() > 1 or not others else others
+    return {"; ".join(map(_text, keys, values)): part for values, part in rows.groupby(keys, sort=False)}
+
+
+def _text(key: str, value: object) -> str:
+    """Return what the legend says of a value: MF-RNN, hidden 128, 128, Δt = 5 ms."""
+    if key == "algorithm":
+        return str(value)
+    if not key.startswith("training."):
+        return named_value(key, value)
+    numbers = re.sub(r",\s*", ", ", text_of(value).strip("[]"))
+    return f"{key.removeprefix('training.')} {numbers}"
+
+
+def _returns(parts: Mapping[str, pd.DataFrame], axis: str) -> list[Curve]:
+    """Return minus the drops of each iteration, in the order of `axis`."""
+    looks = looks_of(list(parts))
+    ordered = {name: part.sort_values(axis) for name, part in parts.items()}
+    return [Curve(name, looks[name], part[axis].tolist(), (-part["drops"]).tolist()) for name, part in ordered.items()]
+
+
+def _durations(parts: Mapping[str, pd.DataFrame], axis: str) -> list[Curve]:
+    """Return the seconds of each training until it had converged; the whole training, said so, if none ever did."""
+    looks, curves = looks_of(list(parts)), []
+    for name, part in parts.items():
+        is_told = _tell_convergence({name: part})
+        seconds = part.groupby(axis)[CONVERGED if is_told else "seconds"].max().dropna()
+        legend = name if is_told or not _tell_convergence(parts) else f"{name} (whole training)"
+        curves.append(Curve(legend, looks[name], seconds.index.tolist(), seconds.tolist()))
+    return curves
+
+
+def _tell_convergence(parts: Mapping[str, pd.DataFrame]) -> bool:
+    return any(CONVERGED in part and part[CONVERGED].notna().any() for part in parts.values())

@@ -1,0 +1,144 @@
+"""What is to be trained: a lesson for each point of the training scenarios' sweeps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.errors import InputError
+from policies.presets import AnyPreset, preset_of
+
+if TYPE_CHECKING:
+    from emulator.scenario import Scenario
+    from emulator.scenario_file import Plan
+    from emulator.training_spec import Training
+
+UNNAMED = "MF-R"
+"""The algorithm that the name of a file leaves out."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One policy to be trained: on what, how, scored on what, and where it goes."""
+
+    scenario: Scenario
+    training: Training
+    preset: AnyPreset
+    test: Scenario
+    seed: int
+    out: Path
+    swept: tuple[tuple[str, int | float | str], ...]
+    """The values of the keys that the training scenario sweeps."""
+
+    def __hash__(self) -> int:
+        """By the file: no two lessons of a command have the same."""
+        return hash(self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the command line wants in place of what the training scenarios say; None where it wants nothing."""
+
+    preset: str | None = None
+    iterations: int | None = None
+    observation: str | None = None
+    seed: int | None = None
+    score: str | None = None
+    settings: Sequence[str] = ()
+
+
+def lessons_of(plans: Sequence[Plan], wishes: Wishes, out: Path | None) -> list[Lesson]:
+    """Return the lessons of training scenarios; `out` is a folder if there are several, else a folder or a file.
+
+    Raises `InputError`.
+    """
+    points = [(plan, point.scenario, dict(point.values)) for plan in plans for point in plan.points]
+    names = [file_name(scenario, scenario.name, values) for _, scenario, values in points]
+    if len(points) > 1 or (out is not None and out.is_dir()):
+        files = [(out or Path(".")) / name for name in names]
+        double = {file.name for file in files if files.count(file) > 1}
+        if double:
+            raise InputError(f"several trainings would write {min(double)}: take one of the scenarios at a time")
+    else:
+        files = [out or Path(file_name(points[0][1], points[0][1].topology.kind, points[0][2]))]
+    return [
+        _lesson(plan, scenario, wishes, file, values)
+        for (plan, scenario, values), file in zip(points, files, strict=True)
+    ]
+
+
+def file_name(scenario: Scenario, name: str, swept: Mapping[str, Any]) -> str:
+    """Return `torus_5.onnx`; `torus_mf_n_5.onnx` for another algorithm than MF-R; other swept values at the end."""
+    algorithm = (UNNAMED if scenario.training is None else scenario.training.algorithm).lower().replace("-", "_")
+    parts = [name] if algorithm in (name, UNNAMED.lower().replace("-", "_")) else [name, algorithm]
+    parts.append(f"{scenario.delta_t:g}")
+    others = [value for key, value in swept.items() if key not in ("delta_t", "training.algorithm")]
+    parts += [re.sub(r"[^0-9A-Za-z.]+", "-", str(value)).strip("-") for value in others]
+    return "_".join(parts) + ".onnx"
+
+
+def _lesson(plan: Plan, scenario: Scenario, wishes: Wishes, file: Path, swept: Mapping[str, Any]) -> Lesson:
+    from emulator.training_spec import Training
+    from policies.evaluation import EVALUATION_SEED
+
+    if scenario.service.work != "exponential":
+        raise InputError(f"{plan.path}: service.work must be exponential here, got {scenario.service.work}")
+    seed = scenario.seed if wishes.seed is None else wishes.seed
+    if not 0 <= seed < EVALUATION_SEED:
+        raise InputError(f"--seed must be between 0 and {EVALUATION_SEED - 1}, got {seed}")
+    chosen = {key: getattr(wishes, key) for key in ("preset", "iterations", "observation")}
+    training = (scenario.training or Training()).model_copy(
+        update={key: value for key, value in chosen.items() if value is not None}
+    )
+    if wishes.observation is not None and training.algorithm != "MF-R":
+        raise InputError(f"--observation must stand beside training.algorithm MF-R, got {training.algorithm}")
+    test = _test_of(scenario, training, wishes)
+    return Lesson(scenario, training, preset_of(training), test, seed, file, tuple(swept.items()))
+
+
+def _test_of(scenario: Scenario, training: Training, wishes: Wishes) -> Scenario:
+    """Return the scenario that a policy is scored on: the point of a sweep that is like the training scenario."""
+    path = wishes.score
+    if path is None and training.score is not None:
+        path = str(Path(scenario.folder) / training.score)
+    if path is None:
+        return scenario
+    from emulator.scenario_file import load
+
+    plan = load(path)
+    points = plan.points
+    for key in plan.swept:
+        wanted = _value_at(scenario, key)
+        points = [point for point in points if point.values[key] == wanted]
+        if not points:
+            shown = f"{wanted:g}" if isinstance(wanted, float) else wanted
+            raise InputError(f"{path}: {key} must take the value {shown} too")
+    test = points[0].scenario
+    if test.service.work != "exponential":
+        raise InputError(f"{path}: service.work must be exponential here, got {test.service.work}")
+    if test.buffer != scenario.buffer:
+        raise InputError(f"{path}: buffer must be {scenario.buffer} as in training, got {test.buffer}")
+    return test
+
+
+def _value_at(scenario: Scenario, key: str) -> object:
+    """Return the value of a dotted key, None if the scenario has no such key."""
+    value: object = scenario
+    for name in key.split("."):
+        value = getattr(value, name, None)
+    return value
+
+
+def systems_of(lesson: Lesson) -> list[Any]:
+    """Return the systems that are trained on: graphs and assignments of rates drawn with the seeds from `seed` on."""
+    from policies.presets import Preset
+
+    scenario, preset = lesson.scenario, lesson.preset
+    seeds = range(scenario.seed, scenario.seed + lesson.training.graphs)
+    systems = [scenario.model_copy(update={"seed": seed}).system() for seed in seeds]
+    if isinstance(preset, Preset):
+        systems = [replace(system, horizon=preset.epochs * scenario.delta_t) for system in systems]
+    return systems

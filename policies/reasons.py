@@ -1,0 +1,186 @@
+"""Why measurements contradict the paper, where they do: texts made of numbers, some from small runs made for this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from policies.figure import Figure, each
+
+
+class Reason(NamedTuple):
+    """The figures that a reason needs, and what it says of them."""
+
+    figures: tuple[str, ...]
+    text: Callable[..., str]
+
+
+def ties(figure: Figure) -> str:
+    """Return how breaking ties and the age of knowledge change JSQ's drops at small delta_t."""
+    now, fresher = figure.at(delta_t=1.0), figure.at(delta_t=0.5)
+    return (
+        "JSQ's choice between equally short queues holds for a whole epoch, as all actions do (section 2.2): all "
+        "schedulers that see the same shortest queue, up to five on a torus, may send it all their jobs. There JSQ "
+        f"less MF-R is {now.difference('JSQ', 'MF-R')} at 1; {now.difference('JSQ per job', 'MF-R')} there if ties are "
+        f"broken for each job; {fresher.difference('JSQ', 'MF-R')} with messages every 0.5 ms. That JSQ is best is "
+        "guaranteed for current knowledge only, in the limit of delta_t 0."
+    )
+
+
+def late(figure: Figure) -> str:
+    """Return how far a rule that was not learned, and a long horizon, leave RND behind at large delta_t."""
+
+    def lead(name: str, horizon: float) -> str:
+        parts = figure.at(horizon=horizon).by("delta_t")
+        return each({delta_t: -part.percent(name, "RND") for delta_t, part in parts}, "{:.1f} %")
+
+    return (
+        "The policies here are better than those that coincide with RND, and that takes no learning: even after 10 ms "
+        "the own queue length tells something, and RND ignores it. A rule that nobody learned, to offload with a tenth "
+        f"of the own queue length as probability, has fewer drops than RND by {lead('a tenth', 50)}, MF-R by "
+        f"{lead('MF-R', 50)}. Nor is it because 50 ms are few epochs of that length, from empty queues on: over 500 ms "
+        f"it is {lead('a tenth', 500)}, and {lead('MF-R', 500)}."
+    )
+
+
+def leaves(figure: Figure) -> str:
+    """Return how two rules do that are alike on a regular graph, on a Bethe lattice and on cube-connected cycles."""
+
+    def less_own(name: str, graph: Figure) -> str:
+        return each({delta_t: part.difference(name, "OWN") for delta_t, part in graph.by("delta_t")}, "{}")
+
+    (_, regular), (nodes, lattice) = figure.by("nodes")
+    one, other = "a tenth", "40 % more"
+    return (
+        "Never to offload is one of MF-R's decision rules, so a policy that is worse than OWN has not learned what its "
+        f"graph needs. Of {nodes:,.0f} nodes of the lattice {50.0 * (nodes + 2) / nodes:.0f} % are leaves, and what is "
+        "offloaded gathers at the nodes beside them; on a regular graph it evens out, and how much is offloaded "
+        "hardly matters, only from where. Two rules that nobody learned show it: to offload with a tenth of the own "
+        "queue length as probability, and with 0.4 more. On cube-connected cycles the first less OWN is "
+        f"{less_own(one, regular)}, the second {less_own(other, regular)}; on the Bethe "
+        f"lattice the first {less_own(one, lattice)}, the second {less_own(other, lattice)}. The policies here were "
+        "learned on a Bethe lattice, leaves included, and offload little."
+    )
+
+
+def delay(figure: Figure) -> str:
+    """Return how variants of SED do with unequal servers."""
+
+    def less_learned(name: str) -> str:
+        return each({delta_t: part.difference(name, "MF-R") for delta_t, part in figure.by("delta_t")}, "{}")
+
+    return (
+        "SED, too, sends all jobs of an epoch to one server, and as fewer servers tie than under JSQ, more schedulers "
+        "agree on the same one. On a torus of 900 nodes SED less MF-R is "
+        f"{less_learned('SED')}, with ties broken for each job {less_learned('SED per job')}; JSQ less MF-R is "
+        f"{less_learned('JSQ')}. A rule of like costs that also counts the jobs it has sent since the last messages "
+        f"(JSQ-M) does as the paper's SED: less MF-R it is {less_learned('SED with memory')}."
+    )
+
+
+def slow_servers(figure: Figure) -> str:
+    """Return how much the own queue length tells of a server's rate."""
+
+    def lead(name: str) -> str:
+        return each({delta_t: -part.percent(name, "RND") for delta_t, part in figure.by("delta_t")}, "{:.0f} %")
+
+    return (
+        "A policy that does not know its server's rate still meets the long queues of the slow servers, and what it "
+        "offloads goes to fast ones as often as not. That takes no learning: to offload with a tenth of the own queue "
+        f"length as probability has fewer drops than RND by {lead('a tenth')}, MF-R by {lead('MF-R')}."
+    )
+
+
+def observation(figure: Figure, own: Figure) -> str:
+    """Return how the policies of figure 9b do on the own queue beside those that were learned for it."""
+    gaps = {}
+    for delta_t, part in figure.by("delta_t"):
+        learned = own.at(delta_t=delta_t).mean("MF-R")
+        gaps[delta_t] = 100.0 * (part.mean("MF-R") / learned - 1.0)
+    return (
+        "The policies of figure 9b were learned on the distribution of all queues, as Algorithm 1 has it. Fed with the "
+        "own queue alone they meet distributions that they never met: beyond the drops of figure 7c's policies, which "
+        f"were learned on the own queue, theirs are, in percent, {each(gaps, '{:+.1f}')}."
+    )
+
+
+def sizes(trainings: Figure) -> str:
+    """Return how far behind larger networks are when the training ends."""
+    window = max(1, round(0.1 * trainings.rows["iteration"].max()))
+    groups = trainings.rows.groupby("training.hidden", sort=False)
+    smooth = {size: rows["drops"].rolling(window).mean().tolist() for size, rows in groups}
+    worst = max(drops[-1] for drops in smooth.values())
+    told = ", ".join(
+        f"{next(number for number, mean in enumerate(drops, start=1) if mean <= worst)} with {str(size).strip('[]')}"
+        for size, drops in smooth.items()
+    )
+    return (
+        "The four differ in pace, and none has finished at the paper's learning rate: the return that the worst of "
+        f"them ends with, {-worst:.3f}, was reached after so many iterations: {told} (means of {window} iterations). "
+        "Where they would end cannot be told from that."
+    )
+
+
+def sac(trainings: Figure, figure: Figure) -> str:
+    """Return how SAC's drops go in training."""
+    told = {}
+    for nodes, part in trainings.by("nodes"):
+        drops = part.rows["drops"]
+        means = drops.rolling(min(5, len(drops))).mean()
+        told[nodes] = f"{drops.iloc[0]:.2f}, {means.min():.2f}, {means.iloc[-1]:.2f}"
+    jsq = {nodes: part.mean("JSQ") for nodes, part in figure.by("nodes")}
+    return (
+        "In training its drops were at first, at best and at last (means of five looks, but for the first) "
+        f"{each(told, '{}')}. On small cycles the policies get worse again, as their steps grow anew every 100 "
+        "episodes; on large ones, where each agent's gradient has the factor 1 / N, they do not get as far. JSQ, which "
+        f"sees the same queues, has {each(jsq, '{:.2f}')}."
+    )
+
+
+def sharing(figure: Figure) -> str:
+    """Return where NA-PS is ahead of MF-R."""
+    cases = [
+        f"{at.difference('NA-PS', 'MF-R')} with {nodes:,g} nodes at {delta_t:g}"
+        for nodes, part in figure.by("nodes")
+        for delta_t, at in part.by("delta_t")
+        if at.difference("NA-PS", "MF-R").high < 0.0
+    ]
+    return (
+        "NA-PS was learned on 5 nodes, MF-R on 101, and what is best on the one graph is not quite so on the other. "
+        f"NA-PS less MF-R is {'; '.join(cases)}."
+    )
+
+
+def root(figure: Figure) -> str:
+    """Return how small a difference between root and average could have been seen."""
+    rows = figure.rows[figure.rows["nodes"] == figure.rows["nodes"].max()]
+    widths = {row.dispatcher: (row.length_high - row.length_low) / 2.0 for _, row in rows.iterrows()}
+    told = ", ".join(f"{width:.3f} under {dispatcher}" for dispatcher, width in widths.items())
+    return (
+        "Under RND a leaf receives three quarters of the jobs that the root does, its only neighbour one and a half "
+        "times as many. MF-R offloads little and from long queues only, which evens that out: what is left of it is "
+        f"too small to be seen at one node, whose mean queue length is known to within, in jobs, {told}."
+    )
+
+
+REASONS: Mapping[str, Reason] = {
+    "sizes": Reason(("03b",), sizes),
+    "sac": Reason(("04a", "04b"), sac),
+    "ties": Reason(("why_ties",), ties),
+    "sharing": Reason(("05",), sharing),
+    "late": Reason(("why_late",), late),
+    "leaves": Reason(("why_leaves",), leaves),
+    "observation": Reason(("09b", "07c"), observation),
+    "delay": Reason(("why_delay",), delay),
+    "slow": Reason(("why_delay",), slow_servers),
+    "root": Reason(("bethe_root",), root),
+}
+"""By the name that claims have for them, in the order of the page."""
+
+
+def reason_for(name: str, figures: Mapping[str, Figure]) -> str | None:
+    """Return a reason in words, None if there is none or a figure that it needs is not there."""
+    reason = REASONS.get(name)
+    if reason is None or not all(needed in figures for needed in reason.figures):
+        return None
+    return reason.text(*(figures[needed] for needed in reason.figures))
