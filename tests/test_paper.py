@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 from emulator.picture import Level
-from policies import claims, limits, paper
-from policies.figure import Figure, Interval, chance
-from policies.page import GROUPS, held, page, stem_of
-from policies.reasons import REASONS, reason_for
+from policies.paper import claims, command_line, limits
+from policies.paper.figure import Figure, Interval, chance
+from policies.paper.page import GROUPS, held, page, stem_of
+from policies.paper.reasons import REASONS, reason_for
 
 ROOT = Path(__file__).resolve().parent.parent
 DELTA_TS = tuple(float(delta_t) for delta_t in range(1, 11))
@@ -386,7 +386,7 @@ def test_a_page_without_contradictions_says_nothing_of_reasons():
 
 
 def test_the_figures_of_all_claims_and_reasons_have_scenarios():
-    names = paper.scenarios(ROOT / "scenarios" / "paper")
+    names = command_line.scenarios(ROOT / "scenarios" / "paper")
     assert next(iter(names)) == "03a"
     needed = {name for checks in GROUPS.values() for check in checks for name in check.figures}
     needed |= {"theorem_1_bethe"} | {name for reason in REASONS.values() for name in reason.figures}
@@ -403,7 +403,7 @@ def made_in(folder, *arguments):
     """What is made of the scenarios in a folder, and what is left out."""
     (folder / "docs/paper").mkdir(parents=True, exist_ok=True)
     places = [word for place in ("scenarios", "runs", "docs") for word in (f"--{place}", str(folder / place))]
-    return paper.make(paper.parser().parse_args([*places, *arguments]))
+    return command_line.make(command_line.parser().parse_args([*places, *arguments]))
 
 
 def test_figures_are_made_one_by_one_and_not_again(tmp_path, capsys):
@@ -428,7 +428,7 @@ def test_figures_are_made_one_by_one_and_not_again(tmp_path, capsys):
 
 def test_an_unknown_figure_is_told_of(tmp_path, capsys):
     arguments = ["--only", "11", "--docs", str(tmp_path / "docs"), "--runs", str(tmp_path / "runs")]
-    assert paper.main(arguments) == 2
+    assert command_line.main(arguments) == 2
     assert capsys.readouterr().err.strip().startswith("--only must name figures, 03a, 03b,")
     assert not (tmp_path / "docs/paper.md").exists()
 
@@ -457,10 +457,10 @@ def test_without_torch_figures_of_trainings_are_left_out(tmp_path, capsys, monke
 def test_the_page_is_made_by_one_command(tmp_path):
     pytest.importorskip("torch")
     arguments = ["--replications", "3", "--iterations", "1", "--engine", "compiled"]
-    assert paper.main([*arguments, "--runs", str(tmp_path / "runs"), "--docs", str(tmp_path / "docs")]) == 0
+    assert command_line.main([*arguments, "--runs", str(tmp_path / "runs"), "--docs", str(tmp_path / "docs")]) == 0
     written = (tmp_path / "docs/paper.md").read_text(encoding="utf-8")
     names = {path.stem for path in (tmp_path / "docs/paper").glob("*.png")}
-    assert names == {stem_of(name) for name in paper.scenarios(ROOT / "scenarios" / "paper")}
+    assert names == {stem_of(name) for name in command_line.scenarios(ROOT / "scenarios" / "paper")}
     for name in names:
         assert f"(paper/{name}.png)" in written
     rows = [line for line in written.splitlines() if line.endswith(("| yes |", "| **no** |"))]

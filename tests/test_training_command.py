@@ -21,7 +21,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
 
-from dispatchers.policy import Policy  # noqa: E402
+from dispatchers.policy import AgentPolicy, Policy  # noqa: E402
 from emulator.version import __version__  # noqa: E402
 from policies import training  # noqa: E402
 from policies.command_line import EXAMPLES, _lessons, main, parser  # noqa: E402
@@ -127,9 +127,9 @@ def test_every_algorithm_of_a_sweep_gets_its_policy(folder, capsys):
     assert executed == [*ALGORITHMS.values(), "SAC"]
     static = Policy("small_static_2.5.onnx").rules(np.random.default_rng(1).dirichlet(np.ones(6), 5))
     np.testing.assert_allclose(static, static[:1] * np.ones((5, 1)), rtol=1e-5)
+    assert AgentPolicy("small_sac_2.5.onnx").nodes == 4
     first = {name: (folder / name).read_bytes() for name in names}
     call(capsys, *arguments, "--workers", "1", "--fresh")
-    assert {name: (folder / name).read_bytes().replace(b" --fresh", b"") for name in names}.keys() == first.keys()
     for name in names:
         assert onnx.load(name).graph == onnx.load_from_string(first[name]).graph
 

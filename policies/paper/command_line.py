@@ -25,11 +25,12 @@ from emulator.picture import picture_of
 from emulator.plot_spec import KINDS_OF_TRAINING
 from emulator.replications import shipped_policies
 from emulator.scenario_file import load
-from policies import command_line, limits
-from policies.figure import Figure
-from policies.page import page
+from policies import command_line
+from policies.paper import limits
+from policies.paper.figure import Figure
+from policies.paper.page import page
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 LIBRARIES = ("torch", "stable_baselines3", "sb3_contrib", "cma")
 """What trainings need."""
@@ -163,7 +164,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     (options.docs / "paper.md").write_text(page(figures, missing), encoding="utf-8")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from policies.figure import Claim, Figure, Interval, chance, each, listed
+from policies.paper.figure import Claim, Figure, Interval, chance, each, listed
 
 LIKE = 5.0
 """Percent by which means may differ that the paper calls similar, comparable or coinciding."""

@@ -49,15 +49,15 @@ class Claim(NamedTuple):
     measured: str
     holds: bool
     reason: str = ""
-    """Which of `policies.reasons.REASONS` may tell why, if it does not."""
+    """Which of `policies.paper.reasons.REASONS` may tell why, if it does not."""
 
 
 @dataclass(frozen=True)
 class Figure:
     """What the run of a figure left, as a table.
 
-    An emulation has the rows of episodes.parquet, trainings those of training.parquet; `policies.limits` says which
-    those of Theorem 1 are.
+    An emulation has the rows of episodes.parquet, trainings those of training.parquet, Theorem 1 those of
+    `policies.paper.limits`.
     """
 
     name: str

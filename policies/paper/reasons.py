@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from policies.figure import Figure, each
+from policies.paper.figure import Figure, each
 
 
 class Reason(NamedTuple):

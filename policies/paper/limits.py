@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from policies.figure import Claim, Figure, Interval
+from policies.paper.figure import Claim, Figure, Interval
 
 Floats = NDArray[np.float64]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from policies import claims, limits
-from policies.claims import LIKE, NEAR
-from policies.figure import Claim, Figure
-from policies.reasons import REASONS, reason_for
+from policies.paper import claims, limits
+from policies.paper.claims import LIKE, NEAR
+from policies.paper.figure import Claim, Figure
+from policies.paper.reasons import REASONS, reason_for
 
 
 class Check(NamedTuple):
