@@ -85,7 +85,7 @@ def _algorithm(environment: NetworksEnvironment, preset: Preset, seed: int) -> O
         "gamma": preset.discount,
         "gae_lambda": preset.gae_lambda,
         "clip_range": preset.clip,
-        "ent_coef": preset.kl_coefficient,  # 0, or PenalisedPPO's penalty
+        "ent_coef": preset.kl_coefficient or preset.entropy,  # PenalisedPPO's penalty has the place of the entropy
         "seed": seed,
         "device": "cpu",
     }
