@@ -153,17 +153,20 @@ def _run(options: argparse.Namespace, command: str) -> None:
             f"training needs {error.name}, which is not installed: pip install 'load-balancing-emulator[train]'"
         ) from error
     from emulator.picture import picture_of_training
-    from policies.learning import expected_seconds, is_learned, learn_all, teacher
+    from policies.learning import expected_seconds, identity_of, is_learned, learn_all, log_folder, teacher
+    from policies.training_log import check_identity
     from policies.training_table import write_trainings
 
     logs = Path(options.logs)
     pictures = [picture_of_training(plan) for plan in plans]
     left = []
     for lesson in lessons:
-        if options.fresh or not is_learned(lesson, logs):
-            left.append(lesson)
-        else:
+        if not options.fresh and is_learned(lesson, logs):
             print(f"{lesson.out}: is there already (--fresh trains it anew)")
+            continue
+        if not options.fresh:
+            check_identity(log_folder(lesson, logs), identity_of(lesson))  # before any training begins
+        left.append(lesson)
     total = sum(map(expected_seconds, left))
     with progress_bar(total, quiet=options.quiet, doing="training") as advance:
         for line in learn_all(left, partial(teacher, command, logs, options.fresh), options.workers, advance):

@@ -31,6 +31,17 @@ def lines_of(folder: Path) -> dict[str, list[Any]]:
     return {column: [type_(row[column]) for row in rows] for column, type_ in zip(COLUMNS, types, strict=True)}
 
 
+def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Raise `InputError` if a folder holds a training of another identity."""
+    file = folder / IDENTITY
+    if file.exists() and file.read_text(encoding="utf-8") != _text(identity):
+        raise InputError(f"{folder}: holds the training of another scenario, seed or version; --fresh starts anew")
+
+
+def _text(identity: Mapping[str, Any]) -> str:
+    return json.dumps(identity, indent=1, sort_keys=True)
+
+
 class TrainingLog:
     """The folder of one training. A training of the same identity goes on where the last checkpoint was left.
 
@@ -42,13 +53,10 @@ class TrainingLog:
     ):
         self.folder = folder
         self.on_iteration = on_iteration
+        check_identity(folder, identity)
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(identity, indent=1, sort_keys=True)
-        file = folder / IDENTITY
-        if file.exists() and file.read_text(encoding="utf-8") != text:
-            raise InputError(f"{folder}: holds the training of another scenario, seed or version; --fresh starts anew")
-        with whole_file(file) as out:
-            out.write(text.encode())
+        with whole_file(folder / IDENTITY) as out:
+            out.write(_text(identity).encode())
         self.rows: list[tuple[int, int, float, float]] = []
         self._rows_at_checkpoint()
         self._before = self.rows[-1][3] if self.rows else 0.0

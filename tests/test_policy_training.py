@@ -306,6 +306,16 @@ def test_the_penalty_holds_the_policy_back(monkeypatch):
     assert moved[0] > moved[1] > moved[2] > 0
 
 
+def test_a_negative_weight_of_the_entropy_narrows_the_gaussian():
+    plain, narrowed = (train(make_system(), replace(TINY, entropy=weight), seed=1) for weight in (0.0, -1.0))
+    assert (narrowed.deviation < plain.deviation).all()
+
+
+def test_the_penalty_and_the_entropy_exclude_each_other():
+    with pytest.raises(ValueError, match=r"^entropy must be 0 beside a KL penalty, which takes its place, got -0\.5$"):
+        replace(TINY, kl_coefficient=0.2, entropy=-0.5)
+
+
 def test_the_divergence_is_that_of_the_policy_that_collected_the_batch():
     policy = PenalisedPolicy(
         spaces.Box(0, 1, (2,)), spaces.Box(-1, 1, (2,)), lambda progress: 1e-3, net_arch=[], ortho_init=False

@@ -151,6 +151,18 @@ def test_what_is_there_is_not_trained_again(folder, capsys):
     assert static.stat().st_mtime_ns > before[static]
 
 
+def test_a_log_of_another_training_is_told_before_any_begins(folder, capsys):
+    assert call(capsys, "small.yaml", "--quiet", "--set", "training.algorithm=STATIC", "--out", ".")[0] == 0
+    before = sorted(folder.rglob("*"))
+    settings = ("--set", "training.algorithm=[MF-G,STATIC]", "--set", "buffer=3")
+    status, out, err = call(capsys, "small.yaml", "--quiet", "--out", ".", *settings)
+    told = (
+        "runs/training/small_static_2.5: holds the training of another scenario, seed or version; --fresh starts anew"
+    )
+    assert (status, out, err) == (2, "", f"{told}\n")
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_processes_learn_what_one_would(folder, capsys):
     def graphs(out, *more):
         (folder / out).mkdir()
