@@ -155,6 +155,12 @@ def linear_to_onnx(weights: ArrayLike, metadata: Mapping[str, str]) -> onnx.Mode
     return _model(lines, constants, len(weights), metadata)
 
 
+def fixed_to_onnx(rule: ArrayLike, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    """Return a decision rule (buffer + 1) that answers every distribution as a model like `to_onnx`'s."""
+    rule = np.asarray(rule, dtype=np.float32)
+    return linear_to_onnx(np.repeat(rule[:, None], len(rule), axis=1), metadata)  # the shares sum to 1
+
+
 def _model(
     lines: Sequence[str],
     constants: Mapping[str, Any],

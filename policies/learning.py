@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from dispatchers.policy import CONTRACT_VERSION
 from emulator.errors import InputError
 from emulator.plot_spec import KINDS_OF_TRAINING
@@ -161,16 +163,20 @@ def log_folder(lesson: Lesson, logs: Path) -> Path:
 
 
 def _by_ppo(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learned:
-    from policies.export import recurrent_policy_of, to_onnx
+    from policies.export import fixed_to_onnx, recurrent_policy_of, rules_of, to_onnx
     from policies.training import train
 
     preset = lesson.preset
     assert isinstance(preset, Preset)
     model = to_onnx(train(systems_of(lesson), preset, seed=lesson.seed, log=log), metadata)
-    if preset.recurrent is None:
-        return _follower(model, metadata)
-    policy = recurrent_policy_of(model)
-    return Learned(model, lambda system, episodes: drops(system, recurrent(policy), episodes=episodes))
+    if preset.recurrent is not None:
+        policy = recurrent_policy_of(model)
+        return Learned(model, lambda system, episodes: drops(system, recurrent(policy), episodes=episodes))
+    if preset.observation == "own" and preset.rows == "networks":
+        # What was observed told nothing: the answers are one rule, learned several times, and chance averages out.
+        rules = rules_of(model)(np.eye(lesson.scenario.buffer + 1))
+        model = fixed_to_onnx(rules.mean(axis=0), metadata)
+    return _follower(model, metadata)
 
 
 def _by_search(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learned:

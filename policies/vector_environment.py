@@ -108,8 +108,8 @@ class VectorEnvironment(NetworksEnvironment):
     - `all`: the empirical distribution of the queue lengths, Algorithm 1 to the letter.
     - `own`: the one-hot of a queue length drawn uniformly, anew each epoch. Observations like these are what
       MF-R feeds the policy, scheduler by scheduler, and it joins its rule from one entry of each answer.
-      Drawn like this they tell nothing of the network, so the answers all become the same rule: the best one
-      that knows nothing but the own queue length.
+      Drawn like this they tell nothing of the network, so the answers all become the same rule but for chance:
+      the best one that knows nothing but the own queue length. Their mean is exported.
 
     Reward: minus the expected drops per node in the epoch, centred by the mean over the rows that share
     a path of arrival rates, if any do.

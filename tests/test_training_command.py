@@ -25,6 +25,9 @@ from dispatchers.policy import AgentPolicy, Policy  # noqa: E402
 from emulator.version import __version__  # noqa: E402
 from policies import training  # noqa: E402
 from policies.command_line import EXAMPLES, _lessons, main, parser  # noqa: E402
+from policies.export import rules_of, to_onnx  # noqa: E402
+from policies.learning import identity_of  # noqa: E402
+from policies.lessons import systems_of  # noqa: E402
 from policies.presets import PRESETS, SacPreset  # noqa: E402
 from policies.training_log import TrainingLog  # noqa: E402
 
@@ -109,6 +112,16 @@ def test_options_reach_the_training(folder, capsys):
     assert [second[key] for key in told] == ["MF-G", "3", "3"]
     assert "iterations=1, observation='all'" in second["hyperparameters"]
     assert json.loads(second["score_on"])["topology"]["kind"] == "cycle"
+
+
+def test_a_policy_that_was_told_nothing_of_the_network_becomes_one_rule(folder, capsys):
+    call(capsys, "small.yaml", "--quiet", "--out", "one.onnx")
+    ((lesson,),) = _lessons(parser().parse_args(["small.yaml"]))[1:]
+    learned = training.train(systems_of(lesson), lesson.preset, seed=lesson.seed)
+    answers = rules_of(to_onnx(learned, identity_of(lesson)))(np.eye(6))
+    assert np.ptp(answers, axis=0).max() > 1e-3
+    rules = Policy("one.onnx").rules(np.random.default_rng(1).dirichlet(np.ones(6), 5))
+    np.testing.assert_allclose(rules, np.tile(answers.mean(axis=0), (5, 1)), atol=1e-6)
 
 
 ALGORITHMS = {"STATIC": "MF-R", "MF-R": "MF-R", "MF-N": "MF-N", "MF-G": "MF-G", "MF-RNN": "MF-RNN", "NA-PS": "NA-PS"}
