@@ -387,24 +387,30 @@ def metadata(name):
     return {entry.key: entry.value for entry in onnx.load(ROOT / "policies/trained" / name).metadata_props}
 
 
-ABOVE = ("configuration_model", 2)
-"""Where MF-R is known to be a little more than 1 % above the best fixed rule; this is to be mended, then deleted."""
+PLACES = [(topology, delta_t) for topology in TOPOLOGIES for delta_t in range(1, 11)]
+
+ABOVE = pytest.mark.xfail(strict=True, reason="exploration offloads, so the rule learned is a little too low")
+"""MF-R is 1.2 % above the best fixed rule: to be mended."""
 
 
-@pytest.mark.parametrize("topology", TOPOLOGIES)
-@pytest.mark.parametrize("delta_t", range(1, 11))
-def test_the_shelf_is_as_good_as_the_best_fixed_rule(topology, delta_t):
+@pytest.mark.parametrize(
+    ("topology", "delta_t"),
+    [pytest.param(*place, marks=ABOVE) if place == ("configuration_model", 2) else place for place in PLACES],
+)
+def test_shipped_policies_on_the_own_queue_are_as_good_as_the_best_fixed_rule(topology, delta_t):
+    static, own = (float(metadata(f"{topology}{middle}_{delta_t}.onnx")["score"]) for middle in ("_static", ""))
+    assert own <= 1.01 * static
+
+
+@pytest.mark.parametrize(("topology", "delta_t"), PLACES)
+def test_the_shelf_is_complete_and_more_knowledge_is_worth_more(topology, delta_t):
     names = [f"{topology}{middle}_{delta_t}.onnx" for middle in ("_static", "", "_mf_n", "_mf_g")]
     told = [metadata(name) for name in names]
     assert [(each["executed_as"], each["delta_t"]) for each in told] == [
         (name, str(delta_t)) for name in ("MF-R", "MF-R", "MF-N", "MF-G")
     ]
     assert len({each["score_on"] for each in told}) == 1
-    static, own, near, everywhere = (float(each["score"]) for each in told)
-    if (topology, delta_t) == ABOVE:
-        assert 1.01 * static < own <= 1.015 * static
-    else:
-        assert own <= 1.01 * static
+    static, _, near, everywhere = (float(each["score"]) for each in told)
     assert near < static
     assert everywhere < 1.001 * static
     assert static < float(told[0]["score_RND"])
