@@ -29,16 +29,17 @@ class GaussianPolicy:
 
     All float32. Layer k maps `x` to `weights[k] @ x + biases[k]`, with tanh between layers. The Gaussian
     lives on the actions of `policies.vector_environment`; `deviation` (buffer + 1) is its standard deviation.
+    None stands for one that was narrowed, so that the mean is what counts; it has gone through tanh itself.
     """
 
     weights: list[NDArray[np.float32]]
     biases: list[NDArray[np.float32]]
-    deviation: NDArray[np.float32]
+    deviation: NDArray[np.float32] | None
 
     @property
     def buffer(self) -> int:
         """Jobs that a server holds."""
-        return len(self.deviation) - 1
+        return len(self.biases[-1]) - 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def to_onnx(policy: GaussianPolicy, metadata: Mapping[str, str]) -> onnx.ModelPr
         s / 2 * (F((m + 1) / s) - F((m - 1) / s)),    F(t) = t Phi(t) + phi(t),
 
     Phi and phi being the normal distribution and density. The clipped mean would be another rule than the
-    one that training found good: near a bound the mean of the clipped actions is further inside.
+    one that training found good: near a bound the mean of the clipped actions is further inside. Without a
+    deviation the output is `(tanh(last layer) + 1) / 2`.
     """
     if isinstance(policy, RecurrentGaussianPolicy):
         return recurrent_to_onnx(policy, metadata)
@@ -109,6 +111,14 @@ def _actor(policy: GaussianPolicy, value: str) -> list[str]:
         if layer < len(policy.weights) - 1:
             lines.append(f"tanh_{layer} = Tanh ({value})")
             value = f"tanh_{layer}"
+    if policy.deviation is None:
+        return [*lines, f"action = Tanh ({value})", "shifted = Add (action, one)", "offload = Mul (shifted, half)"]
+    return [*lines, *_mean_of_clipped(value)]
+
+
+def _mean_of_clipped(value: str) -> list[str]:
+    """Return the lines from the Gaussian's mean to `offload`; see `to_onnx`."""
+    lines = []
     for bound, shift in (("above_low", "Add"), ("above_high", "Sub")):
         lines += [
             f"{bound}_distance = {shift} ({value}, one)",
@@ -135,13 +145,17 @@ def _actor(policy: GaussianPolicy, value: str) -> list[str]:
 
 def _constants(policy: GaussianPolicy) -> dict[str, Any]:
     """Return what `_actor` refers to."""
-    return {
+    constants = {
         **{f"weight_{layer}": weight for layer, weight in enumerate(policy.weights)},
         **{f"bias_{layer}": bias for layer, bias in enumerate(policy.biases)},
-        "deviation": policy.deviation,
-        "zero": np.float32(0.0),
         "half": np.float32(0.5),
         "one": np.float32(1.0),
+    }
+    if policy.deviation is None:
+        return constants
+    return constants | {
+        "deviation": policy.deviation,
+        "zero": np.float32(0.0),
         "sqrt_half": np.float32(np.sqrt(0.5)),
         "density_at_zero": np.float32(1.0 / np.sqrt(2.0 * np.pi)),
     }

@@ -139,6 +139,6 @@ def systems_of(lesson: Lesson) -> list[Any]:
     scenario, preset = lesson.scenario, lesson.preset
     seeds = range(scenario.seed, scenario.seed + lesson.training.graphs)
     systems = [scenario.model_copy(update={"seed": seed}).system() for seed in seeds]
-    if isinstance(preset, Preset):
+    if isinstance(preset, Preset) and preset.epochs is not None:
         systems = [replace(system, horizon=preset.epochs * scenario.delta_t) for system in systems]
     return systems

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -29,8 +30,8 @@ from policies.presets import Preset
 from policies.training_log import TrainingLog
 from policies.vector_environment import NetworksEnvironment, SchedulersEnvironment, VectorEnvironment
 
-NARROW = 1e-3
-"""Deviation of a Gaussian whose mean, clipped, is exported."""
+NARROWED_AFTER = 2 / 3
+"""Share of the iterations after which a deviation has reached `Preset.final_log_std`."""
 
 
 def train(
@@ -54,8 +55,11 @@ def train(
     left = preset.iterations * batch - algorithm.num_timesteps
     if left > 0:
         algorithm.set_logger(_logger(log))
-        algorithm.learn(left, callback=_Notes(log, checkpoint), reset_num_timesteps=checkpoint is None)
-    return gaussian_policy(algorithm.policy, preset.export)
+        callbacks: list[BaseCallback] = [_Notes(log, checkpoint)]
+        if preset.final_log_std is not None:
+            callbacks.append(_Narrowing(preset.log_std, preset.final_log_std, preset.iterations * batch))
+        algorithm.learn(left, callback=callbacks, reset_num_timesteps=checkpoint is None)
+    return gaussian_policy(algorithm.policy)
 
 
 def _environment(systems: Sequence[System], preset: Preset, seed: int) -> NetworksEnvironment:
@@ -85,7 +89,7 @@ def _algorithm(environment: NetworksEnvironment, preset: Preset, seed: int) -> O
         "gamma": preset.discount,
         "gae_lambda": preset.gae_lambda,
         "clip_range": preset.clip,
-        "ent_coef": preset.kl_coefficient or preset.entropy,  # PenalisedPPO's penalty has the place of the entropy
+        "ent_coef": preset.kl_coefficient,  # PenalisedPPO's penalty has the place of the entropy
         "seed": seed,
         "device": "cpu",
     }
@@ -97,11 +101,14 @@ def _algorithm(environment: NetworksEnvironment, preset: Preset, seed: int) -> O
     with warnings.catch_warnings():
         # A last minibatch may be smaller than the others. That is no harm, and Table 2 has it (4000 by 128).
         warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)
+        narrowed = preset.final_log_std is not None
         if preset.recurrent is not None:
             layers["lstm_hidden_size"] = preset.recurrent
-            return EpisodicPPO(RecurrentActorCriticPolicy, environment, policy_kwargs=layers, **options)
+            recurrent = NarrowedRecurrentPolicy if narrowed else RecurrentActorCriticPolicy
+            return EpisodicPPO(recurrent, environment, policy_kwargs=layers, **options)
         if preset.kl_coefficient == 0.0:
-            return PPO(ActorCriticPolicy, environment, policy_kwargs=layers, **options)
+            plain = NarrowedPolicy if narrowed else ActorCriticPolicy
+            return PPO(plain, environment, policy_kwargs=layers, **options)
         algorithm = PenalisedPPO(PenalisedPolicy, environment, policy_kwargs=layers, **options)
     algorithm.kl_target = preset.kl_target
     return algorithm
@@ -177,10 +184,47 @@ class PenalisedPolicy(ActorCriticPolicy):
         return values, log_probabilities, -self.divergence(obs)
 
 
+class NarrowedPolicy(ActorCriticPolicy):
+    """A policy whose Gaussian has its mean within the actions' bounds, by tanh; see `Preset.final_log_std`."""
+
+    def _get_action_dist_from_latent(self, latent_pi: torch.Tensor) -> Distribution:
+        return self.action_dist.proba_distribution(torch.tanh(self.action_net(latent_pi)), self.log_std)
+
+
+class NarrowedRecurrentPolicy(NarrowedPolicy, RecurrentActorCriticPolicy):
+    """The same with an LSTM."""
+
+
 def _gaussian(
     observations: torch.Tensor, hidden: torch.nn.Module, last: torch.nn.Module, log_std: torch.Tensor
 ) -> Normal:
     return Normal(last(hidden(observations)), log_std.exp())
+
+
+class _Narrowing(BaseCallback):
+    """Sets the Gaussian's deviation before each batch, as `Preset.final_log_std` says; `steps` are those of all."""
+
+    def __init__(self, first: float, last: float, steps: int):
+        super().__init__()
+        self.first = first
+        self.last = last
+        self.steps = steps
+
+    def _on_training_start(self) -> None:
+        self._log_std.requires_grad_(False)
+
+    def _on_rollout_start(self) -> None:
+        done = self.num_timesteps / (NARROWED_AFTER * self.steps)
+        self._log_std.fill_(self.first + (self.last - self.first) * min(1.0, done))
+
+    def _on_step(self) -> bool:
+        return True
+
+    @property
+    def _log_std(self) -> torch.Tensor:
+        log_std = self.model.policy.log_std
+        assert isinstance(log_std, torch.Tensor)
+        return log_std
 
 
 class _Notes(BaseCallback):
@@ -259,17 +303,14 @@ def _restore_generators(state: Mapping[str, Any]) -> None:
     np.random.set_state(("MT19937", keys, *state["numpy_position"]))  # noqa: NPY002
 
 
-def gaussian_policy(policy: ActorCriticPolicy, export: Literal["mean", "mode"] = "mean") -> GaussianPolicy:
-    """Return what is exported of a stable-baselines3 policy: its actor; see `Preset.export`."""
+def gaussian_policy(policy: ActorCriticPolicy) -> GaussianPolicy:
+    """Return what is exported of a stable-baselines3 policy: its actor."""
     modules = (*policy.mlp_extractor.policy_net, policy.action_net)
     layers = [layer for layer in modules if isinstance(layer, torch.nn.Linear)]
-    deviation = policy.log_std.exp()
-    if export == "mode":
-        deviation = torch.full_like(deviation, NARROW)
     plain = GaussianPolicy(
         weights=[_array(layer.weight) for layer in layers],
         biases=[_array(layer.bias) for layer in layers],
-        deviation=_array(deviation),
+        deviation=None if isinstance(policy, NarrowedPolicy) else _array(policy.log_std.exp()),
     )
     if not isinstance(policy, RecurrentActorCriticPolicy):
         return plain

@@ -389,14 +389,8 @@ def metadata(name):
 
 PLACES = [(topology, delta_t) for topology in TOPOLOGIES for delta_t in range(1, 11)]
 
-ABOVE = pytest.mark.xfail(strict=True, reason="exploration offloads, so the rule learned is a little too low")
-"""MF-R is 1.2 % above the best fixed rule: to be mended."""
 
-
-@pytest.mark.parametrize(
-    ("topology", "delta_t"),
-    [pytest.param(*place, marks=ABOVE) if place == ("configuration_model", 2) else place for place in PLACES],
-)
+@pytest.mark.parametrize(("topology", "delta_t"), PLACES)
 def test_shipped_policies_on_the_own_queue_are_as_good_as_the_best_fixed_rule(topology, delta_t):
     static, own = (float(metadata(f"{topology}{middle}_{delta_t}.onnx")["score"]) for middle in ("_static", ""))
     assert own <= 1.01 * static

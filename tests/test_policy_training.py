@@ -16,6 +16,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
 
 from dispatchers.policy import CONTRACT_VERSION  # noqa: E402
 from emulator.errors import InputError  # noqa: E402
+from emulator.scenario_file import load  # noqa: E402
 from emulator.system import System  # noqa: E402
 from emulator.topology import Topology, torus  # noqa: E402
 from policies import training  # noqa: E402
@@ -23,8 +24,10 @@ from policies.direct_search import search  # noqa: E402
 from policies.environment import ParallelNetworks  # noqa: E402
 from policies.evaluation import drops, own_state, random_server  # noqa: E402
 from policies.export import rules_of, to_onnx  # noqa: E402
+from policies.lessons import Wishes, lessons_of, systems_of  # noqa: E402
 from policies.presets import PRESETS, Preset, SearchPreset  # noqa: E402
 from policies.training import (  # noqa: E402
+    NarrowedPolicy,
     PenalisedPolicy,
     adapted_coefficient,
     gaussian_policy,
@@ -37,6 +40,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUFFER = 5
 METADATA = {"contract_version": CONTRACT_VERSION}
 TINY = Preset(iterations=2, batch=80, minibatch=30, passes=2, hidden=(8,), learning_rate=1e-2, kl_coefficient=0.0)
+PENALISED = replace(TINY, kl_coefficient=0.2, copies_per_path=5, observation="own")
+NARROWED = replace(TINY, final_log_std=-2.0, observation="own")
 
 
 def make_system(side=3, *, horizon=20.0, service_rates=None):
@@ -155,7 +160,7 @@ def exported(system, preset, seed=1):
     return to_onnx(train(system, preset, seed=seed), METADATA).SerializeToString()
 
 
-@pytest.mark.parametrize("preset", [TINY, replace(TINY, kl_coefficient=0.2, copies_per_path=5, observation="own")])
+@pytest.mark.parametrize("preset", [TINY, PENALISED, NARROWED])
 def test_the_same_seed_gives_the_same_bytes(preset):
     first = exported(make_system(), preset)
     assert exported(make_system(), preset) == first
@@ -212,24 +217,27 @@ def test_each_iteration_is_told_the_drops_of_its_batch(tmp_path):
     assert lines.seconds.is_monotonic_increasing
 
 
-@pytest.mark.parametrize("preset", [TINY, replace(TINY, kl_coefficient=0.2, copies_per_path=5, observation="own")])
+@pytest.mark.parametrize("preset", [TINY, PENALISED, NARROWED])
 def test_a_training_that_was_cut_off_goes_on_to_the_same_bits(preset, tmp_path):
     class CutOffError(Exception):
         pass
 
-    def cut_off(_):
-        raise CutOffError
+    def cut_off_at_the_second():
+        notes = iter([None, CutOffError])
+
+        def told(_):
+            if (error := next(notes)) is not None:
+                raise error
+
+        return told
 
     preset = replace(preset, iterations=5)
     whole = TrainingLog(tmp_path / "whole", {"seed": 1})
     expected = to_onnx(train(make_system(), preset, seed=1, log=whole), METADATA).SerializeToString()
     parts = tmp_path / "parts"
-    for _ in range(3):  # each gets one iteration further, and is cut off before it has been learned from
-        log = TrainingLog(parts, {"seed": 1}, cut_off)
+    for _ in range(3):  # each gets one iteration further, and is cut off before the next has been learned from
         with pytest.raises(CutOffError):
-            train(make_system(), preset, seed=1, log=log)
-        log = TrainingLog(parts, {"seed": 1})
-        train(make_system(), replace(preset, iterations=max(1, len(log.rows) + 1)), seed=1, log=log)
+            train(make_system(), preset, seed=1, log=TrainingLog(parts, {"seed": 1}, cut_off_at_the_second()))
     log = TrainingLog(parts, {"seed": 1})
     assert len(log.rows) == 3
     assert to_onnx(train(make_system(), preset, seed=1, log=log), METADATA).SerializeToString() == expected
@@ -306,14 +314,44 @@ def test_the_penalty_holds_the_policy_back(monkeypatch):
     assert moved[0] > moved[1] > moved[2] > 0
 
 
-def test_a_negative_weight_of_the_entropy_narrows_the_gaussian():
-    plain, narrowed = (train(make_system(), replace(TINY, entropy=weight), seed=1) for weight in (0.0, -1.0))
-    assert (narrowed.deviation < plain.deviation).all()
+def test_a_deviation_falls_evenly_over_two_thirds_of_the_iterations_and_is_not_learned(monkeypatch):
+    seen = []
+
+    class Watched(training.PPO):
+        def collect_rollouts(self, *arguments, **options):
+            collected = super().collect_rollouts(*arguments, **options)
+            seen.append(self.policy.log_std.tolist())
+            return collected
+
+    monkeypatch.setattr(training, "PPO", Watched)
+    policy = train(make_system(), replace(NARROWED, iterations=6, log_std=0.5, final_log_std=-1.5), seed=1)
+    np.testing.assert_allclose(seen, np.repeat([[0.5], [0.0], [-0.5], [-1.0], [-1.5], [-1.5]], 6, axis=1), atol=1e-6)
+    assert policy.deviation is None
 
 
-def test_the_penalty_and_the_entropy_exclude_each_other():
-    with pytest.raises(ValueError, match=r"^entropy must be 0 beside a KL penalty, which takes its place, got -0\.5$"):
-        replace(TINY, kl_coefficient=0.2, entropy=-0.5)
+def test_a_narrowed_policys_mean_keeps_within_the_bounds():
+    policy = NarrowedPolicy(
+        spaces.Box(0, 1, (2,)), spaces.Box(-1, 1, (2,)), lambda progress: 1e-3, net_arch=[], ortho_init=False
+    )
+    with torch.no_grad():
+        policy.action_net.bias.copy_(torch.tensor([0.5, -9.0]))
+        policy.action_net.weight.zero_()
+        gaussian = policy.get_distribution(torch.eye(2)).distribution
+    np.testing.assert_allclose(gaussian.mean, np.tanh([[0.5, -9.0]] * 2), atol=1e-6)
+    np.testing.assert_allclose(gaussian.stddev, 1.0)
+
+
+@pytest.mark.parametrize(("epochs", "horizon"), [(None, 50.0), (9, 63.0)])
+def test_an_episode_has_the_presets_epochs_or_ends_at_the_scenarios_horizon(epochs, horizon):
+    plan = load(ROOT / "scenarios/training/torus.yaml", ["delta_t=7", "training.algorithm=MF-R"])
+    (lesson,) = lessons_of([plan], Wishes(), None)
+    (system,) = systems_of(replace(lesson, preset=replace(TINY, epochs=epochs)))
+    assert system.horizon == horizon
+
+
+def test_the_penalty_and_a_narrowed_deviation_exclude_each_other():
+    with pytest.raises(ValueError, match=r"^kl_coefficient must be 0 beside final_log_std, got 0\.2$"):
+        replace(NARROWED, kl_coefficient=0.2)
 
 
 def test_the_divergence_is_that_of_the_policy_that_collected_the_batch():
@@ -335,7 +373,7 @@ def test_the_divergence_is_that_of_the_policy_that_collected_the_batch():
 @pytest.mark.slow
 def test_the_fast_preset_beats_random_offloading():
     # The paper's training system. Another seed than the shipped policy's.
-    system = System(torus(11), 5.0, 250.0, BUFFER, np.ones(121))
+    system = System(torus(11), 5.0, 50.0, BUFFER, np.ones(121))
     rules = rules_of(to_onnx(train(system, PRESETS["fast"]["MF-R"], seed=12345), METADATA))
     test = System(torus(20), 5.0, 50.0, BUFFER, np.ones(400))
     own, random = (drops(test, each, episodes=60) for each in (own_state(rules, BUFFER), random_server))
@@ -344,7 +382,7 @@ def test_the_fast_preset_beats_random_offloading():
     # And at most 1 % more than the best fixed rule.
     search_preset = PRESETS["fast"]["STATIC"]
     assert isinstance(search_preset, SearchPreset)
-    best = np.clip(search(replace(system, horizon=50.0), search_preset, seed=54321)[:, 0], 0.0, 1.0)
+    best = np.clip(search(system, search_preset, seed=54321)[:, 0], 0.0, 1.0)
     fixed = drops(test, lambda networks: best[networks.queue_lengths], episodes=60)
     assert own.mean() < 1.01 * fixed.mean()
 

@@ -25,7 +25,7 @@ from policies.environment import ParallelNetworks  # noqa: E402
 from policies.evaluation import drops, own_state, random_server, recurrent  # noqa: E402
 from policies.export import recurrent_policy_of, to_onnx, write  # noqa: E402
 from policies.presets import PRESETS, Preset  # noqa: E402
-from policies.training import gaussian_policy, train  # noqa: E402
+from policies.training import NarrowedRecurrentPolicy, gaussian_policy, train  # noqa: E402
 from policies.training_log import TrainingLog  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,10 +46,10 @@ TINY = Preset(
 SYSTEM = System(torus(3), 5.0, 20.0, BUFFER, np.ones(9))
 
 
-def torch_policy(units=UNITS, layers=(8,)):
+def torch_policy(units=UNITS, layers=(8,), kind=RecurrentActorCriticPolicy):
     """Return a policy whose answer depends on what it was fed before."""
     torch.manual_seed(5)
-    policy = RecurrentActorCriticPolicy(
+    policy = kind(
         spaces.Box(0, 1, (BUFFER + 1,)),
         spaces.Box(-1, 1, (BUFFER + 1,)),
         lambda progress: 1e-3,
@@ -65,9 +65,9 @@ def torch_policy(units=UNITS, layers=(8,)):
     return policy
 
 
-def dispatched(policy, export="mean"):
+def dispatched(policy):
     """Return a torch policy as a dispatcher loads it."""
-    return recurrent_policy_of(to_onnx(gaussian_policy(policy, export), METADATA))
+    return recurrent_policy_of(to_onnx(gaussian_policy(policy), METADATA))
 
 
 def exported(preset, seed=1, log=None):
@@ -83,13 +83,14 @@ def mean_of_clipped(means, deviation):
     return 2.0 * stats.norm.sf(middles, means[..., None], np.reshape(deviation, (-1, 1))).mean(axis=-1) - 1.0
 
 
-@pytest.mark.parametrize("export", ["mean", "mode"])
+@pytest.mark.parametrize("kind", [RecurrentActorCriticPolicy, NarrowedRecurrentPolicy])
 @pytest.mark.parametrize(("units", "layers"), [(UNITS, ()), (UNITS, (8, 3)), (256, (256, 256))])
-def test_the_exported_policy_is_torchs_from_step_to_step(units, layers, export):
-    policy = torch_policy(units, layers)
-    model = dispatched(policy, export)
+def test_the_exported_policy_is_torchs_from_step_to_step(units, layers, kind):
+    policy = torch_policy(units, layers, kind)
+    model = dispatched(policy)
     assert (model.buffer, model.hidden) == (BUFFER, 2 * units)
-    deviation = policy.log_std.exp().detach().numpy().astype(float) if export == "mean" else 1e-3
+    narrowed = kind is NarrowedRecurrentPolicy
+    deviation = policy.log_std.exp().detach().numpy().astype(float)
     zeros = torch.zeros(1, 4, units)
     states = RNNStates((zeros, zeros), (zeros, zeros))
     hidden = np.zeros((4, 2 * units))
@@ -99,9 +100,9 @@ def test_the_exported_policy_is_torchs_from_step_to_step(units, layers, export):
         observed = torch.as_tensor(distributions, dtype=torch.float32)
         with torch.no_grad():
             means, _, _, states = policy(observed, states, torch.zeros(4), deterministic=True)
-        np.testing.assert_allclose(
-            offload, (mean_of_clipped(means.numpy().astype(float), deviation) + 1) / 2, atol=1e-5
-        )
+        means = means.numpy().astype(float)
+        expected = means if narrowed else mean_of_clipped(means, deviation)
+        np.testing.assert_allclose(offload, (expected + 1) / 2, atol=1e-5)
         np.testing.assert_allclose(hidden, torch.cat(states.pi, dim=2)[0], atol=1e-5)
     assert np.abs(offload - fresh).max() > 0.01
 
@@ -234,11 +235,11 @@ def test_the_papers_preset_is_table_2_with_an_lstm_and_without_the_penalty():
 @pytest.mark.slow
 def test_the_fast_preset_beats_random_offloading_and_is_level_with_the_best_fixed_rule():
     # The paper's training system. Another seed than a shipped policy's, and paths that nothing was trained on.
-    system = System(torus(11), 5.0, 250.0, BUFFER, np.ones(121))
+    system = System(torus(11), 5.0, 50.0, BUFFER, np.ones(121))
     policy = recurrent_policy_of(to_onnx(train(system, PRESETS["fast"]["MF-RNN"], seed=12345), METADATA))
     fixed_rule = own_state(Policy(ROOT / "policies" / "trained" / "torus_static_5.onnx").rules, BUFFER)
     test = System(torus(20), 5.0, 50.0, BUFFER, np.ones(400))
     found, random, fixed = (drops(test, each, episodes=60) for each in (recurrent(policy), random_server, fixed_rule))
-    # At least 20 % fewer drops and at most 2 % more; by chance alone in one of a million trainings no better than that.
+    # At least 20 % fewer drops and at most 1 % more; by chance alone in one of a million trainings no better than that.
     assert stats.ttest_1samp(found - 0.8 * random, 0.0, alternative="less").pvalue < 1e-6
-    assert stats.ttest_1samp(found - 1.02 * fixed, 0.0, alternative="less").pvalue < 1e-6
+    assert stats.ttest_1samp(found - 1.01 * fixed, 0.0, alternative="less").pvalue < 1e-6
