@@ -50,7 +50,7 @@ def search(
     numbers[:, 0] = start
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its options' names
-        strategy = cma.CMAEvolutionStrategy(numbers.ravel(), preset.deviation, _options(preset, seed))
+        strategy = cma.CMAEvolutionStrategy(numbers.ravel(), preset.deviation, _options(numbers.shape, seed))
     middles = []
     for generation in range(preset.iterations):
         candidates = strategy.ask()
@@ -63,12 +63,12 @@ def search(
     return _weights(np.mean(middles[len(middles) // 2 :], axis=0), features)
 
 
-def _options(preset: SearchPreset, seed: int) -> dict[str, Any]:
+def _options(shape: tuple[int, int], seed: int) -> dict[str, Any]:
     never: dict[str, Any] = {"tolfun": 0.0, "tolfunhist": 0.0, "tolx": 0.0, "tolstagnation": 10**9}
-    options = {"seed": seed + 1, "verbose": -9, **never}
-    if preset.observation == "own":
-        options["bounds"] = [0.0, 1.0]  # beyond them nothing changes, so a search would lose its way
-    return options
+    # Beyond 0 and 1 a rule no longer changes, so a search would lose its way: what it is in the mean stays within.
+    bounds = np.full((2, *shape), [[[-np.inf]], [[np.inf]]])
+    bounds[:, :, 0] = [[0.0], [1.0]]
+    return {"seed": seed + 1, "verbose": -9, "bounds": [*bounds.reshape(2, -1).tolist()], **never}
 
 
 def _features(networks: ParallelNetworks, start: Floats, preset: SearchPreset) -> Floats:

@@ -89,7 +89,7 @@ class Preset:
     """Logarithm of the Gaussian's initial standard deviation; actions live on [-1, 1]."""
 
     final_log_std: float | None = None
-    """What that logarithm falls to, evenly over the first two thirds of the iterations; None to learn the deviation.
+    """What that logarithm falls to, evenly over the first half of the iterations; None to learn the deviation.
 
     Beside the borders of a probability a wide Gaussian learns a mean that suits itself: how much it strays inside.
     A narrow one learns slowly. With this, the mean goes through tanh too, as one that was beyond a border
@@ -166,9 +166,9 @@ _FAST = Preset(
     copies_per_path=10,
     minibatch=1000,
     passes=10,
-    learning_rate=8e-3,
+    learning_rate=1e-2,
     # What comes long after a decision is noise, which lambda below 1 takes out. With short epochs 0.9 is too low.
-    gae_lambda=0.985,
+    gae_lambda=0.98,
     clip=0.4,
     kl_coefficient=0.0,
     hidden=(),

@@ -30,7 +30,7 @@ from policies.presets import Preset
 from policies.training_log import TrainingLog
 from policies.vector_environment import NetworksEnvironment, SchedulersEnvironment, VectorEnvironment
 
-NARROWED_AFTER = 2 / 3
+NARROWED_AFTER = 0.5
 """Share of the iterations after which a deviation has reached `Preset.final_log_std`."""
 
 
