@@ -14,7 +14,7 @@ from gymnasium import spaces  # noqa: E402
 from scipy import stats  # noqa: E402
 from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
 
-from dispatchers.policy import CONTRACT_VERSION  # noqa: E402
+from dispatchers.policy import CONTRACT_VERSION, Policy  # noqa: E402
 from emulator.errors import InputError  # noqa: E402
 from emulator.scenario_file import load  # noqa: E402
 from emulator.system import System  # noqa: E402
@@ -24,6 +24,7 @@ from policies.direct_search import search  # noqa: E402
 from policies.environment import ParallelNetworks  # noqa: E402
 from policies.evaluation import drops, own_state, random_server  # noqa: E402
 from policies.export import rules_of, to_onnx  # noqa: E402
+from policies.learning import ALGORITHMS, identity_of  # noqa: E402
 from policies.lessons import Wishes, lessons_of, systems_of  # noqa: E402
 from policies.presets import PRESETS, Preset, SearchPreset  # noqa: E402
 from policies.training import (  # noqa: E402
@@ -385,6 +386,17 @@ def test_the_fast_preset_beats_random_offloading():
     best = np.clip(search(system, search_preset, seed=54321)[:, 0], 0.0, 1.0)
     fixed = drops(test, lambda networks: best[networks.queue_lengths], episodes=60)
     assert own.mean() < 1.01 * fixed.mean()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "delta_t"), [("bethe", 1), ("bethe", 4), ("configuration_model", 2), ("cycle", 1)])
+def test_with_another_seed_mf_r_is_as_good_as_the_best_fixed_rule(name, delta_t, tmp_path):
+    plan = load(ROOT / f"scenarios/training/{name}.yaml", [f"delta_t={delta_t}", "training.algorithm=MF-R"])
+    (lesson,) = lessons_of([plan], Wishes(seed=12345), None)
+    learned = ALGORITHMS[type(lesson.preset)](lesson, TrainingLog(tmp_path, {}), identity_of(lesson))
+    test = lesson.test.system()
+    fixed = own_state(Policy(ROOT / f"policies/trained/{name}_static_{delta_t}.onnx").rules, BUFFER)
+    assert learned.drops(test, 100).mean() < 1.01 * drops(test, fixed, episodes=100).mean()
 
 
 def test_the_presets_say_what_table_2_says():
