@@ -186,7 +186,7 @@ _SAME_IN_BOTH: dict[str, AnyPreset] = {
 PRESETS: dict[str, dict[str, AnyPreset]] = {
     "fast": {
         "MF-R": replace(_FAST, observation="own"),
-        "MF-G": SearchPreset(iterations=200, observation="all", nodes=16_000, networks=20, components=1),
+        "MF-G": SearchPreset(iterations=200, observation="all", nodes=32_000, networks=20, components=1),
         # A minibatch is 20 episodes: an LSTM takes whole sequences in little more time than single epochs.
         "MF-RNN": replace(_FAST, iterations=50, networks=20, learning_rate=2e-3, recurrent=64),
         "NA-PS": replace(
