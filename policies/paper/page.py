@@ -82,9 +82,9 @@ GROUPS: Mapping[str, Sequence[Check]] = {
 HEAD = f"""\
 # The paper's figures
 
-Made by `python -m policies.paper` from the scenario files in `scenarios/paper`: {{episodes}} for each point, drops per
-queue and 50 ms, delta_t in ms, 95 % intervals (Student t). All dispatchers meet the same paths of arrival rates, and
-differences are paired by episode. The policies are those of `policies/trained`.{{missing}}
+Made by `python -m policies.paper` from the scenario files in `scenarios/paper`: {{episodes}} for each point,
+drops per queue and 50 ms, delta_t in ms, 95 % intervals (Student t). All dispatchers meet the same paths of arrival
+rates, and differences are paired by episode. The policies are those of `policies/trained`.{{missing}}
 
 {{count}}
 
