@@ -357,7 +357,11 @@ def test_a_running_command_can_be_interrupted(tmp_path):
     command += ["--set", "delta_t=5", "--set", "training.algorithm=MF-R", "--logs", str(tmp_path / "logs")]
     out = tmp_path / "policy.onnx"
     with subprocess.Popen(
-        [*command, "--iterations", "1000", "--out", str(out)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [*command, "--iterations", "1000", "--out", str(out)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
     ) as process:
         time.sleep(12)
         process.send_signal(signal.SIGINT)
