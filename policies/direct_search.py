@@ -68,7 +68,7 @@ def _options(shape: tuple[int, int], seed: int) -> dict[str, Any]:
     # Beyond 0 and 1 a rule no longer changes, so a search would lose its way: what it is in the mean stays within.
     bounds = np.full((2, *shape), [[[-np.inf]], [[np.inf]]])
     bounds[:, :, 0] = [[0.0], [1.0]]
-    return {"seed": seed + 1, "verbose": -9, "bounds": [*bounds.reshape(2, -1).tolist()], **never}
+    return {"seed": seed + 1, "verbose": -9, "bounds": bounds.reshape(2, -1).tolist(), **never}
 
 
 def _features(networks: ParallelNetworks, start: Floats, preset: SearchPreset) -> Floats:

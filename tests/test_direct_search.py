@@ -129,3 +129,24 @@ def test_candidates_of_a_generation_meet_the_same_numbers_and_the_next_ones_othe
     generations = [set(met[first : first + candidates]) for first in range(0, len(met), candidates)]
     assert [len(generation) for generation in generations] == [1, 1, 1]
     assert len(set.union(*generations)) == 3
+
+
+def test_what_a_rule_is_in_the_mean_stays_within_0_and_1_and_its_slopes_do_not(monkeypatch):
+    import cma
+
+    asked = []
+
+    class Watched(cma.CMAEvolutionStrategy):
+        def ask(self, *arguments, **options):
+            candidates = super().ask(*arguments, **options)
+            asked.extend(candidates)
+            return candidates
+
+    monkeypatch.setattr(cma, "CMAEvolutionStrategy", Watched)
+    preset = SearchPreset(iterations=30, observation="all", nodes=30, components=1, deviation=0.5)
+    search(make_system(cycle(5)), preset, seed=1, start=np.array([0.0, 0.02, 0.5, 1.0]))
+    means, slopes = np.array(asked).reshape(-1, 4, 2).transpose(2, 0, 1)
+    assert 0.0 <= means.min() < 0.1
+    assert 0.9 < means.max() <= 1.0
+    assert slopes.min() < 0.0
+    assert slopes.max() > 1.0
