@@ -186,11 +186,20 @@ _SAME_IN_BOTH: dict[str, AnyPreset] = {
 PRESETS: dict[str, dict[str, AnyPreset]] = {
     "fast": {
         "MF-R": replace(_FAST, observation="own"),
-        "MF-G": SearchPreset(iterations=200, observation="all", nodes=32_000, networks=20, components=1),
+        "MF-G": SearchPreset(iterations=200, observation="all", nodes=32_000, networks=20, components=2),
         # A minibatch is 20 episodes: an LSTM takes whole sequences in little more time than single epochs.
         "MF-RNN": replace(_FAST, iterations=50, networks=20, learning_rate=2e-3, recurrent=64),
+        # One scheduler's drops say less than a network's: a lower lambda, and with long epochs longer episodes.
         "NA-PS": replace(
-            _FAST, iterations=48, observation="own", rows="schedulers", networks=1, batch=50_000, minibatch=2000
+            _FAST,
+            iterations=48,
+            observation="own",
+            rows="schedulers",
+            epochs=50,
+            networks=1,
+            batch=50_000,
+            minibatch=2000,
+            gae_lambda=0.97,
         ),
         **_SAME_IN_BOTH,
     },
