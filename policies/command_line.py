@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,12 +131,13 @@ def _lessons(options: argparse.Namespace) -> tuple[list[Plan], list[Lesson]]:
         score=options.evaluate,
     )
     lessons = lessons_of(plans, wishes, out)
-    if len(lessons) > 1:
-        folder = out or Path(".")
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise InputError(f"--out must be a folder that can be written to where there are several, got {folder}")
-    elif not os.access(lessons[0].out.parent, os.W_OK):
-        raise InputError(f"--out must be a file in a folder that can be written to, got {lessons[0].out}")
+    folder = lessons[0].out.parent
+    if len(lessons) > 1 and folder.suffix == ".onnx":
+        raise InputError(f"--out must be a folder where there are several policies, got {folder}")
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"--out must lead to a folder that can be written to, got {folder}")
     return plans, lessons
 
 

@@ -178,7 +178,6 @@ def test_a_log_of_another_training_is_told_before_any_begins(folder, capsys):
 
 def test_processes_learn_what_one_would(folder, capsys):
     def graphs(out, *more):
-        (folder / out).mkdir()
         settings = ("--set", "training.algorithm=STATIC", "--set", "delta_t=[1,2,3]", "--iterations", "2")
         arguments = ("small.yaml", "--out", out, "--logs", f"logs_{out}", "--quiet", *settings, *more)
         assert call(capsys, *arguments)[0] == 0
@@ -284,7 +283,7 @@ def test_progress_goes_to_standard_error(folder, capsys):
         (["small.yaml", "--workers", "0"], "--workers must be at least 1, got 0"),
         (
             ["small.yaml", "--set", "delta_t=[1,2]", "--out", "a.onnx"],
-            "--out must be a folder that can be written to where there are several, got a.onnx",
+            "--out must be a folder where there are several policies, got a.onnx",
         ),
         (
             ["small.yaml", "--set", "delta_t=[1,2]", "--evaluate", "other.yaml"],
@@ -312,8 +311,8 @@ def test_progress_goes_to_standard_error(folder, capsys):
         (["small.yaml", "--seed", "-1"], "--seed must be between 0 and 4294967294, got -1"),
         (["small.yaml", "--seed", "4294967295"], "--seed must be between 0 and 4294967294, got 4294967295"),
         (
-            ["small.yaml", "--out", "a/b.onnx"],
-            "--out must be a file in a folder that can be written to, got a/b.onnx",
+            ["small.yaml", "--out", "small.yaml/b.onnx"],
+            "--out must lead to a folder that can be written to, got small.yaml",
         ),
         (["small.yaml", "--preset", "slow"], "invalid choice: 'slow'"),
         ([], "SCENARIO"),
