@@ -22,6 +22,9 @@ Integers = NDArray[np.int64]
 MOST_SERVICE_RATES = 256
 """Distinct service rates, each of which needs a table of its own."""
 
+MOST_OPERATIONS = 2e9
+"""Steps of the sums behind the tables: some 10 s of one core."""
+
 GRID_POINTS = 2048
 """Arrival rates of a table at least; between two of them its entries are interpolated linearly."""
 
@@ -152,7 +155,7 @@ def draw_epoch(queue_lengths, received, table, kinds, graph_of, step, seed, repl
 class EpochLaw:
     """The law of every queue of some systems of the same size, rates and buffer, tabulated when it is first needed.
 
-    Raises `InputError` for work that is not exponential, and for too many distinct service rates.
+    Raises `InputError` for work that is not exponential, and for too many distinct service rates or too high rates.
     """
 
     def __init__(self, systems: list[System]):
@@ -174,6 +177,13 @@ class EpochLaw:
         largest = max(first.arrivals.high, first.arrivals.low) * widest
         self.points = max(GRID_POINTS, int(np.ceil(largest / LARGEST_STEP)) + 1)
         self.step = max(largest, 1e-9) / (self.points - 1)
+        jumps = (largest / 2.0 + self.service_rates).sum() * first.delta_t  # mean over the arrival rates of the grid
+        operations = self.points * (self.buffer + 1.0) ** 2 * jumps
+        if operations > MOST_OPERATIONS:
+            raise InputError(
+                f"training would need {operations:.2g} operations for the law of queues sent up to {largest:g} "
+                f"jobs per ms, at most are {MOST_OPERATIONS:g}: take lower rates, fewer neighbours or a smaller buffer"
+            )
         self._tables: dict[float, Floats] = {}
 
     def advance(

@@ -119,6 +119,12 @@ def test_too_many_service_rates_are_refused():
         EpochLaw([system])
 
 
+def test_rates_too_high_to_tabulate_are_refused():
+    system = make_system(cycle(5), arrivals=ArrivalProcess(high=2000.0, low=0.6))
+    with pytest.raises(InputError, match="queues sent up to 6000 jobs per ms, at most are 2e\\+09: take"):
+        EpochLaw([system])
+
+
 def test_two_epochs_of_the_same_rate_are_one_long_epoch():
     start = np.eye(BUFFER + 1)[2]
     half, first = evolve(start, 0.9, 1.0, 3.0)
