@@ -232,6 +232,9 @@ class Dispatcher:
     nodes: int | None = None
     """The only number of nodes this dispatcher can be used with, where there is such a limit."""
 
+    graph_hash: str | None = None
+    """`Topology.graph_hash` of the only graph this dispatcher can be used on, where there is such a limit."""
+
     def route(self, view: View) -> Floats:
         """Return the probability of each accessible server: float64, rows x columns, rows summing to 1.
 

@@ -67,7 +67,7 @@ class RecurrentPolicy(ModelFile):
 class AgentPolicy(ModelFile):
     """Probabilities over the accessible servers, for each scheduler by a policy of its own.
 
-    The metadata say for how many `nodes` and which `buffer`.
+    The metadata say for how many `nodes`, which `buffer` and, as `topology_hash`, which graph.
     """
 
     inputs = Tensor("scheduler", "int64"), Tensor("queue_lengths", "int64", "columns")
@@ -77,6 +77,7 @@ class AgentPolicy(ModelFile):
         super().__init__(path)
         self.buffer = _number(self, "buffer")
         self.nodes = _number(self, "nodes")
+        self.graph_hash = self.metadata.get("topology_hash")
         self.columns = self.widths["columns"]
         generator = np.random.default_rng(0)
         schedulers = [0, self.nodes - 1, *generator.integers(self.nodes, size=PROBES)]

@@ -11,7 +11,7 @@ from dispatchers.policy import AgentPolicy
 class ScalableActorCritic(Dispatcher):
     """Send an epoch's jobs to one accessible server, drawn by the scheduler's own policy on the accessible queues.
 
-    Such policies fit only systems with just as many nodes.
+    Such policies fit only the graph that they were learned on.
     """
 
     name = "SAC"
@@ -21,6 +21,7 @@ class ScalableActorCritic(Dispatcher):
         self.policy = AgentPolicy(policy)
         self.buffer = self.policy.buffer
         self.nodes = self.policy.nodes
+        self.graph_hash = self.policy.graph_hash
 
     def route(self, view: View) -> Floats:
         """See `Dispatcher.route`; the policy's float32 probabilities are made to sum to 1 in float64."""

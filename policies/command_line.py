@@ -26,7 +26,7 @@ DESCRIPTION = """\
 Learn an upper-level policy on the system that a scenario describes, as its section training: says, by PPO
 (Algorithm 1 of the paper) unless it says otherwise; one for each point of its sweep, in several processes.
 Each policy goes to an ONNX file, which the dispatchers MF-R, MF-N, MF-G, MF-RNN, NA-PS and SAC take.
-A training that was cut off, even by a kill, goes on where it was when the same command is given again;
+A training that was cut off, even by a kill, goes on where it was when the same command is given again, a search anew;
 one whose file is there is not done again. A scenario whose plot: shows the training also gets its picture.
 Needs the extra train: pip install 'load-balancing-emulator[train]'
 """
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--out",
         metavar="FILE",
-        help="the ONNX file (default: <topology>_<delta_t>.onnx, here), or the folder "
+        help="a file if it ends in .onnx (default: <topology>_<delta_t>.onnx, here), else a folder "
         "for <scenario>_<delta_t>.onnx, <scenario>_static_<delta_t>.onnx and so on",
     )
     result.add_argument(
@@ -87,8 +87,8 @@ def parser() -> argparse.ArgumentParser:
         "--logs",
         metavar="DIR",
         default="runs/training",
-        help="where each training has a folder with its iterations (CSV), its TensorBoard events and its checkpoint "
-        "(default: %(default)s)",
+        help="where each training has a folder with its iterations (CSV), its checkpoint unless it is a search, and "
+        "TensorBoard's events if it is PPO (default: %(default)s)",
     )
     result.add_argument("--fresh", action="store_true", help="train anew, whatever is there")
     result.add_argument("--workers", type=int, metavar="N", help="cores to use (default: all)")
@@ -131,13 +131,11 @@ def _lessons(options: argparse.Namespace) -> tuple[list[Plan], list[Lesson]]:
         score=options.evaluate,
     )
     lessons = lessons_of(plans, wishes, out)
-    folder = lessons[0].out.parent
-    if len(lessons) > 1 and folder.suffix == ".onnx":
-        raise InputError(f"--out must be a folder where there are several policies, got {folder}")
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"--out must lead to a folder that can be written to, got {folder}")
+    for key, folder in (("--out", lessons[0].out.parent), ("--logs", Path(options.logs))):
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise InputError(f"{key} must lead to a folder that can be written to, got {folder}")
     return plans, lessons
 
 

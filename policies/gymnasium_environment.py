@@ -43,12 +43,18 @@ class LoadBalancing(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self._observation(self.networks), self._info(self.networks)
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Apply a decision rule for one epoch. An episode ends with the horizon: it is truncated, not terminated."""
-        assert self.networks is not None, "reset comes first"
+        """Apply a decision rule for one epoch. An episode is terminated by the horizon: what comes after has no worth.
+
+        Raises `ValueError` for an action that is no rule, `RuntimeError` where no episode has begun.
+        """
         networks = self.networks
+        if networks is None or networks.is_over:
+            raise RuntimeError("reset comes before step, and after an episode's end")
         rule = np.clip(np.asarray(action, dtype=np.float64), 0.0, 1.0)
+        if rule.shape != self.action_space.shape or np.isnan(rule).any():
+            raise ValueError(f"an action must be {self.system.buffer + 1} numbers, got {action}")
         drops = float(networks.step(networks.follow(rule[None, :])).mean())
-        return self._observation(networks), -drops, False, networks.is_over, self._info(networks)
+        return self._observation(networks), -drops, networks.is_over, False, self._info(networks)
 
     @staticmethod
     def _observation(networks: ParallelNetworks) -> NDArray[np.float32]:

@@ -121,7 +121,7 @@ def teacher(command: str, logs: Path, fresh: bool) -> Work:
     """Return what learns a lesson, in this process or in one of several."""
 
     def work(lesson: Lesson, report: Report) -> str | Fatal:
-        seconds = ITERATION_SECONDS[type(lesson.preset)]
+        seconds = _iteration_seconds(lesson)
         try:
             return learn(
                 lesson, command=command, logs=logs, fresh=fresh, on_iteration=lambda steps: report(steps * seconds)
@@ -134,7 +134,14 @@ def teacher(command: str, logs: Path, fresh: bool) -> Work:
 
 def expected_seconds(lesson: Lesson) -> float:
     """Return about how long a lesson takes."""
-    return lesson.preset.iterations * ITERATION_SECONDS[type(lesson.preset)]
+    return lesson.preset.iterations * _iteration_seconds(lesson)
+
+
+def _iteration_seconds(lesson: Lesson) -> float:
+    seconds, preset = ITERATION_SECONDS[type(lesson.preset)], lesson.preset
+    if not isinstance(preset, SearchPreset):
+        return seconds
+    return seconds * preset.nodes / 8000 * lesson.scenario.horizon / lesson.scenario.delta_t / 10
 
 
 def learn(lesson: Lesson, *, command: str, logs: Path, fresh: bool, on_iteration: Callable[[int], None]) -> str:
@@ -212,9 +219,7 @@ def _by_actor_critic(lesson: Lesson, log: TrainingLog, metadata: dict[str, str])
 
     preset = lesson.preset
     assert isinstance(preset, SacPreset)
-    (system, *others) = systems_of(lesson)
-    if others:
-        raise InputError(f"training.graphs must be 1 for SAC, whose policies fit one graph, got {1 + len(others)}")
+    (system,) = systems_of(lesson)
     actors = train_actors(system, preset, seed=lesson.seed, log=log)
     model = actors_to_onnx(actors, metadata)
     return Learned(model, lambda other, episodes: drops_of_received(other, actors.received, episodes=episodes))

@@ -47,17 +47,19 @@ class Wishes:
     observation: str | None = None
     seed: int | None = None
     score: str | None = None
-    settings: Sequence[str] = ()
 
 
 def lessons_of(plans: Sequence[Plan], wishes: Wishes, out: Path | None) -> list[Lesson]:
-    """Return the lessons of training scenarios; `out` is a folder if there are several, else a folder or a file.
+    """Return the lessons of training scenarios; `out` is a file if its name ends in .onnx, else a folder.
 
     Raises `InputError`.
     """
     points = [(plan, point.scenario, dict(point.values)) for plan in plans for point in plan.points]
     names = [file_name(scenario, scenario.name, values) for _, scenario, values in points]
-    if len(points) > 1 or (out is not None and out.is_dir()):
+    is_file = out is not None and out.suffix == ".onnx"
+    if is_file and len(points) > 1:
+        raise InputError(f"--out must be a folder where there are several policies, got {out}")
+    if len(points) > 1 or (out is not None and not is_file):
         files = [(out or Path(".")) / name for name in names]
         double = {file.name for file in files if files.count(file) > 1}
         if double:
@@ -95,8 +97,21 @@ def _lesson(plan: Plan, scenario: Scenario, wishes: Wishes, file: Path, swept: M
     )
     if wishes.observation is not None and training.algorithm != "MF-R":
         raise InputError(f"--observation must stand beside training.algorithm MF-R, got {training.algorithm}")
+    preset = preset_of(training)
+    _check_graphs(f"{plan.path}: training.graphs", training, preset)
     test = _test_of(scenario, training, wishes)
-    return Lesson(scenario, training, preset_of(training), test, seed, file, tuple(swept.items()))
+    return Lesson(scenario, training, preset, test, seed, file, tuple(swept.items()))
+
+
+def _check_graphs(key: str, training: Training, preset: AnyPreset) -> None:
+    """Raise `InputError` for graphs that the networks under one rule cannot be shared out evenly among."""
+    from policies.presets import Preset, SacPreset
+
+    if isinstance(preset, SacPreset) and training.graphs > 1:
+        raise InputError(f"{key} must be 1 for SAC, whose policies fit one graph, got {training.graphs}")
+    # A row that is one network has one of the graphs, another row another one.
+    if isinstance(preset, Preset) and preset.networks > 1 and preset.networks % training.graphs:
+        raise InputError(f"{key} must divide {preset.networks}, got {training.graphs}")
 
 
 def _test_of(scenario: Scenario, training: Training, wishes: Wishes) -> Scenario:
@@ -119,8 +134,14 @@ def _test_of(scenario: Scenario, training: Training, wishes: Wishes) -> Scenario
     test = points[0].scenario
     if test.service.work != "exponential":
         raise InputError(f"{path}: service.work must be exponential here, got {test.service.work}")
-    if test.buffer != scenario.buffer:
-        raise InputError(f"{path}: buffer must be {scenario.buffer} as in training, got {test.buffer}")
+    for key in ("buffer", "delta_t"):
+        trained, tested = getattr(scenario, key), getattr(test, key)
+        if tested != trained:
+            raise InputError(f"{path}: {key} must be {trained:g} as in training, got {tested:g}")
+    if training.algorithm == "SAC":
+        trained, tested = (each.system().topology for each in (scenario, test))
+        if tested.graph_hash != trained.graph_hash:
+            raise InputError(f"{path}: topology must give the graph of the training, which alone SAC's policies fit")
     return test
 
 

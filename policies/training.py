@@ -63,12 +63,12 @@ def train(
 
 
 def _environment(systems: Sequence[System], preset: Preset, seed: int) -> NetworksEnvironment:
-    if preset.networks % len(systems):
-        raise InputError(f"training.graphs must divide {preset.networks}, got {len(systems)}")
     epochs = len(epoch_times(systems[0].delta_t, systems[0].horizon)) - 1
     each = systems[0].nodes if preset.rows == "schedulers" else 1
     groups = max(1, round(preset.batch / epochs / each / preset.copies_per_path))
     rows = groups * preset.copies_per_path
+    if rows * preset.networks < len(systems):
+        raise InputError(f"training.graphs must be at most {rows * preset.networks}, the networks, got {len(systems)}")
     networks = ParallelNetworks(
         systems,
         copies=rows * preset.networks,

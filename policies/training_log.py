@@ -35,7 +35,10 @@ def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
     """Raise `InputError` if a folder holds a training of another identity."""
     file = folder / IDENTITY
     if file.exists() and file.read_text(encoding="utf-8") != _text(identity):
-        raise InputError(f"{folder}: holds the training of another scenario, seed or version; --fresh starts anew")
+        raise InputError(
+            f"{folder}: holds the training of another scenario, seed or version; --fresh starts anew, "
+            "--logs names another folder"
+        )
 
 
 def _text(identity: Mapping[str, Any]) -> str:
@@ -52,11 +55,9 @@ class TrainingLog:
         self, folder: Path, identity: Mapping[str, Any], on_iteration: Callable[[int], None] = lambda steps: None
     ):
         self.folder = folder
+        self.identity = identity
         self.on_iteration = on_iteration
         check_identity(folder, identity)
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(folder / IDENTITY) as out:
-            out.write(_text(identity).encode())
         self.rows: list[tuple[int, int, float, float]] = []
         self._rows_at_checkpoint()
         self._before = self.rows[-1][3] if self.rows else 0.0
@@ -79,10 +80,21 @@ class TrainingLog:
         import torch
 
         path = self.folder / CHECKPOINT
-        return torch.load(path, weights_only=True) if path.exists() else None
+        try:
+            return torch.load(path, weights_only=True) if path.exists() else None
+        except Exception as error:  # of many kinds, by where a file is damaged
+            raise InputError(f"{path}: is damaged; --fresh starts anew") from error
+
+    def _begin(self) -> None:
+        """Write down whose folder this is; not before there is something, as a training may yet be refused."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / IDENTITY).exists():
+            with whole_file(self.folder / IDENTITY) as file:
+                file.write(_text(self.identity).encode())
 
     def note(self, *, decisions: int, drops: float, steps: int = 1) -> None:
         """Add the line of an iteration, or of so many `steps` of the training's progress."""
+        self._begin()
         self.rows.append((len(self.rows) + 1, decisions, drops, round(self.seconds, 3)))
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self.rows])
@@ -94,5 +106,6 @@ class TrainingLog:
         """Write a checkpoint, which holds `decisions` and whatever else the training goes on from."""
         import torch
 
+        self._begin()
         with whole_file(self.folder / CHECKPOINT) as file:
             torch.save(dict(state), file)

@@ -18,6 +18,8 @@ from policies.presets import Observation
 class NetworksEnvironment(VecEnv):
     """Copies of a network, an epoch a step; an episode is followed by the next. What a row is, subclasses say."""
 
+    render_mode = None
+
     def __init__(self, networks: ParallelNetworks, rows: int, networks_per_row: int = 1):
         self.networks = networks
         self.networks_per_row = networks_per_row
@@ -78,7 +80,7 @@ class NetworksEnvironment(VecEnv):
 
     def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
         """See `VecEnv`."""
-        return [getattr(self, attr_name, None) for _ in self._get_indices(indices)]
+        return [getattr(self, attr_name) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: int | Iterable[int] | None = None) -> None:
         """See `VecEnv`."""
@@ -105,7 +107,7 @@ class VectorEnvironment(NetworksEnvironment):
 
     Observation (float32, buffer + 1), by `observation`:
 
-    - `all`: the empirical distribution of the queue lengths, Algorithm 1 to the letter.
+    - `all`: the empirical distribution of the queue lengths in the row's networks, as in Algorithm 1.
     - `own`: the one-hot of a queue length drawn uniformly, anew each epoch. Observations like these are what
       MF-R feeds the policy, scheduler by scheduler, and it joins its rule from one entry of each answer.
       Drawn like this they tell nothing of the network, so the answers all become the same rule but for chance:

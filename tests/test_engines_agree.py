@@ -21,7 +21,7 @@ from emulator.episode import COMPLETED
 from emulator.running import engine_lines, load_plan
 from emulator.scenario import Scenario
 from emulator.system import System
-from emulator.topology import edge_list, torus
+from emulator.topology import cycle, edge_list, torus
 from emulator.workload import Workload
 
 
@@ -449,3 +449,14 @@ def test_policies_for_one_number_of_nodes_only(folder, capsys):
         error = capsys.readouterr().err
         assert error.endswith("SAC: was made for 7 nodes, the scenario has 101\n")
         assert error.count("\n") == 1
+
+
+def test_policies_for_one_graph_only(folder, capsys):
+    for nodes in (101, 7):
+        made = random_networks.per_agent(np.random.default_rng(8), 5, np.full(7, 2))
+        made.metadata_props.add(key="topology_hash", value=cycle(nodes).graph_hash)
+        (folder / "sac.onnx").write_bytes(made.SerializeToString())
+        status = main(["small.yaml", "--quiet", "--dry-run", "--set", "dispatchers=[{name: SAC, policy: sac.onnx}]"])
+        error = capsys.readouterr().err
+        assert (status, error == "") == ((0, True) if nodes == 7 else (2, False))
+        assert nodes == 7 or error.endswith("SAC: was made for another graph of 7 nodes\n")

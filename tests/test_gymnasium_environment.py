@@ -28,8 +28,8 @@ def played(environment, rule, **options):
     steps = [(observation, 0.0, info)]
     over = False
     while not over:
-        observation, reward, terminated, over, info = environment.step(rule)
-        assert not terminated
+        observation, reward, over, truncated, info = environment.step(rule)
+        assert not truncated
         steps.append((observation, reward, info))
     return steps
 
@@ -57,3 +57,16 @@ def test_seeds_repeat_and_episodes_differ():
     rewards = [[reward for _, reward, _ in steps] for steps in (first, again, second, other)]
     assert rewards[0] == rewards[1]
     assert len({tuple(values) for values in rewards}) == 3
+
+
+def test_what_is_no_rule_or_comes_too_late_is_refused():
+    environment = LoadBalancing(system())
+    with pytest.raises(RuntimeError, match="reset comes before step"):
+        environment.step(np.zeros(4, np.float32))
+    environment.reset(seed=1)
+    for action in (np.full(4, np.nan), np.zeros(3), np.zeros(5)):
+        with pytest.raises(ValueError, match="an action must be 4 numbers"):
+            environment.step(action)
+    played(environment, np.zeros(4, np.float32))
+    with pytest.raises(RuntimeError, match="after an episode's end"):
+        environment.step(np.zeros(4, np.float32))

@@ -433,6 +433,22 @@ def test_an_unknown_figure_is_told_of(tmp_path, capsys):
     assert not (tmp_path / "docs/paper.md").exists()
 
 
+def test_folders_that_will_not_do_are_told_of_in_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for option, what in (("--docs", "that can be written to"), ("--scenarios", "with scenarios of figures")):
+        arguments = ["--only", "03a", "--runs", str(tmp_path / "runs"), option, str(tmp_path / "file")]
+        assert command_line.main(arguments) == 2
+        assert capsys.readouterr().err == f"{option} must be a folder {what}, got {tmp_path / 'file'}\n"
+
+
+def test_a_page_of_some_figures_does_not_take_the_place_of_the_shipped_one(tmp_path):
+    few = ["--only", "03a", "--replications", "2", "--engine", "compiled", "--runs", str(tmp_path / "runs")]
+    shipped = (ROOT / "docs/paper.md").read_bytes()
+    assert command_line.main(few) == 0
+    assert (ROOT / "docs/paper.md").read_bytes() == shipped
+    assert "Figure 3a" in (tmp_path / "runs/paper.md").read_text(encoding="utf-8")
+
+
 TRAINING = """\
 topology: {kind: torus, side: 3}
 delta_t: 5

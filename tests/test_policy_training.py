@@ -248,7 +248,7 @@ def test_a_training_that_was_cut_off_goes_on_to_the_same_bits(preset, tmp_path):
 
 
 def test_the_log_of_another_training_is_not_gone_on_with(tmp_path):
-    TrainingLog(tmp_path, {"seed": 1})
+    TrainingLog(tmp_path, {"seed": 1}).note(decisions=1, drops=1.0)
     with pytest.raises(InputError, match="--fresh starts anew"):
         TrainingLog(tmp_path, {"seed": 2})
 

@@ -47,7 +47,7 @@ def folder(tmp_path, monkeypatch):
     fast = {
         "MF-R": replace(PRESETS["fast"]["MF-R"], batch=100, networks=1, iterations=2),
         "NA-PS": replace(PRESETS["fast"]["NA-PS"], batch=450, minibatch=450, copies_per_path=1, iterations=2),
-        "MF-RNN": replace(PRESETS["fast"]["MF-RNN"], batch=100, networks=1, iterations=2, recurrent=4),
+        "MF-RNN": replace(PRESETS["fast"]["MF-RNN"], batch=100, networks=5, iterations=2, recurrent=4),
         "SAC": SacPreset(iterations=150),
         **{name: replace(PRESETS["fast"][name], nodes=180, iterations=2) for name in ("STATIC", "MF-N", "MF-G")},
     }
@@ -96,7 +96,7 @@ def test_the_command_trains_scores_and_writes_a_policy(folder, capsys):
 
 
 def test_options_reach_the_training(folder, capsys):
-    (folder / "larger.yaml").write_text("extends: small.yaml\ntopology: {kind: cycle, nodes: 12}\n")
+    (folder / "larger.yaml").write_text("extends: small.yaml\ntopology: {kind: cycle, nodes: 12}\ndelta_t: 3\n")
     call(capsys, "small.yaml", "--quiet", "--out", "a.onnx")
     status, out, _ = call(
         capsys,
@@ -170,7 +170,8 @@ def test_a_log_of_another_training_is_told_before_any_begins(folder, capsys):
     settings = ("--set", "training.algorithm=[MF-G,STATIC]", "--set", "buffer=3")
     status, out, err = call(capsys, "small.yaml", "--quiet", "--out", ".", *settings)
     told = (
-        "runs/training/small_static_2.5: holds the training of another scenario, seed or version; --fresh starts anew"
+        "runs/training/small_static_2.5: holds the training of another scenario, seed or version; --fresh starts anew, "
+        "--logs names another folder"
     )
     assert (status, out, err) == (2, "", f"{told}\n")
     assert sorted(folder.rglob("*")) == before
@@ -278,8 +279,21 @@ def test_progress_goes_to_standard_error(folder, capsys):
         (["nowhere.yaml"], "nowhere.yaml"),
         (
             ["small.yaml", "--set", "training.algorithm=SAC", "--set", "training.graphs=2"],
-            "training.graphs must be 1 for SAC, whose policies fit one graph, got 2",
+            "small.yaml: training.graphs must be 1 for SAC, whose policies fit one graph, got 2",
         ),
+        (
+            ["small.yaml", "--set", "training.algorithm=[MF-R,MF-RNN]", "--set", "training.graphs=2"],
+            "small.yaml: training.graphs must divide 5, got 2",
+        ),
+        (
+            ["small.yaml", "--evaluate", "slow.yaml"],
+            "slow.yaml: delta_t must be 2.5 as in training, got 5",
+        ),
+        (
+            ["small.yaml", "--set", "training.algorithm=SAC", "--evaluate", "ring.yaml"],
+            "ring.yaml: topology must give the graph of the training, which alone SAC's policies fit",
+        ),
+        (["small.yaml", "--logs", "small.yaml"], "--logs must lead to a folder that can be written to, got small.yaml"),
         (["small.yaml", "--workers", "0"], "--workers must be at least 1, got 0"),
         (
             ["small.yaml", "--set", "delta_t=[1,2]", "--out", "a.onnx"],
@@ -321,11 +335,29 @@ def test_progress_goes_to_standard_error(folder, capsys):
 def test_bad_input_is_told_in_one_line(folder, capsys, arguments, message):
     (folder / "deep.yaml").write_text("extends: small.yaml\nbuffer: 7\n")
     (folder / "other.yaml").write_text("extends: small.yaml\ndelta_t: [3, 7]\n")
+    (folder / "slow.yaml").write_text("extends: small.yaml\ndelta_t: 5\n")
+    (folder / "ring.yaml").write_text("extends: small.yaml\ntopology: {kind: cycle, nodes: 9}\n")
     status, out, err = call(capsys, *arguments, "--quiet")
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
     assert not list(folder.glob("**/*.onnx"))
+
+
+def test_a_refused_training_leaves_nothing_that_another_is_refused_for(folder, capsys):
+    few = ("small.yaml", "--quiet", "--preset", "paper", "--iterations", "1")
+    status, _, err = call(capsys, *few, "--set", "training.graphs=999")
+    assert (status, err) == (2, "training.graphs must be at most 80, the networks, got 999\n")
+    assert call(capsys, *few, "--set", "training.graphs=2")[0] == 0
+
+
+def test_a_damaged_checkpoint_is_told_in_one_line(folder, capsys):
+    assert call(capsys, "small.yaml", "--quiet")[0] == 0
+    (folder / "torus_2.5.onnx").unlink()
+    path = folder / "runs/training/torus_2.5/checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:500])
+    status, out, err = call(capsys, "small.yaml", "--quiet")
+    assert (status, out, err) == (2, "", "runs/training/torus_2.5/checkpoint.pt: is damaged; --fresh starts anew\n")
 
 
 def test_without_torch_the_extra_is_named(folder, capsys, monkeypatch):

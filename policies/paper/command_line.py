@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -102,6 +103,8 @@ def missing_library() -> str | None:
 def make(options: argparse.Namespace) -> tuple[dict[str, Figure], list[str]]:
     """Make all figures that are asked for, with their pictures; return them, and sentences on those left out."""
     paths = scenarios(options.scenarios)
+    if not paths:
+        raise InputError(f"--scenarios must be a folder with scenarios of figures, got {options.scenarios}")
     unknown = [name for name in options.only or [] if name not in paths]
     if unknown:
         raise InputError(f"--only must name figures, {', '.join(paths)}; got {unknown[0]}")
@@ -133,6 +136,13 @@ def _named(names: Iterable[str]) -> str:
     return ", ".join(name.lstrip("0").replace("_", " ") for name in names)
 
 
+def _make_folder(folder: Path) -> None:
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"--docs must be a folder that can be written to, got {folder.parent}")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     result = Parser(prog="python -m policies.paper", description=__doc__)
@@ -144,15 +154,21 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--fresh", action="store_true", help="make the figures anew, whatever is there")
     result.add_argument("--scenarios", type=Path, default=ROOT / "scenarios" / "paper", help="where the scenarios are")
     result.add_argument("--runs", type=Path, default=Path("runs/paper"), help="where runs go (default: %(default)s)")
-    result.add_argument("--docs", type=Path, default=ROOT / "docs", help="where page and pictures go (default: docs)")
+    result.add_argument(
+        "--docs",
+        type=Path,
+        help="where paper.md and its pictures go (default: docs, or with --only, whose page holds no others, --runs)",
+    )
     return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = parser().parse_args(arguments)
+    if options.docs is None:
+        options.docs = options.runs if options.only else ROOT / "docs"
     try:
-        (options.docs / "paper").mkdir(parents=True, exist_ok=True)
+        _make_folder(options.docs / "paper")
         figures, missing = make(options)
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on from here", file=sys.stderr)
