@@ -87,8 +87,8 @@ def parser() -> argparse.ArgumentParser:
         "--logs",
         metavar="DIR",
         default="runs/training",
-        help="where each training has a folder with its iterations (CSV), its checkpoint unless it is a search, and "
-        "TensorBoard's events if it is PPO (default: %(default)s)",
+        help="where each training has a folder with its iterations (CSV), TensorBoard's events and, unless it is a "
+        "search, its checkpoint (default: %(default)s)",
     )
     result.add_argument("--fresh", action="store_true", help="train anew, whatever is there")
     result.add_argument("--workers", type=int, metavar="N", help="cores to use (default: all)")

@@ -152,7 +152,8 @@ def learn(lesson: Lesson, *, command: str, logs: Path, fresh: bool, on_iteration
     folder = log_folder(lesson, logs)
     if fresh and folder.exists():
         shutil.rmtree(folder)
-    learned = ALGORITHMS[type(lesson.preset)](lesson, TrainingLog(folder, identity, on_iteration), identity)
+    log = TrainingLog(folder, identity, on_iteration, events=not isinstance(lesson.preset, Preset))
+    learned = ALGORITHMS[type(lesson.preset)](lesson, log, identity)
     scores = _scores(lesson, learned)
     own = {entry.key: entry.value for entry in learned.model.metadata_props}  # SAC's has the number of nodes
     set_metadata(learned.model, own | identity | scores | {"command": command})

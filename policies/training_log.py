@@ -8,10 +8,13 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.errors import InputError
 from emulator.tables import whole_file
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 LINES = "iterations.csv"
 CHECKPOINT = "checkpoint.pt"
@@ -48,11 +51,17 @@ def _text(identity: Mapping[str, Any]) -> str:
 class TrainingLog:
     """The folder of one training. A training of the same identity goes on where the last checkpoint was left.
 
+    With `events` the drops of each line go to TensorBoard, too: for trainings that do not see to it themselves.
     Raises `InputError` if the folder holds a training of another identity.
     """
 
     def __init__(
-        self, folder: Path, identity: Mapping[str, Any], on_iteration: Callable[[int], None] = lambda steps: None
+        self,
+        folder: Path,
+        identity: Mapping[str, Any],
+        on_iteration: Callable[[int], None] = lambda steps: None,
+        *,
+        events: bool = False,
     ):
         self.folder = folder
         self.identity = identity
@@ -61,6 +70,7 @@ class TrainingLog:
         self.rows: list[tuple[int, int, float, float]] = []
         self._rows_at_checkpoint()
         self._before = self.rows[-1][3] if self.rows else 0.0
+        self._events = self._event_writer() if events else None
         self._started = time.perf_counter()
 
     def _rows_at_checkpoint(self) -> None:
@@ -85,6 +95,12 @@ class TrainingLog:
         except Exception as error:  # of many kinds, by where a file is damaged
             raise InputError(f"{path}: is damaged; --fresh starts anew") from error
 
+    def _event_writer(self) -> SummaryWriter:
+        """Return what writes TensorBoard's events, in place of those that are not in the lines taken up."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(str(self.folder), purge_step=self.rows[-1][1] + 1 if self.rows else 0)
+
     def _begin(self) -> None:
         """Write down whose folder this is; not before there is something, as a training may yet be refused."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -100,6 +116,9 @@ class TrainingLog:
         csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self.rows])
         with whole_file(self.folder / LINES) as file:
             file.write(text.getvalue().encode())
+        if self._events is not None:
+            self._events.add_scalar("rollout/drops", drops, decisions)
+            self._events.flush()
         self.on_iteration(steps)
 
     def keep(self, state: Mapping[str, Any]) -> None:

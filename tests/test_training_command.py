@@ -29,7 +29,7 @@ from policies.export import rules_of, to_onnx  # noqa: E402
 from policies.learning import identity_of  # noqa: E402
 from policies.lessons import systems_of  # noqa: E402
 from policies.presets import PRESETS, SacPreset  # noqa: E402
-from policies.training_log import TrainingLog  # noqa: E402
+from policies.training_log import TrainingLog, lines_of  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -349,6 +349,18 @@ def test_a_refused_training_leaves_nothing_that_another_is_refused_for(folder, c
     status, _, err = call(capsys, *few, "--set", "training.graphs=999")
     assert (status, err) == (2, "training.graphs must be at most 80, the networks, got 999\n")
     assert call(capsys, *few, "--set", "training.graphs=2")[0] == 0
+
+
+@pytest.mark.parametrize("algorithm", ["STATIC", "MF-R", "SAC"])
+def test_tensorboard_is_told_the_drops_of_the_lines(folder, capsys, algorithm):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    settings = ("--set", f"training.algorithm={algorithm}", "--set", "topology={kind: cycle, nodes: 5}")
+    assert call(capsys, "small.yaml", "--quiet", *settings, "--out", "a.onnx")[0] == 0
+    events = EventAccumulator(str(folder / "runs/training/a")).Reload().Scalars("rollout/drops")
+    lines = lines_of(folder / "runs/training/a")
+    assert [event.step for event in events] == lines["decisions"]
+    np.testing.assert_allclose([event.value for event in events], lines["drops"], rtol=1e-6)
 
 
 def test_a_damaged_checkpoint_is_told_in_one_line(folder, capsys):
