@@ -131,6 +131,9 @@ def _lessons(options: argparse.Namespace) -> tuple[list[Plan], list[Lesson]]:
         score=options.evaluate,
     )
     lessons = lessons_of(plans, wishes, out)
+    for lesson in lessons:
+        if lesson.out.is_dir():
+            raise InputError(f"--out must lead to files, got the folder {lesson.out}")
     for key, folder in (("--out", lessons[0].out.parent), ("--logs", Path(options.logs))):
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ def lines_of(folder: Path) -> dict[str, list[Any]]:
 def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
     """Raise `InputError` if a folder holds a training of another identity."""
     file = folder / IDENTITY
-    if file.exists() and file.read_text(encoding="utf-8") != _text(identity):
+    if file.exists() and file.read_bytes() != _text(identity).encode():
         raise InputError(
             f"{folder}: holds the training of another scenario, seed or version; --fresh starts anew, "
             "--logs names another folder"

@@ -293,6 +293,7 @@ def test_progress_goes_to_standard_error(folder, capsys):
             ["small.yaml", "--set", "training.algorithm=SAC", "--evaluate", "ring.yaml"],
             "ring.yaml: topology must give the graph of the training, which alone SAC's policies fit",
         ),
+        (["small.yaml", "--out", "folder.onnx"], "--out must lead to files, got the folder folder.onnx"),
         (["small.yaml", "--logs", "small.yaml"], "--logs must lead to a folder that can be written to, got small.yaml"),
         (["small.yaml", "--workers", "0"], "--workers must be at least 1, got 0"),
         (
@@ -335,13 +336,14 @@ def test_progress_goes_to_standard_error(folder, capsys):
 def test_bad_input_is_told_in_one_line(folder, capsys, arguments, message):
     (folder / "deep.yaml").write_text("extends: small.yaml\nbuffer: 7\n")
     (folder / "other.yaml").write_text("extends: small.yaml\ndelta_t: [3, 7]\n")
+    (folder / "folder.onnx").mkdir()
     (folder / "slow.yaml").write_text("extends: small.yaml\ndelta_t: 5\n")
     (folder / "ring.yaml").write_text("extends: small.yaml\ntopology: {kind: cycle, nodes: 9}\n")
     status, out, err = call(capsys, *arguments, "--quiet")
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
-    assert not list(folder.glob("**/*.onnx"))
+    assert [path.name for path in folder.glob("**/*.onnx")] == ["folder.onnx"]
 
 
 def test_a_refused_training_leaves_nothing_that_another_is_refused_for(folder, capsys):

@@ -139,7 +139,7 @@ def _named(names: Iterable[str]) -> str:
 def _make_folder(folder: Path) -> None:
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or (folder.parent / "paper.md").is_dir():
         raise InputError(f"--docs must be a folder that can be written to, got {folder.parent}")
 
 
@@ -168,6 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.docs is None:
         options.docs = options.runs if options.only else ROOT / "docs"
     try:
+        for key, least in (("replications", 2), ("iterations", 1), ("workers", 1)):  # one replication has no interval
+            if (value := getattr(options, key)) is not None and value < least:
+                raise InputError(f"--{key} must be at least {least}, got {value}")
         _make_folder(options.docs / "paper")
         figures, missing = make(options)
     except KeyboardInterrupt:

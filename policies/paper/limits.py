@@ -30,8 +30,8 @@ MF-R at delta_t 5 on ever larger graphs. Beyond the largest graph's: the paired 
 the most nodes, in percent of these. Mean distribution: the distance, in total variation, of the distribution of queue
 lengths from that of the largest graph at the start of an epoch, both averaged over nodes and episodes. An episode's
 distribution: the mean distance of a single episode's, over nodes, from that of the largest graph in the same episode,
-mean over the epochs; this is what converges in probability. On the Bethe lattice it does so, too, but to another law
-than that of the root, so that the theorem does not apply.
+mean over the epochs; this is what converges in probability. On the Bethe lattice it does so, too; whether to the law
+of the root, as the theorem has it, stands below.
 """
 
 ROOT = """\

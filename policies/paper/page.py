@@ -45,7 +45,8 @@ GROUPS: Mapping[str, Sequence[Check]] = {
         Check(("05",), claims.is_near_jsq_on_cycles),
         Check(("05",), claims.is_best_between_on_cycles),
         Check(("05",), claims.approaches_random_on_cycles),
-        Check(("05",), claims.parameter_sharing),
+        Check(("05",), claims.sharing_is_similar),
+        Check(("05",), claims.sharing_is_never_better),
         Check(("05",), claims.random_is_own),
     ],
     "The mean-field limit (figure 6 and Theorem 1)": [

@@ -137,6 +137,17 @@ def sac(trainings: Figure, figure: Figure) -> str:
     )
 
 
+def selfishness(figure: Figure) -> str:
+    """Return where NA-PS is furthest from MF-R, and what it learns from."""
+    cases = [(at.percent("NA-PS", "MF-R"), n, x) for n, part in figure.by("nodes") for x, at in part.by("delta_t")]
+    worst = "; ".join(f"{percent:+.1f} % with {n:,g} nodes at {x:g}" for percent, n, x in sorted(cases)[:-4:-1])
+    return (
+        "NA-PS learns from the drops among the jobs that a scheduler has sent itself, and offloads more from short "
+        "queues than is best for all; more iterations do not mend it (docs/policies.md). It is furthest from MF-R with "
+        f"{worst}."
+    )
+
+
 def sharing(figure: Figure) -> str:
     """Return where NA-PS is ahead of MF-R."""
     cases = [
@@ -167,6 +178,7 @@ REASONS: Mapping[str, Reason] = {
     "sizes": Reason(("03b",), sizes),
     "sac": Reason(("04a", "04b"), sac),
     "ties": Reason(("why_ties",), ties),
+    "selfishness": Reason(("05",), selfishness),
     "sharing": Reason(("05",), sharing),
     "late": Reason(("why_late",), late),
     "leaves": Reason(("why_leaves",), leaves),
