@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from emulator.tables import FLOATING, RUNNING, Column, with_swept, write_table
@@ -37,7 +38,11 @@ COLUMNS = (
     Column("drops", pa.float64(), "1", "dropped jobs per queue and 50 ms in the iteration", False, FLOATING),
     Column("seconds", pa.float64(), "s", "seconds of training so far", False, FLOATING),
     Column(
-        "converged_seconds", pa.float64(), "s", "seconds until the training had converged, where that is told", True
+        "converged_seconds",
+        pa.float64(),
+        "s",
+        "seconds until the training had converged, without compiling, where that is told",
+        True,
     ),
 )
 
@@ -72,4 +77,12 @@ def _converged(lesson: Lesson, lines: dict[str, list[Any]]) -> float | None:
         return None
     from policies.scalable_actor_critic import convergence
 
-    return float(lines["seconds"][convergence(lines["drops"])])
+    return seconds_of(lines["seconds"], 1 + convergence(lines["drops"]))
+
+
+def seconds_of(seconds: Sequence[float], count: int) -> float:
+    """Return the seconds that the first `count` iterations take without compiling, which may delay some of them.
+
+    That is as often the median time of an iteration; `seconds` are those of training so far.
+    """
+    return count * float(np.median(np.diff(seconds, prepend=0.0)))
