@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,13 +103,25 @@ def validate_plan(plan: Any, view: View, name: str) -> Floats:
     return plan
 
 
-def check_fit(dispatcher: Dispatcher, buffer: int, nodes: int | None = None, name: str | None = None) -> None:
-    """Raise `DispatcherError` if a dispatcher is made for another buffer, or another number of nodes if it is given."""
+def check_fit(
+    dispatcher: Dispatcher,
+    buffer: int,
+    nodes: int | None = None,
+    name: str | None = None,
+    *,
+    graph_hash: Callable[[], str] | None = None,
+) -> None:
+    """Raise `DispatcherError` if a dispatcher is made for another buffer, number of nodes or graph, as far as given.
+
+    `graph_hash`, for which the graph has to be built, is called only if the dispatcher is made for a certain one.
+    """
     name = name or name_of(dispatcher)
     if dispatcher.buffer not in (None, buffer):
         raise DispatcherError(f"{name}: was made for buffer {dispatcher.buffer}, the scenario has buffer {buffer}")
     if nodes is not None and dispatcher.nodes not in (None, nodes):
         raise DispatcherError(f"{name}: was made for {dispatcher.nodes} nodes, the scenario has {nodes}")
+    if graph_hash is not None and dispatcher.graph_hash is not None and dispatcher.graph_hash != graph_hash():
+        raise DispatcherError(f"{name}: was made for another graph than the scenario's")
 
 
 def _check_array(answer: Any, shape: tuple[Any, ...], must: str, what: str, view: View, name: str) -> None:

@@ -107,9 +107,13 @@ def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Di
         dispatcher = make(
             name=spec.name, class_=spec.class_, options=spec.options, folder=spec.folder, shipped=shipped_policies()
         )
-        check_fit(dispatcher, point.scenario.buffer, point.node_count(), spec.display)
-        if dispatcher.graph_hash is not None and dispatcher.graph_hash != point.system().topology.graph_hash:
-            raise DispatcherError(f"{spec.display}: was made for another graph of {dispatcher.nodes} nodes")
+        check_fit(
+            dispatcher,
+            point.scenario.buffer,
+            point.node_count(),
+            spec.display,
+            graph_hash=lambda: point.system().topology.graph_hash,
+        )
         if spec.class_ is not None and thoroughly:
             check_dispatcher(dispatcher, buffer=point.scenario.buffer)
     except DispatcherError as error:

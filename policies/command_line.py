@@ -113,6 +113,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def is_writable(folder: Path) -> bool:
+    """Make a folder if it is not there, and return whether files can be written to it."""
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder.is_dir() and os.access(folder, os.W_OK)
+
+
 def _lessons(options: argparse.Namespace) -> tuple[list[Plan], list[Lesson]]:
     """Return the training scenarios, and a lesson for each point of their sweeps."""
     from emulator.scenario_file import load
@@ -135,9 +142,7 @@ def _lessons(options: argparse.Namespace) -> tuple[list[Plan], list[Lesson]]:
         if lesson.out.is_dir():
             raise InputError(f"--out must lead to files, got the folder {lesson.out}")
     for key, folder in (("--out", lessons[0].out.parent), ("--logs", Path(options.logs))):
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
+        if not is_writable(folder):
             raise InputError(f"{key} must lead to a folder that can be written to, got {folder}")
     return plans, lessons
 

@@ -77,10 +77,10 @@ def _converged(lesson: Lesson, lines: dict[str, list[Any]]) -> float | None:
         return None
     from policies.scalable_actor_critic import convergence
 
-    return seconds_of(lines["seconds"], 1 + convergence(lines["drops"]))
+    return seconds_without_compiling(lines["seconds"], 1 + convergence(lines["drops"]))
 
 
-def seconds_of(seconds: Sequence[float], count: int) -> float:
+def seconds_without_compiling(seconds: Sequence[float], count: int) -> float:
     """Return the seconds that the first `count` iterations take without compiling, which may delay some of them.
 
     That is as often the median time of an iteration; `seconds` are those of training so far.

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pandas as pd
@@ -136,13 +135,6 @@ def _named(names: Iterable[str]) -> str:
     return ", ".join(name.lstrip("0").replace("_", " ") for name in names)
 
 
-def _make_folder(folder: Path) -> None:
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    if not folder.is_dir() or not os.access(folder, os.W_OK) or (folder.parent / "paper.md").is_dir():
-        raise InputError(f"--docs must be a folder that can be written to, got {folder.parent}")
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     result = Parser(prog="python -m policies.paper", description=__doc__)
@@ -171,7 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for key, least in (("replications", 2), ("iterations", 1), ("workers", 1)):  # one replication has no interval
             if (value := getattr(options, key)) is not None and value < least:
                 raise InputError(f"--{key} must be at least {least}, got {value}")
-        _make_folder(options.docs / "paper")
+        if not command_line.is_writable(options.docs / "paper") or (options.docs / "paper.md").is_dir():
+            raise InputError(f"--docs must be a folder that can be written to, got {options.docs}")
         figures, missing = make(options)
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on from here", file=sys.stderr)
