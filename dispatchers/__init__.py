@@ -1,7 +1,8 @@
 """Dispatchers: the contract with an engine, the rules of the paper and others, and how scenarios find them."""
 
 from dispatchers.checking import check_dispatcher
-from dispatchers.contract import Dispatcher, DispatcherError, JobView, PerJobDispatcher, RecurrentDispatcher, View
+from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher, View
+from dispatchers.errors import DispatcherError
 
 __all__ = [
     "Dispatcher",

@@ -16,7 +16,8 @@ from types import ModuleType
 from typing import Any
 
 from dispatchers.checking import describe
-from dispatchers.contract import Dispatcher, DispatcherError
+from dispatchers.contract import Dispatcher
+from dispatchers.errors import DispatcherError
 from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn, ShortestExpectedDelay
 from dispatchers.mean_field import (
     MeanFieldGlobal,

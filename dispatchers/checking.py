@@ -9,7 +9,6 @@ import numpy as np
 
 from dispatchers.contract import (
     Dispatcher,
-    DispatcherError,
     Floats,
     JobView,
     PerJobDispatcher,
@@ -18,6 +17,7 @@ from dispatchers.contract import (
     hidden_width,
     name_of,
 )
+from dispatchers.errors import DispatcherError
 
 TOLERANCE = 1e-9
 """How far from 1 the probabilities of a row may sum."""

@@ -18,6 +18,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatchers.errors import DispatcherError
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
@@ -25,10 +27,6 @@ Booleans = NDArray[np.bool_]
 
 OWN_TO_A_ROW = ("coins", "order", "age", "schedulers")
 """What a view holds that belongs to one scheduler and epoch alone."""
-
-
-class DispatcherError(ValueError):
-    """A dispatcher that breaks the contract or cannot be made; the message says which, where and what is allowed."""
 
 
 class View:

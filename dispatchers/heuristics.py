@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from dispatchers.contract import Dispatcher, DispatcherError, Floats, View
+from dispatchers.contract import Dispatcher, Floats, View
+from dispatchers.errors import DispatcherError
 
 Ties = Literal["epoch", "job"]
 

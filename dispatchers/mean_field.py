@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dispatchers.contract import Dispatcher, DispatcherError, Floats, View
+from dispatchers.contract import Dispatcher, Floats, View
+from dispatchers.errors import DispatcherError
 from dispatchers.policy import Policy, Remembered
 
 

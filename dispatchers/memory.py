@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from dispatchers.contract import DispatcherError, Floats, JobView, PerJobDispatcher, View
+from dispatchers.contract import Floats, JobView, PerJobDispatcher, View
+from dispatchers.errors import DispatcherError
 
 
 class RoundRobin(PerJobDispatcher):

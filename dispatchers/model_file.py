@@ -10,7 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dispatchers.contract import DispatcherError, Floats
+from dispatchers.contract import Floats
+from dispatchers.errors import DispatcherError
 
 CONTRACT_VERSION = "1"
 LARGEST_FILE = 16 * 2**20

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dispatchers.contract import Dispatcher, DispatcherError, Floats, View
+from dispatchers.contract import Dispatcher, Floats, View
+from dispatchers.errors import DispatcherError
 from dispatchers.policy import AgentPolicy
 
 

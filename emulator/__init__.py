@@ -1,14 +1,23 @@
 """A discrete-event emulator of large, localized queueing networks with pluggable dispatchers."""
 
-from emulator.errors import InputError
+from typing import Any
+
 from emulator.version import __version__
 
 __all__ = ["InputError", "__version__", "run"]
 
 
+def __getattr__(name: str) -> Any:
+    # Imported late: the command line looks after signals before anything slow is imported.
+    if name == "InputError":
+        from emulator.errors import InputError
+
+        return InputError
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def run(*arguments, **options):  # type: ignore[no-untyped-def]
     """Run a scenario; see `emulator.running.run`."""
-    # Imported late: the command line's --help must not wait for numba.
     from emulator.running import run as run_scenario
 
     return run_scenario(*arguments, **options)

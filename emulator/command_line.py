@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from emulator.errors import InputError
 from emulator.version import __version__
 
 if TYPE_CHECKING:
@@ -122,8 +121,9 @@ def interrupt(*_: object) -> None:
 
 def _status_of(error: Exception) -> int | None:
     """Return the exit status of an error whose one line says all, None of one that needs its traceback."""
-    from dispatchers.contract import DispatcherError
+    from dispatchers.errors import DispatcherError
     from emulator.engines import EnginesDifferError
+    from emulator.errors import InputError
 
     if isinstance(error, InputError | DispatcherError):
         return BAD_INPUT

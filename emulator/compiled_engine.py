@@ -16,7 +16,8 @@ import numpy as np
 from numba import njit, typeof
 from numpy.typing import NDArray
 
-from dispatchers.contract import Dispatcher, DispatcherError, JobView, PerJobDispatcher, name_of
+from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, name_of
+from dispatchers.errors import DispatcherError
 from emulator import compiled_kernels as kernels
 from emulator import compiled_rules as rules
 from emulator.compiled_decisions import Decisions

@@ -13,7 +13,6 @@ from dispatchers import checking
 from dispatchers.checking import Answer, describe
 from dispatchers.contract import (
     Dispatcher,
-    DispatcherError,
     Floats,
     JobView,
     PerJobDispatcher,
@@ -23,6 +22,7 @@ from dispatchers.contract import (
     name_of,
     pick,
 )
+from dispatchers.errors import DispatcherError
 from emulator.system import System
 from emulator.workload import Workload
 

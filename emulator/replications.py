@@ -12,7 +12,8 @@ import numpy as np
 
 from dispatchers.catalogue import make
 from dispatchers.checking import check_dispatcher, check_fit
-from dispatchers.contract import Dispatcher, DispatcherError
+from dispatchers.contract import Dispatcher
+from dispatchers.errors import DispatcherError
 from emulator import trace_files
 from emulator.engines import EnginesDifferError, Mode, emulate, mode_of, obstacle_to, seconds_of
 from emulator.episode import Episode, EpochTrace, JobTrace

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dispatchers.checking import describe
-from dispatchers.contract import DispatcherError
+from dispatchers.errors import DispatcherError
 from emulator.cluster import run_on_cluster
 from emulator.engines import COMPARED_JOBS, Mode, obstacle_to
 from emulator.picture import Picture

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dispatchers.checking import describe
-from dispatchers.contract import DispatcherError
+from dispatchers.errors import DispatcherError
 from emulator.engines import EnginesDifferError
 from emulator.errors import InputError
 from emulator.processes import Fatal, Report, Work, cores_at_hand, run_in_processes

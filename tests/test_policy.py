@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dispatchers import model_file
 from dispatchers.checking import an_epoch_later, random_view
-from dispatchers.contract import DispatcherError
+from dispatchers.errors import DispatcherError
 from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn, ParameterSharing
 from dispatchers.model_file import OPERATORS
 from dispatchers.policy import CONTRACT_VERSION, KINDS, AgentPolicy, Policy, RecurrentPolicy, kind_of

@@ -5,7 +5,8 @@ import gc
 import numpy as np
 import pytest
 
-from dispatchers.contract import Dispatcher, DispatcherError, PerJobDispatcher
+from dispatchers.contract import Dispatcher, PerJobDispatcher
+from dispatchers.errors import DispatcherError
 from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn
 from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
 from emulator.event_loop import ARRIVAL, BROADCAST, DECISION, DELIVERY, DEPARTURE, EventLoop

@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 import emulator
-from dispatchers.contract import DispatcherError
+from dispatchers.errors import DispatcherError
 from emulator.command_line import BAD_INPUT, FAILED, INTERRUPTED, Parser
 from emulator.errors import InputError
 from emulator.picture import picture_of

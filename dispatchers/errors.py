@@ -1,0 +1,27 @@
+"""Errors that a user can mend: each says all in one line, whatever stood in the input."""
+
+LONGEST_LINE = 300
+"""Characters of a message."""
+
+
+class DispatcherError(ValueError):
+    """A dispatcher that breaks the contract or cannot be made; the message says which, where and what is allowed."""
+
+    def __init__(self, message: str):
+        super().__init__(one_line(message))
+
+
+def one_line(text: str, length: int = LONGEST_LINE) -> str:
+    """Return a text on one line: white space folded, what cannot be printed escaped, the middle cut if it is long."""
+    line = printable(" ".join(text.split()))
+    if len(line) <= length:
+        return line
+    tail = (length - 5) // 3
+    return f"{line[: length - 5 - tail]} ... {line[-tail:]}"
+
+
+def printable(text: str) -> str:
+    """Return a text in which control characters, escapes and the like are written out: `\\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
