@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from dispatchers.contract import (
     hidden_width,
     name_of,
 )
-from dispatchers.errors import DispatcherError
+from dispatchers.errors import DispatcherError, one_line
 
 TOLERANCE = 1e-9
 """How far from 1 the probabilities of a row may sum."""
@@ -101,6 +102,39 @@ def validate_plan(plan: Any, view: View, name: str) -> Floats:
     fields = plan.shape[2] if isinstance(plan, np.ndarray) and plan.ndim == 3 else "fields"
     _check_array(plan, (*shape, fields), "plan must return", "planned numbers", view, name)
     return plan
+
+
+def check_declarations(dispatcher: Dispatcher, name: str | None = None) -> None:
+    """Raise `DispatcherError` if an attribute of the contract holds something else than the contract says."""
+    name = name or name_of(dispatcher)
+
+    def refuse(attribute: str, allowed: str) -> NoReturn:
+        got = one_line(repr(getattr(dispatcher, attribute)), 60)
+        raise DispatcherError(f"{name}: the attribute {attribute} must be {allowed}, got {got}")
+
+    if isinstance(dispatcher, PerJobDispatcher) and isinstance(dispatcher, RecurrentDispatcher):
+        raise DispatcherError(f"{name}: must be a PerJobDispatcher or a RecurrentDispatcher, not both")
+    if not isinstance(dispatcher.name, str):
+        refuse("name", "text")
+    for attribute, allowed in (("draws", ("job", "epoch")), ("observes", ("accessible", "all"))):
+        value = getattr(dispatcher, attribute)
+        if not isinstance(value, str) or value not in allowed:
+            refuse(attribute, " or ".join(allowed))
+    for attribute in ("buffer", "nodes"):
+        value = getattr(dispatcher, attribute)
+        if value is not None and not (_is_whole(value) and value >= 1):
+            refuse(attribute, "a whole number >= 1 or None")
+    if not isinstance(dispatcher.graph_hash, str | None):
+        refuse("graph_hash", "text or None")
+    if isinstance(dispatcher, RecurrentDispatcher) and not (_is_whole(dispatcher.hidden) and dispatcher.hidden >= 1):
+        refuse("hidden", "a whole number >= 1")
+    files: Any = dispatcher.files
+    if not isinstance(files, list | tuple) or not all(isinstance(file, str | os.PathLike) for file in files):
+        refuse("files", "a list of names of files")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def check_fit(
@@ -222,13 +256,10 @@ def check_dispatcher(
     returned before. A per-job rule must choose an accessible column for each of many jobs, and the same when asked
     again. `degrees` counts accessible servers.
     """
-    name = name_of(dispatcher)
     if not isinstance(dispatcher, Dispatcher):
-        raise DispatcherError(f"{name}: must be a subclass of Dispatcher")
-    if dispatcher.draws not in ("job", "epoch"):
-        raise DispatcherError(f"{name}: draws must be job or epoch, got {dispatcher.draws!r}")
-    if dispatcher.observes not in ("accessible", "all"):
-        raise DispatcherError(f"{name}: observes must be accessible or all, got {dispatcher.observes!r}")
+        raise DispatcherError(f"{type(dispatcher).__name__}: must be a subclass of Dispatcher")
+    name = name_of(dispatcher)
+    check_declarations(dispatcher)
     if buffer is None:
         buffer = dispatcher.buffer or 5
     check_fit(dispatcher, buffer)

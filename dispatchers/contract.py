@@ -12,7 +12,8 @@ server in column 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -233,6 +234,13 @@ class Dispatcher:
     graph_hash: str | None = None
     """`Topology.graph_hash` of the only graph this dispatcher can be used on, where there is such a limit."""
 
+    files: Sequence[str | Path] = ()
+    """Files whose content the rule depends on, other than its code; if one of them changes, so do the results."""
+
+    file_options: ClassVar[tuple[str, ...]] = ()
+    """Options that are names of files, which `__init__` gets as paths: looked for beside the scenario, then among the
+    policies that come with this software."""
+
     def route(self, view: View) -> Floats:
         """Return the probability of each accessible server: float64, rows x columns, rows summing to 1.
 
@@ -305,17 +313,13 @@ class PerJobDispatcher(Dispatcher):
 
 def name_of(dispatcher: Dispatcher) -> str:
     """Return what a dispatcher is called in tables and traces."""
-    return dispatcher.name or type(dispatcher).__name__
+    name: object = dispatcher.name  # a user's own attribute may have taken its place
+    return name if isinstance(name, str) and name else type(dispatcher).__name__
 
 
 def hidden_width(dispatcher: Dispatcher) -> int:
-    """Return how many numbers a scheduler carries from one decision to the next. Raises `DispatcherError`."""
-    if not isinstance(dispatcher, RecurrentDispatcher):
-        return 0
-    width = dispatcher.hidden
-    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-        raise DispatcherError(f"{name_of(dispatcher)}: hidden must be a whole number >= 1, got {width!r}")
-    return width
+    """Return how many numbers a scheduler carries from one decision to the next."""
+    return dispatcher.hidden if isinstance(dispatcher, RecurrentDispatcher) else 0
 
 
 def cumulate(probabilities: Floats) -> Floats:

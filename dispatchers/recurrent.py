@@ -16,10 +16,12 @@ class MeanFieldRecurrent(RecurrentDispatcher):
     """
 
     name = "MF-RNN"
+    file_options = ("policy",)
     observes = "all"
 
     def __init__(self, policy: str):
         self.policy = RecurrentPolicy(policy)
+        self.files = (self.policy.path,)
         self.buffer = self.policy.buffer
         self.hidden = self.policy.hidden
         self._remembered = Remembered(self._evaluate)

@@ -16,10 +16,12 @@ class ScalableActorCritic(Dispatcher):
     """
 
     name = "SAC"
+    file_options = ("policy",)
     draws = "epoch"
 
     def __init__(self, policy: str):
         self.policy = AgentPolicy(policy)
+        self.files = (self.policy.path,)
         self.buffer = self.policy.buffer
         self.nodes = self.policy.nodes
         self.graph_hash = self.policy.graph_hash

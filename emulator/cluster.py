@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,6 +41,7 @@ def run_on_cluster(
     address: str,
     cores: int | None,
     advance: Callable[[float], None],
+    hashes: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Task, Row | Exception]]:
     """Run episodes on the Ray cluster at `address`, or on one that is started here if it is `local`.
 
@@ -48,7 +49,7 @@ def run_on_cluster(
     """
     ray = _connected(address, cores)
     run = ray.remote(num_cpus=1, max_retries=RETRIES)(_run)
-    shared = ray.put(plan)
+    shared = ray.put((plan, hashes))
     waiting = iter(tasks)
     running: dict[Any, Task] = {}
     try:
@@ -111,14 +112,15 @@ _emulators: dict[tuple[str, str], Emulator] = {}
 """In a process of the cluster: what it keeps from one episode to the next."""
 
 
-def _run(plan: Plan, task: Task) -> Answer:
+def _run(shared: tuple[Plan, Mapping[str, str] | None], task: Task) -> Answer:
     """Run one episode in a process of the cluster."""
+    plan, hashes = shared
     with TemporaryDirectory() as folder:
         staging = Path(folder)
         for kind in TRACE_FOLDERS:
             (staging / kind).mkdir()
         key = str(plan.path), plan.resolved_yaml()
-        emulator = _emulators.setdefault(key, Emulator(plan, staging))
+        emulator = _emulators.setdefault(key, Emulator(plan, staging, hashes=hashes))
         emulator.staging = staging
         try:
             outcome = outcome_of(emulator, task, lambda seconds: None)

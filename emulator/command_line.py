@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from emulator import interruption
+from emulator.interruption import INTERRUPTED
 from emulator.version import __version__
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 FAILED = 1
-INTERRUPTED = 130
 
 DESCRIPTION = """\
 Emulate the system that a scenario file describes: every server, scheduler and message of every episode.
@@ -87,7 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    handled = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return _print_schema() if options.scenario == "schema" else _run(options)
     except OSError as error:
@@ -98,8 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not isinstance(error, BrokenPipeError):
             print(f"standard output cannot be written: {error.strerror}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt as interruption:
-        print(f"\n{str(interruption) or 'interrupted: nothing was written'}", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"{interruption.line_start()}{str(error) or 'interrupted: nothing was written'}", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, RuntimeError) as error:
         status = _status_of(error)
@@ -107,16 +106,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(error, file=sys.stderr)
         return status
-    finally:
-        for number, handler in handled.items():
-            signal.signal(number, handler)
-
-
-def interrupt(*_: object) -> None:
-    """Make of a signal what Ctrl-C makes, once: while what is finished is written, others change nothing."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _status_of(error: Exception) -> int | None:
@@ -140,9 +129,9 @@ def _print_schema() -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from emulator.replications import expected_seconds, tasks_of
+    from emulator.replications import check_plan, extent_of
     from emulator.report import progress_bar
-    from emulator.running import Interrupted, execute, load_plan
+    from emulator.running import Interrupted, execute, import_all, load_plan
 
     plan = load_plan(
         options.scenario,
@@ -154,9 +143,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         _print_plan(plan, options)
         return 0
-    total = sum(expected_seconds(plan, task) for task in tasks_of(plan))
+    checked = check_plan(plan)
+    import_all()
     try:
-        with progress_bar(total, quiet=options.quiet) as advance:
+        with interruption.raised(), progress_bar(extent_of(plan).seconds, quiet=options.quiet) as advance:
             summary = execute(
                 plan,
                 out=options.out,
@@ -164,11 +154,14 @@ def _run(options: argparse.Namespace) -> int:
                 fresh=options.fresh,
                 cluster=options.cluster,
                 advance=advance,
+                checked=checked,
             )
-    except Interrupted as interruption:
-        if interruption.summary is not None:
-            _print_summary(plan, interruption.summary)
+    except Interrupted as interrupted:
+        if interrupted.summary is not None:
+            _print_summary(plan, interrupted.summary)
         raise
+    finally:
+        interruption.say("interrupted: the finished episodes are kept")
     _print_summary(plan, summary)
     for failure in summary.attrs["failures"]:
         print(failure, file=sys.stderr)
@@ -177,12 +170,11 @@ def _run(options: argparse.Namespace) -> int:
 
 def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
     """Say what would run, having checked all that can be checked without running."""
-    from emulator.replications import check_plan, expected_jobs, tasks_of
+    from emulator.replications import check_plan, expected_jobs, extent_of, tasks_of
     from emulator.workers import workers_for
     from emulator.workload import epoch_times
 
-    tasks = tasks_of(plan)
-    workers = workers_for(plan, tasks, options.workers)
+    workers = workers_for(plan, tasks_of(plan), options.workers)
     check_plan(plan)
     print(_title(plan))
     for point in plan.points:
@@ -194,9 +186,9 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
             f"about {expected_jobs(point):,.0f} jobs in each of "
             f"{scenario.replications} x {len(scenario.dispatchers)} episodes"
         )
-    jobs = sum(expected_jobs(plan.points[task.point]) for task in tasks)
+    extent = extent_of(plan)
     print(
-        f"in all {len(tasks)} episodes, about {jobs:,.0f} jobs, "
+        f"in all {extent.episodes:,} episodes, about {extent.jobs:,.0f} jobs, "
         f"on {workers.processes} process{'es' * (workers.processes > 1)}"
         + (f" with {workers.threads} threads each" if workers.threads > 1 else "")
     )

@@ -7,14 +7,15 @@ in the workload would leave old kernels alive. So they are kept in a folder that
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
+
+from emulator.caches import first_writable
 
 PACKAGES = ("dispatchers", "emulator", "policies")
 """Whose code can be part of a compiled function."""
@@ -24,18 +25,21 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator: `numba.njit` with these options and the compiled code kept on disk."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        with _kept_for_these_sources():
+        config: Any = numba.config
+        folder = _folder(config.CACHE_DIR)
+        if folder is None:
+            return numba.njit(**options)(function)
+        with _kept_in(folder):
             return numba.njit(cache=True, **options)(function)
 
     return decorate
 
 
 @contextmanager
-def _kept_for_these_sources() -> Iterator[None]:
-    """Let numba keep what is decorated meanwhile in the folder of these sources, if one can be written."""
+def _kept_in(folder: str) -> Iterator[None]:
+    """Let numba keep in a folder what is decorated meanwhile."""
     config: Any = numba.config
-    usual = config.CACHE_DIR
-    config.CACHE_DIR = _folder(usual) or usual
+    usual, config.CACHE_DIR = config.CACHE_DIR, folder
     try:
         yield
     finally:
@@ -44,16 +48,15 @@ def _kept_for_these_sources() -> Iterator[None]:
 
 @cache
 def _folder(usual: str) -> str | None:
-    parent = Path(usual) if usual else Path(__file__).parent / "__pycache__"
-    with suppress(OSError):
-        parent.mkdir(parents=True, exist_ok=True)
-    return str(parent / f"compiled-{_sources_hash()}") if os.access(parent, os.W_OK) else None
+    """Return where the code compiled of these sources is kept, None if there is no place for it."""
+    parent = first_writable(Path(usual) if usual else Path(__file__).parent / "__pycache__")
+    return None if parent is None else str(parent / f"compiled-{_sources_hash()}")
 
 
 def _sources_hash() -> str:
     digest = hashlib.sha256()
     root = Path(__file__).resolve().parent.parent
     for package in PACKAGES:
-        for path in sorted((root / package).glob("*.py")):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
+from emulator.caches import place_for_matplotlib
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -66,6 +68,7 @@ def looks_of(dispatchers: Sequence[str]) -> dict[str, Look]:
 
 def style() -> AbstractContextManager[None]:
     """Return a context with matplotlib's own defaults, whatever the user's are."""
+    place_for_matplotlib()
     import matplotlib.style
 
     # Names may hold dollar signs.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import multiprocessing
-import os
-import signal
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
+
+from emulator import interruption
+from emulator.errors import InputError
 
 Task = TypeVar("Task", bound=Hashable)
 
@@ -33,9 +37,39 @@ class Fatal(NamedTuple):
     error: Exception
 
 
-def cores_at_hand() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def check_main_module() -> None:
+    """Raise `InputError` if a process started from here would run the main script, and so this call, once more.
+
+    Python imports the main script anew in each process that it starts, unless it has no file, as in a notebook.
+    """
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    if multiprocessing.parent_process() is not None or file is None:
+        return
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_globals is vars(main) and frame.f_code.co_name == "<module>":
+            if not _is_guarded(Path(file), frame.f_lineno):
+                raise InputError(
+                    f'{file}:{frame.f_lineno}: several workers need this call below `if __name__ == "__main__":`, '
+                    "for each of them imports the script; or give workers=1"
+                )
+            return
+        frame = frame.f_back  # type: ignore[assignment]
+
+
+def _is_guarded(file: Path, line: int) -> bool:
+    """Return whether a line of a script stands below `if __name__ == "__main__":`."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return True  # no script of Python's, so it cannot be told
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and node.body[0].lineno <= line <= (node.body[-1].end_lineno or line):
+            test = ast.unparse(node.test)
+            if "__name__" in test and "'__main__'" in test:
+                return True
+    return False
 
 
 def run_in_processes(
@@ -92,7 +126,8 @@ class _Worker(Generic[Task]):
         context = multiprocessing.get_context("spawn")  # threads of this process must not be forked
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, prepare), daemon=True)
-        self.process.start()
+        with interruption.not_for_children():
+            self.process.start()
         theirs.close()
         self.tasks: deque[Task] = deque()
         """What it was given and has not answered, the one it works on first."""
@@ -116,8 +151,7 @@ def _serve(connection: Connection, prepare: Callable[[], Work]) -> None:
 
     What is sent back is a number, how much has been done, or else the outcome of a task.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    interruption.leave_to_parent()
     work = prepare()
     with suppress(EOFError, OSError):  # the first process has gone
         while True:

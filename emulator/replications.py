@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dispatchers.catalogue import make
+from dispatchers.catalogue import BUILT_IN, Made, make
 from dispatchers.checking import check_dispatcher, check_fit
 from dispatchers.contract import Dispatcher
 from dispatchers.errors import DispatcherError
+from dispatchers.user_modules import hash_of
 from emulator import trace_files
 from emulator.engines import EnginesDifferError, Mode, emulate, mode_of, obstacle_to, seconds_of
 from emulator.episode import Episode, EpochTrace, JobTrace
@@ -22,6 +24,7 @@ from emulator.picture import Picture, picture_of
 from emulator.results import part_name
 from emulator.scenario_file import Plan, Point
 from emulator.system import System
+from emulator.topology_spec import EdgeList
 from emulator.version import __version__
 from emulator.workload import Workload
 
@@ -41,23 +44,57 @@ REFERENCE_TIME = 50.0
 """Drops are scaled to this many ms, as in section 3."""
 
 
-@dataclass(frozen=True)
-class Task:
+Cell = tuple[int, int]
+"""A point of the sweep and a dispatcher."""
+
+
+class Task(NamedTuple):
     """One episode to run."""
 
     point: int
     dispatcher: int
     replication: int
 
+    @property
+    def cell(self) -> Cell:
+        """The point and the dispatcher."""
+        return self.point, self.dispatcher
 
-def tasks_of(plan: Plan) -> list[Task]:
-    """Return every episode of a plan: by point, then replication, then dispatcher."""
-    return [
-        Task(index, dispatcher, replication)
-        for index, point in enumerate(plan.points)
-        for replication in range(point.scenario.replications)
-        for dispatcher in range(len(point.scenario.dispatchers))
-    ]
+
+class Extent(NamedTuple):
+    """How much there is to do, without a look at every single episode: there may be a million."""
+
+    episodes: int
+    jobs: float
+    seconds: float
+
+
+def extent_of(plan: Plan) -> Extent:
+    """Return how many episodes a plan has at most, their expected jobs, and about how long they take."""
+    episodes, jobs, seconds = 0, 0.0, 0.0
+    for index, point in enumerate(plan.points):
+        dispatchers = len(point.scenario.dispatchers)
+        for replication, alike in like_replications(point):
+            episodes += alike * dispatchers
+            seconds += alike * dispatchers * expected_seconds(plan, Task(index, 0, replication))
+        jobs += point.scenario.replications * dispatchers * expected_jobs(point)
+    return Extent(episodes, jobs, seconds)
+
+
+def like_replications(point: Point) -> list[tuple[int, int]]:
+    """Return one replication of each kind that the engines tell apart, and how many of that kind there are."""
+    total = point.scenario.replications
+    special = min(max(1, point.scenario.trace.messages), total)
+    kinds = [(0, 1), (1, special - 1), (special, total - special)]
+    return [(replication, count) for replication, count in kinds if count > 0]
+
+
+def tasks_of(plan: Plan) -> Iterator[Task]:
+    """Yield every episode of a plan: by point, then replication, then dispatcher."""
+    for index, point in enumerate(plan.points):
+        for replication in range(point.scenario.replications):
+            for dispatcher in range(len(point.scenario.dispatchers)):
+                yield Task(index, dispatcher, replication)
 
 
 def keys_of(plan: Plan, task: Task) -> Row:
@@ -98,28 +135,35 @@ def expected_seconds(plan: Plan, task: Task) -> float:
     return seconds_of(point.scenario, expected_jobs(point), task.replication)
 
 
-def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Dispatcher:
-    """Make a point's dispatcher; put a user's class through `check_dispatcher` if asked to be thorough.
+def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Made:
+    """Make a point's dispatcher, with the files it depends on; put one of a user through `check_dispatcher` if asked.
 
     Raises `InputError` with the place in the file.
     """
-    spec = point.scenario.dispatchers[index]
-    try:
-        dispatcher = make(
-            name=spec.name, class_=spec.class_, options=spec.options, folder=spec.folder, shipped=shipped_policies()
-        )
+    scenario, spec = point.scenario, point.scenario.dispatchers[index]
+
+    def try_out(dispatcher: Dispatcher) -> None:
         check_fit(
             dispatcher,
-            point.scenario.buffer,
+            scenario.buffer,
             point.node_count(),
             spec.display,
             graph_hash=lambda: point.system().topology.graph_hash,
         )
-        if spec.class_ is not None and thoroughly:
-            check_dispatcher(dispatcher, buffer=point.scenario.buffer)
+        if thoroughly and spec.name not in BUILT_IN:
+            check_dispatcher(dispatcher, buffer=scenario.buffer)
+
+    try:
+        return make(
+            name=spec.name,
+            class_=spec.class_,
+            options=spec.options,
+            folder=spec.folder,
+            shipped=shipped_policies(),
+            try_out=try_out,
+        )
     except DispatcherError as error:
         raise InputError(f"{point.places[f'dispatchers.{index}']}: {error}") from None
-    return dispatcher
 
 
 def shipped_policies() -> Path | None:
@@ -159,6 +203,8 @@ class Emulator:
     """Where trace files are written; None writes none."""
     threads: int = 1
     """Threads that share the work of an episode of the compiled engine."""
+    hashes: Mapping[str, str] | None = None
+    """The files that the run has begun with, by their absolute paths; None looks after none."""
     resolved: str = field(init=False)
     _point: int = field(default=-1, init=False)
     _system: System = field(init=False)
@@ -172,11 +218,7 @@ class Emulator:
         """Run one episode, write its traces, and return its row."""
         point = self.plan.points[task.point]
         system = self._system_of(task.point)
-        if task.dispatcher not in self._dispatchers:
-            self._dispatchers[task.dispatcher] = _Prepared(
-                make_dispatcher(point, task.dispatcher), system, self.threads
-            )
-        prepared = self._dispatchers[task.dispatcher]
+        prepared = self._prepared(task, system)
         workload = Workload(system, task.replication)
         trace = point.scenario.trace
         mode = mode_of(point.scenario, self._jobs, task.replication, prepared.obstacle)
@@ -204,6 +246,15 @@ class Emulator:
                 epoch_parts = engine.epoch_parts(workload) if task.replication < trace.epochs else None
             self._write_traces(episode, job_parts, epoch_parts, keys, workload)
         return self._row(episode, keys, system)
+
+    def _prepared(self, task: Task, system: System) -> _Prepared:
+        if task.dispatcher not in self._dispatchers:
+            made = make_dispatcher(self.plan.points[task.point], task.dispatcher)
+            for path, value in made.hashes.items() if self.hashes is not None else []:
+                if self.hashes is not None and self.hashes.get(path) != value:
+                    raise InputError(f"{path}: has changed since the run began; its episodes are kept, start it anew")
+            self._dispatchers[task.dispatcher] = _Prepared(made.dispatcher, system, self.threads)
+        return self._dispatchers[task.dispatcher]
 
     def _emulate(self, task: Task, *arguments: Any, **options: Any) -> Episode:
         try:
@@ -290,26 +341,60 @@ def check_conservation(episode: Episode) -> None:
         raise RuntimeError(f"{totals.arrivals} jobs arrived, but {accounted} are accounted for: {totals}")
 
 
-def check_plan(plan: Plan) -> Picture:
+class Checked(NamedTuple):
+    """What the check of a plan has found out."""
+
+    picture: Picture
+    """How the summary is to be drawn."""
+    hashes: dict[str, str]
+    """The hash of each file that the dispatchers depend on, by its absolute path."""
+    named_hashes: dict[str, str]
+    """The same, the topology's among them, by names that say nothing of where the plan stands: `mine.py of Keep`."""
+
+    @property
+    def uses_folder(self) -> bool:
+        """Whether a dispatcher depends on files that do not come with this software."""
+        shipped = f"{os.path.realpath(shipped_policies() or os.devnull)}{os.sep}"
+        return not all(path.startswith(shipped) for path in self.hashes)
+
+
+def check_plan(plan: Plan) -> Checked:
     """Build every distinct system and make every dispatcher, so that bad input shows before anything runs.
 
-    A user's class is also put through `check_dispatcher`. Returns how the summary is to be drawn.
+    A user's class is also put through `check_dispatcher`. Raises `InputError` with the place in the file.
     """
-    built: set[str] = set()
     checked: set[str] = set()
+    hashes: dict[str, str] = {}
+    named: dict[str, set[str]] = {}
     for point in plan.points:
         scenario = point.scenario
         description = repr((scenario.topology, scenario.service, scenario.seed))
-        if description not in built:
-            built.add(description)
+        if description not in checked:
+            checked.add(description)
             point.system()
+            if isinstance(scenario.topology, EdgeList) and scenario.topology.path is not None:
+                path = scenario.topology.path
+                named.setdefault(f"{Path(path).name} of the topology", set()).add(hash_of(path) or "")
         for index, spec in enumerate(scenario.dispatchers):
             description = repr((spec, spec.folder, scenario.buffer, point.node_count()))
             if description not in checked:
                 checked.add(description)
-                dispatcher = make_dispatcher(point, index, thoroughly=True)
-                obstacle = obstacle_to(dispatcher) if scenario.engine != "simpy" else None
-                if obstacle is not None and scenario.engine == "compiled":
-                    place = point.places[f"dispatchers.{index}"]
-                    raise InputError(f"{place}: {spec.display}: {obstacle}; use engine auto or simpy")
-    return picture_of(plan, shipped_policies())
+                made = make_dispatcher(point, index, thoroughly=True)
+                _check_obstacle(point, index, made.dispatcher)
+                hashes |= made.hashes
+                for path, value in made.hashes.items():
+                    named.setdefault(f"{_name_of_file(path, spec.folder)} of {spec.display}", set()).add(value)
+    names = {name: " ".join(sorted(values)) for name, values in sorted(named.items())}
+    return Checked(picture_of(plan, shipped_policies()), hashes, names)
+
+
+def _check_obstacle(point: Point, index: int, dispatcher: Dispatcher) -> None:
+    if point.scenario.engine == "compiled" and (obstacle := obstacle_to(dispatcher)) is not None:
+        display, place = point.scenario.dispatchers[index].display, point.places[f"dispatchers.{index}"]
+        raise InputError(f"{place}: {display}: {obstacle}; use engine auto or simpy")
+
+
+def _name_of_file(path: str, folder: Path) -> str:
+    """Return what a file is called wherever its project stands."""
+    start = os.path.realpath(folder)
+    return os.path.relpath(path, start) if path.startswith(start + os.sep) else Path(path).name

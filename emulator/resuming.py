@@ -7,77 +7,51 @@ up to its last full line.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
-import sys
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, Any
 
+from dispatchers.files import read_regular
 from emulator.errors import InputError
-from emulator.replications import Row, Task, make_dispatcher, part_of, tasks_of
+from emulator.replications import Row, Task, part_of
 from emulator.results import EPISODES_FILE, TRACE_FOLDERS, ResultsFolder
-from emulator.scenario_file import Plan
+from emulator.scenario_file import Plan, Point
+from emulator.tables import whole_file
 from emulator.version import __version__
 
 JOURNAL_FILE = "journal.jsonl"
 
-OURS = ("dispatchers", "emulator", "policies", "benchmarks", "tests")
-"""Folders of this software, whose version is told apart by its number."""
+LARGEST_JOURNAL = 2**36
+"""Bytes; a million episodes have less than a hundredth of that."""
 
-EXTENDABLE = ("replications", "precision", "paired_precision", "name", "plot")
-"""Keys that may change from one run to the next in the same folder."""
+NOT_COUNTED = ("replications", "precision", "paired_precision", "name", "plot", "training", "folder")
+"""Keys that may change from one run to the next in the same results folder."""
 
 
-def identity_of(plan: Plan) -> dict[str, str]:
-    """Return what episodes depend on, as names and texts: another one means other results."""
-    resolved = {key: value for key, value in plan.resolved().items() if key not in EXTENDABLE}
+def identity_of(plan: Plan, named_hashes: Mapping[str, str]) -> dict[str, str]:
+    """Return what episodes depend on, as names and texts: another one means other results.
+
+    `named_hashes` are those of the files that the plan reads; where they stand does not count.
+    """
+    resolved = {key: value for key, value in plan.resolved().items() if key not in NOT_COUNTED}
     texts = {key: json.dumps(_plain(value), sort_keys=True, default=str) for key, value in resolved.items()}
-    return {**texts, **_files(plan), "version": __version__}
-
-
-def _files(plan: Plan) -> dict[str, str]:
-    """Return the hashes of the files that a plan reads: policies, users' classes, edges."""
-    files: dict[str, set[Path]] = {}
-    for point in plan.points:
-        path = getattr(point.scenario.topology, "path", None)
-        if path is not None:
-            files.setdefault(f"file {path}", set()).add(Path(point.scenario.folder) / path)
-        for index, spec in enumerate(point.scenario.dispatchers):
-            dispatcher = make_dispatcher(point, index)
-            policy = getattr(dispatcher, "policy", None)
-            if policy is not None:
-                files.setdefault(f"policy {policy.path.name} of {spec.display}", set()).add(policy.path)
-            if spec.class_ is not None:
-                own = Path(inspect.getfile(type(dispatcher)))
-                files.setdefault(f"file of {spec.display}", set()).update({own}, _imported_from(spec.folder))
-    return {name: " ".join(sorted(map(_hash, paths))) for name, paths in files.items()}
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _imported_from(folder: Path) -> set[Path]:
-    """Return the modules beside a scenario that its classes have brought in."""
-    found = set()
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if file and "site-packages" not in file and Path(file).is_relative_to(folder.resolve()):
-            path = Path(file).resolve()
-            if path.suffix == ".py" and path.is_file() and path.relative_to(folder.resolve()).parts[0] not in OURS:
-                found.add(path)
-    return found
+    return {**texts, **{f"file {name}": value for name, value in named_hashes.items()}, "version": __version__}
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in which 5.0 is 5."""
+    """Return a value in which 5.0 is 5, and a file is called by its name alone."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {
+            key: PurePath(item).name if key == "path" and isinstance(item, str) else _plain(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, str) and os.path.isabs(value):
+        return PurePath(value).name
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -87,19 +61,26 @@ class Finished:
     Raises `InputError` if the folder holds results of another scenario, unless a fresh start is asked for.
     """
 
-    def __init__(self, plan: Plan, folder: ResultsFolder, *, fresh: bool = False):
+    def __init__(self, plan: Plan, folder: ResultsFolder, named_hashes: Mapping[str, str], *, fresh: bool = False):
         self.plan = plan
         self.folder = folder
-        self.identity = identity_of(plan)
+        self.identity = identity_of(plan, named_hashes)
         self.rows: dict[Task, Row] = {}
-        self._file: IO[str] | None = None
-        tasks = {_key(plan, task): task for task in tasks_of(plan)}
+        """Those that the plan asks for, and those beyond its replications, which are kept."""
+        self._file: IO[bytes] | None = None
         if fresh:
             folder.clear_staging()
-        else:
-            for row in [*self._published(), *self._journaled()]:
-                task = tasks.get(_row_key(plan, row))
-                if task is not None and self._traces_are_there(task):
+            return
+        cells = {
+            _cell_key(point, index): (place, index)
+            for place, point in enumerate(plan.points)
+            for index in range(len(point.scenario.dispatchers))
+        }
+        for row in [*self._published(), *self._journaled()]:
+            cell, replication = cells.get(_row_key(plan, row)), row.get("replication")
+            if cell is not None and isinstance(replication, int):
+                task = Task(*cell, replication)
+                if self._traces_are_there(task):
                     self.rows[task] = row
 
     @property
@@ -110,26 +91,21 @@ class Finished:
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Keep the journal open: it starts with the identity and what was found."""
-        try:
-            with self.journal.open("w", encoding="utf-8") as self._file:
-                self._write({"identity": self.identity})
-                for row in self.rows.values():
-                    self._write(row)
-                yield
-        except OSError as error:
-            raise InputError(f"{self.journal}: cannot be written: {error.strerror or error}") from error
-        finally:
-            self._file = None
+        with whole_file(self.journal) as file:
+            for line in ({"identity": self.identity}, *self.rows.values()):
+                file.write(_line(line))
+        with self.journal.open("ab") as self._file:
+            yield
 
     def add(self, task: Task, row: Row) -> None:
-        """Note a finished episode, whose traces are written."""
-        self.rows[task] = row
-        self._write(row)
-
-    def _write(self, line: dict[str, Any]) -> None:
+        """Note a finished episode, whose traces are written. Raises `InputError` if that cannot be done."""
         assert self._file is not None
-        self._file.write(json.dumps(line, default=lambda number: number.item()) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(_line(row))
+            self._file.flush()
+        except OSError as error:
+            raise InputError(f"{self.journal}: cannot be written: {error.strerror or error}") from error
+        self.rows[task] = row
 
     def trace_files(self, tasks: Iterable[Task]) -> set[str]:
         """Return the names of the trace files that belong to some episodes, with their folder."""
@@ -150,6 +126,8 @@ class Finished:
         path = self.folder.path / EPISODES_FILE
         if not path.exists():
             return
+        if not path.is_file():
+            raise self._refusal(f"{EPISODES_FILE} cannot be read: it is not a regular file")
         import pyarrow.parquet as pq
 
         try:
@@ -165,22 +143,20 @@ class Finished:
         if not self.journal.exists():
             return
         try:
-            lines = self.journal.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            content = read_regular(self.journal, LARGEST_JOURNAL)
         except OSError as error:
             raise self._refusal(f"{self.journal} cannot be read: {error.strerror}") from None
-        first = True
-        for line in lines:
+        for number, line in enumerate(content.split(b"\n")[:-1]):
             try:
-                content = json.loads(line) if line.endswith("\n") else None
+                entry = json.loads(line)
             except ValueError:
-                content = None
-            if not isinstance(content, dict):
                 return
-            if first:
-                self._check(content.get("identity"))
-                first = False
+            if not isinstance(entry, dict):
+                return
+            if number == 0:
+                self._check(entry.get("identity"))
             else:
-                yield content
+                yield entry
 
     def _check(self, found: Any) -> None:
         """Raise `InputError` if results in the folder have another identity."""
@@ -190,8 +166,8 @@ class Finished:
             raise self._refusal("it holds results of unknown origin")
         names = [*self.identity, *(name for name in found if name not in self.identity)]
         changed = next(name for name in names if found.get(name) != self.identity.get(name))
-        if changed.startswith(("file", "policy")):
-            raise self._refusal(f"it holds results of another {changed}")
+        if changed.startswith("file "):
+            raise self._refusal(f"it holds results of another {changed.removeprefix('file ')}")
         before, now = (texts.get(changed, "none").strip('"') for texts in (found, self.identity))
         raise self._refusal(f"it holds results of another scenario ({changed}: {_short(before)}, now {_short(now)})")
 
@@ -199,15 +175,17 @@ class Finished:
         return InputError(f"output folder {self.folder.path}: {why}; choose another --out, or --fresh to start over")
 
 
+def _line(entry: Mapping[str, Any]) -> bytes:
+    return json.dumps(entry, default=lambda number: number.item()).encode() + b"\n"
+
+
 def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _key(plan: Plan, task: Task) -> tuple[str, ...]:
-    point = plan.points[task.point]
-    values = [str(value) for value in point.values.values()]
-    return (point.scenario.dispatchers[task.dispatcher].display, str(task.replication), *values)
+def _cell_key(point: Point, index: int) -> tuple[str, ...]:
+    return (point.scenario.dispatchers[index].display, *map(str, point.values.values()))
 
 
 def _row_key(plan: Plan, row: Row) -> tuple[str, ...]:
-    return (row["dispatcher"], str(row["replication"]), *(str(row.get(key)) for key in plan.swept))
+    return (str(row.get("dispatcher")), *(str(row.get(key)) for key in plan.swept))

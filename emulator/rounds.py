@@ -3,35 +3,64 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-from emulator.replications import Row, Task
+from emulator.replications import Cell, Row, Task
 from emulator.scenario_file import Plan
 from emulator.statistics import MEASURE, mean_interval
 
 FIRST_BATCH = 10
 """Replications before the intervals are looked at for the first time."""
 
-Cell = tuple[int, int]
-"""A point of the sweep and a dispatcher."""
+
+class Round(NamedTuple):
+    """The episodes that are wanted as far as is known by now."""
+
+    plan: Plan
+    replications: list[int]
+    """How many of each point, counted from the first."""
+    failed: Collection[Cell]
+    """Cells that are given up."""
+
+    def missing(self, finished: Mapping[Task, Row]) -> Iterator[Task]:
+        """Yield the episodes that are not finished: by point, then replication, then dispatcher."""
+        for index, count in enumerate(self.replications):
+            dispatchers = _dispatchers(self.plan, index, self.failed)
+            for replication in range(count):
+                for number in dispatchers:
+                    task = Task(index, number, replication)
+                    if task not in finished:
+                        yield task
+
+    def holds(self, task: Task) -> bool:
+        """Return whether an episode is among the first ones of its point, which the summary is about."""
+        return task.replication < self.replications[task.point]
 
 
-def next_round(plan: Plan, finished: Mapping[Task, Row], failed: Collection[Cell]) -> list[Task]:
-    """Return the episodes to run next: by point, then replication, then dispatcher. None are left in the end.
+def next_round(plan: Plan, finished: Mapping[Task, Row], failed: Collection[Cell]) -> Round:
+    """Return what is wanted next. When nothing of it is missing, all is done.
 
     How many replications a point needs is a function of the results of its first ones, so it is the same however often
-    a run was interrupted.
+    a run was interrupted, and whatever else is finished.
     """
-    tasks = []
-    for index, point in enumerate(plan.points):
-        dispatchers = [number for number in range(len(point.scenario.dispatchers)) if (index, number) not in failed]
-        for count in _batches(plan, index):
-            wanted = [Task(index, number, replication) for replication in range(count) for number in dispatchers]
-            missing = [task for task in wanted if task not in finished]
-            tasks += missing
-            if missing or _is_precise(plan, index, dispatchers, count, finished):
-                break
-    return tasks
+    return Round(plan, [_wanted(plan, index, finished, failed) for index in range(len(plan.points))], failed)
+
+
+def _wanted(plan: Plan, point: int, finished: Mapping[Task, Row], failed: Collection[Cell]) -> int:
+    """Return how many replications of a point are wanted: the first number that is not finished, or is enough."""
+    *batches, most = _batches(plan, point)
+    dispatchers = _dispatchers(plan, point, failed)
+    for count in batches:
+        tasks = (Task(point, number, replication) for replication in range(count) for number in dispatchers)
+        if not all(task in finished for task in tasks) or _is_precise(plan, point, dispatchers, count, finished):
+            return count
+    return most
+
+
+def _dispatchers(plan: Plan, point: int, failed: Collection[Cell]) -> list[int]:
+    count = len(plan.points[point].scenario.dispatchers)
+    return [number for number in range(count) if (point, number) not in failed]
 
 
 def _batches(plan: Plan, point: int) -> Iterable[int]:
@@ -62,6 +91,7 @@ def _is_precise(plan: Plan, point: int, dispatchers: list[int], count: int, fini
 
 
 def _is_within(share: float | None, sample: list[float]) -> bool:
+    """Return whether a mean is known to within a share of itself; never by values that are all alike."""
     if share is None:
         return True
     mean, low, high = mean_interval(sample)

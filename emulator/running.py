@@ -5,19 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dispatchers.checking import describe
 from dispatchers.errors import DispatcherError
+from emulator import interruption
 from emulator.cluster import run_on_cluster
 from emulator.engines import COMPARED_JOBS, Mode, obstacle_to
-from emulator.picture import Picture
-from emulator.replications import Row, Task, check_plan, expected_mode, expected_seconds, make_dispatcher, tasks_of
+from emulator.replications import (
+    Cell,
+    Checked,
+    Row,
+    Task,
+    check_plan,
+    expected_mode,
+    expected_seconds,
+    extent_of,
+    like_replications,
+    make_dispatcher,
+    tasks_of,
+)
 from emulator.results import ResultsFolder
 from emulator.resuming import Finished
-from emulator.rounds import Cell, next_round
+from emulator.rounds import next_round
 from emulator.scenario_file import Plan, load
 from emulator.statistics import summarise
 from emulator.version import __version__
@@ -82,53 +94,65 @@ def execute(
     fresh: bool = False,
     cluster: str | None = None,
     advance: Callable[[float], None] = lambda seconds: None,
+    checked: Checked | None = None,
 ) -> pd.DataFrame:
     """Run what is not finished of a plan, write its folder, and return its summary.
 
     `attrs["failures"]` has an error for each cell that failed, a dispatcher at a point of the sweep; the others are
     run all the same. `cluster` is the address of a Ray cluster, or `local`. `advance` is told of the expected seconds
-    of work dealt with. Raises `Interrupted` after Ctrl-C, with whole files.
+    of work dealt with. `checked` is what `check_plan` has said, if it was asked. Raises `Interrupted` after Ctrl-C,
+    with whole files.
     """
     workers_for(plan, tasks_of(plan), workers)  # which may be wrong
+    checked = check_plan(plan) if checked is None else checked
     with ResultsFolder(out if out is not None else Path("runs") / plan.name) as folder:
-        picture = check_plan(plan)
-        finished = Finished(plan, folder, fresh=fresh)
+        finished = Finished(plan, folder, checked.named_hashes, fresh=fresh)
         failures: dict[Cell, Exception] = {}
         advance(sum(expected_seconds(plan, task) for task in finished.rows))
         try:
-            with finished.recording():
-                _run_rounds(plan, finished, failures, workers, cluster, advance)
+            with finished.recording(), interruption.as_such():
+                _run_rounds(plan, finished, failures, checked, workers, cluster, advance)
             if not finished.rows:
                 raise next(iter(failures.values()))
         except KeyboardInterrupt:
-            summary = _write(plan, folder, finished, picture) if finished.rows else None
-            raise Interrupted(len(finished.rows), len(tasks_of(plan)), summary) from None
+            summary = _write(plan, folder, finished, failures, checked) if finished.rows else None
+            asked_for = sum(task.replication < plan.points[task.point].scenario.replications for task in finished.rows)
+            raise Interrupted(asked_for, extent_of(plan).episodes, summary) from None
         finally:
             if not finished.rows:
                 folder.clear_staging()
-        summary = _write(plan, folder, finished, picture)
+        summary = _write(plan, folder, finished, failures, checked)
     summary.attrs["failures"] = [_failure(plan, cell, error) for cell, error in failures.items()]
     return summary
+
+
+def import_all() -> None:
+    """Import what a run will need, so that nothing interrupts an import: one that is torn cannot be mended."""
+    import emulator.compiled_engine
+    import emulator.plots  # noqa: F401
 
 
 def _run_rounds(
     plan: Plan,
     finished: Finished,
     failures: dict[Cell, Exception],
+    checked: Checked,
     workers: int | None,
     cluster: str | None,
     advance: Callable[[float], None],
 ) -> None:
     staging = finished.folder.staging
-    while tasks := next_round(plan, finished.rows, failures):
-        waiting = (task for task in tasks if (task.point, task.dispatcher) not in failures)
+    while next((wanted := next_round(plan, finished.rows, failures)).missing(finished.rows), None) is not None:
+        tasks = (task for task in wanted.missing(finished.rows) if task.cell not in failures)
         if cluster is not None:
-            outcomes = run_on_cluster(plan, waiting, staging, cluster, workers, advance)
+            outcomes = run_on_cluster(plan, tasks, staging, cluster, workers, advance, checked.hashes)
         else:
-            outcomes = run_tasks(plan, waiting, staging, workers_for(plan, tasks, workers), advance)
+            how = workers_for(plan, wanted.missing(finished.rows), workers)
+            outcomes = run_tasks(plan, tasks, staging, how, advance, checked.hashes)
         for task, outcome in outcomes:
+            interruption.raise_if_requested()
             if isinstance(outcome, Exception):
-                failures.setdefault((task.point, task.dispatcher), outcome)
+                failures.setdefault(task.cell, outcome)
             else:
                 finished.add(task, outcome)
 
@@ -145,27 +169,39 @@ def first_dispatcher(plan: Plan) -> str:
     return plan.points[0].scenario.dispatchers[0].display
 
 
-def _write(plan: Plan, folder: ResultsFolder, finished: Finished, picture: Picture) -> pd.DataFrame:
-    """Write the folder of the finished episodes and return their summary."""
+def _write(
+    plan: Plan, folder: ResultsFolder, finished: Finished, failures: Collection[Cell], checked: Checked
+) -> pd.DataFrame:
+    """Write the folder of the finished episodes; return the summary of those that are asked for, which may be fewer."""
+    with interruption.undisturbed():
+        return _written(plan, folder, finished, failures, checked)
+
+
+def _written(
+    plan: Plan, folder: ResultsFolder, finished: Finished, failures: Collection[Cell], checked: Checked
+) -> pd.DataFrame:
     import pandas as pd
 
     from emulator.plots import summary_picture
 
     order = sorted(finished.rows, key=lambda task: (task.point, task.dispatcher, task.replication))
+    wanted = next_round(plan, finished.rows, failures)
     rows = [finished.rows[task] for task in order]
-    summary = summarise(pd.DataFrame(rows), plan.swept, first_dispatcher(plan))
-    resolved = plan.resolved_yaml()
+    summarised = [finished.rows[task] for task in order if wanted.holds(task)]
+    summary = summarise(pd.DataFrame(summarised), plan.swept, first_dispatcher(plan))
     metadata = {
         "scenario": plan.name,
-        "resolved_scenario": resolved,
+        "resolved_scenario": plan.resolved_yaml(),
         "seed": str(plan.points[0].scenario.seed),
         "version": __version__,
-        "fingerprint": combined_fingerprint(rows),
     }
-    folder.write_episodes(rows, metadata | {"identity": json.dumps(finished.identity)})
-    folder.write_summary(summary, metadata)
-    folder.write_scenario(resolved)
-    summary_picture(summary, plan.swept, folder.picture, *picture)
+    folder.write_episodes(
+        rows,
+        metadata | {"fingerprint": combined_fingerprint(rows), "identity": json.dumps(finished.identity)},
+    )
+    folder.write_summary(summary, metadata | {"fingerprint": combined_fingerprint(summarised)})
+    folder.write_scenario(plan.resolved_yaml(folder.path, uses_folder=checked.uses_folder))
+    summary_picture(summary, plan.swept, folder.picture, *checked.picture)
     folder.commit(finished.trace_files(order))
     summary.attrs["folder"] = str(folder.path)
     summary.attrs["engines"] = engine_lines(plan)
@@ -175,7 +211,11 @@ def _write(plan: Plan, folder: ResultsFolder, finished: Finished, picture: Pictu
 def engine_lines(plan: Plan) -> list[str]:
     """Return lines that say which engine emulates what, and why; one, unless a dispatcher asks for SimPy."""
     first = plan.points[0].scenario
-    modes = {expected_mode(plan, task) for task in tasks_of(plan)}
+    modes = {
+        expected_mode(plan, Task(place, 0, replication))
+        for place, point in enumerate(plan.points)
+        for replication, _ in like_replications(point)
+    }
     if modes == {Mode.SIMPY}:
         return ["engine: SimPy emulated all"]
     limit = f"{COMPARED_JOBS:,} jobs an episode"
@@ -198,7 +238,7 @@ def _obstacles(plan: Plan) -> list[str]:
     if point.scenario.engine != "auto":
         return []
     found = (
-        (spec.display, obstacle_to(make_dispatcher(point, index)))
+        (spec.display, obstacle_to(make_dispatcher(point, index).dispatcher))
         for index, spec in enumerate(point.scenario.dispatchers)
     )
     return [f"engine: SimPy emulated {name}, for {why}" for name, why in found if why is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from emulator.errors import InputError
 from emulator.problem import Problem, locate, problems_in
 from emulator.scenario import Scenario
-from emulator.scenario_tree import read_scenario
+from emulator.scenario_tree import Anchored, read_scenario
 from emulator.section import ScenarioError
 from emulator.sweep import axes, doubtful_values, points
 from emulator.yaml_tree import Place, to_document
@@ -73,17 +74,23 @@ class Plan:
         """Where relative paths and modules of the dispatchers are looked up."""
         return Path(self.points[0].scenario.folder)
 
-    def resolved_yaml(self) -> str:
-        """Return the scenario as YAML: defaults filled in, sweeps as lists, nothing extended, absolute paths.
+    def resolved_yaml(self, seen_from: Path | None = None, *, uses_folder: bool = True) -> str:
+        """Return the scenario as YAML: defaults filled in, sweeps as lists, nothing extended.
 
-        Loading it gives an equal plan.
+        A file of it in the folder `seen_from`, by default beside the scenario, gives an equal plan: paths that were
+        written relative are relative to it. Where the dispatchers use nothing in their folder, it can be left out.
         """
-        return to_document(self.resolved())
+        resolved = self.resolved(seen_from)
+        return to_document({key: value for key, value in resolved.items() if uses_folder or key != "folder"})
 
-    def resolved(self) -> dict[str, Any]:
+    def resolved(self, seen_from: Path | None = None) -> dict[str, Any]:
         """Return what `resolved_yaml` writes."""
         defaults = self.points[0].scenario.model_dump(exclude_none=True, exclude={"dispatchers"})
-        return _filled_in(self.data, defaults)
+        start = os.path.realpath(self.path.parent if seen_from is None else seen_from)
+        relative: dict[str, Any] = _relative(_filled_in(self.data, defaults), start)
+        if relative.get("folder") == os.curdir:
+            del relative["folder"]  # which is where a file of it stands
+        return relative
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
@@ -141,6 +148,15 @@ def _value(scenario: Scenario, key: str, text: str) -> int | float | str:
         return text
     value = reduce(getattr, key.split("."), scenario)
     return value if isinstance(value, int | float) else text
+
+
+def _relative(value: Any, start: str) -> Any:
+    """Return plain data in which paths that were written relative are relative to the folder `start`."""
+    if isinstance(value, dict):
+        return {key: _relative(item, start) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_relative(item, start) for item in value]
+    return os.path.relpath(os.path.realpath(value), start) if isinstance(value, Anchored) else value
 
 
 def _filled_in(data: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

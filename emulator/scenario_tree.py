@@ -26,6 +26,12 @@ DISPLACED = {
 """What a key puts aside in a mapping that it is merged into, because the two exclude each other."""
 
 
+class Anchored(str):
+    """An absolute path that was written relative to its file, and is written so again."""
+
+    __slots__ = ()
+
+
 def read_scenario(path: Path, overrides: Sequence[str] = ()) -> Node:
     """Read a scenario file, what it extends, and `key.path=value` overrides, later ones winning.
 
@@ -137,6 +143,6 @@ def _anchored_topology(node: Node, folder: Path) -> Node:
 def _absolute(node: Node, folder: Path) -> Node:
     if isinstance(node.value, list):
         return Node([_absolute(item, folder) for item in node.value], node.place, node.key_place)
-    if isinstance(node.value, str) and node.value:
-        return Node(os.path.abspath(folder / node.value), node.place, node.key_place)
+    if isinstance(node.value, str) and node.value and not os.path.isabs(node.value):
+        return Node(Anchored(os.path.abspath(folder / node.value)), node.place, node.key_place)
     return node

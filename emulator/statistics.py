@@ -14,19 +14,24 @@ if TYPE_CHECKING:
 MEASURE = "drops_per_queue"
 """The column of the episodes that dispatchers are compared by."""
 
+ROUNDING = 1e-12
+"""Of a number: what differs by less is alike, and differs in the order of its sums alone."""
+
 
 def mean_interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float, float]:
-    """Return (mean, low, high): the mean and the ends of its Student t interval, NaN without two values.
+    """Return (mean, low, high): the mean and the ends of its Student t interval, NaN without two different values.
 
     The values are taken as independent and normal; the interval covers the mean of their law with probability
-    `level`.
+    `level`. Values that are all alike say nothing of how far their mean is off: an event may be rarer than seen so far.
     """
     sample = np.asarray(list(values), dtype=np.float64)
-    if len(sample) < 2:
-        return (float(sample[0]) if len(sample) else math.nan), math.nan, math.nan
+    if len(sample) == 0:
+        return math.nan, math.nan, math.nan
+    mean = float(sample.mean())
+    if np.ptp(sample) <= ROUNDING * np.abs(sample).max():
+        return mean, math.nan, math.nan
     from scipy.special import stdtrit
 
-    mean = float(sample.mean())
     quantile = float(stdtrit(len(sample) - 1, (1.0 + level) / 2.0))
     half_width = quantile * float(sample.std(ddof=1)) / math.sqrt(len(sample))
     return mean, mean - half_width, mean + half_width
@@ -37,7 +42,7 @@ def summarise(episodes: pd.DataFrame, swept: Sequence[str], first: str | None = 
 
     `episodes` has the columns of episodes.parquet, `swept` names the swept keys. A row's difference is that
     of its dispatcher from the dispatcher `first` (by default that of the first row) at the same swept values,
-    paired by replication, over the replications that both have; NaN if there are none.
+    paired by replication, over the replications that both have; NaN if there are none. The first has no interval.
     """
     import pandas as pd
 
@@ -52,7 +57,7 @@ def summarise(episodes: pd.DataFrame, swept: Sequence[str], first: str | None = 
     for (dispatcher, *point), group in episodes.groupby(["dispatcher", *point_keys], sort=False):
         # Pandas aligns the replications; those that only one of the two has become NaN.
         differences = (group.set_index("replication")[MEASURE] - reference.get(tuple(point), np.nan)).dropna()
-        difference = (0.0, 0.0, 0.0) if dispatcher == first else mean_interval(differences)
+        difference = (0.0, math.nan, math.nan) if dispatcher == first else mean_interval(differences)
         rows.append(_summary_row(group, dict(zip(point_keys, point, strict=True)), difference))
     return pd.DataFrame(rows)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from dispatchers.checking import describe
 from dispatchers.errors import DispatcherError
+from emulator.cores import cores_at_hand
 from emulator.engines import EnginesDifferError
 from emulator.errors import InputError
-from emulator.processes import Fatal, Report, Work, cores_at_hand, run_in_processes
+from emulator.processes import Fatal, Report, Work, check_main_module, run_in_processes
 from emulator.replications import Emulator, Row, Task, expected_seconds
 from emulator.scenario_file import Plan
 
@@ -27,22 +28,27 @@ class Workers(NamedTuple):
     threads: int
 
 
-def workers_for(plan: Plan, tasks: Collection[Task], wanted: int | None) -> Workers:
+def workers_for(plan: Plan, tasks: Iterator[Task], wanted: int | None) -> Workers:
     """Return what to use: `wanted` cores, else those at hand if the work is worth starting processes.
 
-    Where there are fewer episodes than cores, each process has several threads.
+    Of `tasks` no more are looked at than matter. Where there are fewer than cores, each process has several threads.
+    Raises `InputError` for a wrong number, or if no processes can be started from where this is called.
     """
     if wanted is not None and wanted < 1:
         raise InputError(f"--workers must be >= 1, got {wanted}")
-    cores = cores_at_hand()
-    if wanted is not None:
-        processes, cores = wanted, wanted
-    else:
-        work = sum(expected_seconds(plan, task) for task in tasks)
-        processes = min(cores, int(work // WORTH_A_PROCESS))
-    processes = max(1, min(processes, len(tasks)))
+    cores = cores_at_hand() if wanted is None else wanted
+    episodes, seconds = 0, 0.0
+    for task in tasks:
+        episodes += 1
+        seconds += expected_seconds(plan, task)
+        if episodes > cores and seconds > WORTH_A_PROCESS * cores:
+            break
+    processes = cores if wanted is not None else min(cores, int(seconds // WORTH_A_PROCESS))
+    processes = max(1, min(processes, episodes))
+    if processes > 1:
+        check_main_module()
     threads = min(cores, 4 * (os.cpu_count() or 1)) // processes
-    return Workers(processes, max(1, threads) if processes == len(tasks) else 1)
+    return Workers(processes, max(1, threads) if processes == episodes else 1)
 
 
 def run_tasks(
@@ -51,18 +57,20 @@ def run_tasks(
     staging: Path | None,
     workers: Workers,
     advance: Callable[[float], None],
+    hashes: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Task, Row | Exception]]:
     """Run episodes and yield each one's row as it is finished, in any order, or the error that ended it.
 
     `tasks` is asked for the next one only shortly before it is run. `advance` is called with the expected seconds of
-    work dealt with since the last call. Raises `InputError` if a file cannot be written and `EnginesDifferError`.
+    work dealt with since the last call. `hashes` are the files that dispatchers depend on, by their absolute paths.
+    Raises `InputError` if one of them has changed or a file cannot be written, and `EnginesDifferError`.
     """
     if workers.processes == 1:
-        emulator = Emulator(plan, staging, workers.threads)
+        emulator = Emulator(plan, staging, workers.threads, hashes)
         for task in tasks:
             yield task, outcome_of(emulator, task, advance)
     else:
-        prepare = partial(_episodes, plan, staging, workers.threads)
+        prepare = partial(_episodes, plan, staging, workers.threads, hashes)
         yield from run_in_processes(prepare, iter(tasks), workers.processes, advance)
 
 
@@ -98,9 +106,9 @@ class _Share:
         self.advance(self.seconds - self.done)
 
 
-def _episodes(plan: Plan, staging: Path | None, threads: int) -> Work:
+def _episodes(plan: Plan, staging: Path | None, threads: int, hashes: Mapping[str, str] | None) -> Work:
     """Return what runs the episodes of a plan in a process of its own."""
-    emulator = Emulator(plan, staging, threads)
+    emulator = Emulator(plan, staging, threads, hashes)
 
     def work(task: Task, report: Report) -> Row | Exception | Fatal:
         try:

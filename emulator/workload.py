@@ -20,6 +20,9 @@ from emulator.system import ArrivalProcess, System, WorkLaw
 RANKED = 32
 """Numbers up to which ranking each among all, without a branch, is quicker than sorting."""
 
+SHORTEST_EPOCH = 1e-9
+"""Of delta_t: a shorter rest before the horizon comes of rounding, as with 7 * 0.7 = 4.8999999999999995."""
+
 EXPONENTIAL, DETERMINISTIC, HYPEREXPONENTIAL = range(3)
 _LAW_CODES = {
     "exponential": EXPONENTIAL,
@@ -147,11 +150,19 @@ class EpochJobs:
 
 
 def epoch_times(delta_t: float, horizon: float) -> NDArray[np.float64]:
-    """Return the start of each epoch and, last, the horizon: `k * delta_t` as that product while it is below it."""
-    count = math.ceil(horizon / delta_t)
-    while count > 1 and (count - 1) * delta_t >= horizon:
+    """Return the start of each epoch, `k * delta_t` as that product, and, last, the horizon.
+
+    No epoch but a first one is shorter than `SHORTEST_EPOCH`.
+    """
+
+    def has_room(epoch: int) -> bool:
+        rest = horizon - epoch * delta_t
+        return rest > 0.0 and rest >= SHORTEST_EPOCH * delta_t
+
+    count = max(1, math.ceil(horizon / delta_t))
+    while count > 1 and not has_room(count - 1):
         count -= 1
-    while count * delta_t < horizon:
+    while has_room(count):
         count += 1
     return np.append(np.arange(count) * delta_t, horizon)
 
@@ -187,7 +198,7 @@ class Workload:
         return _draw_coins(np.uint64(self.system.seed), np.uint64(self.replication), epoch, self.system.nodes)
 
     def decision_orders(self, epoch: int) -> NDArray[np.int64]:
-        """Draw each scheduler's order of its accessible servers in an epoch: columns, laid out as `system.offsets`."""
+        """Draw each scheduler's order of its accessible servers in an epoch: columns, laid out as `access_offsets`."""
         return _draw_orders(np.uint64(self.system.seed), np.uint64(self.replication), epoch, self.system.access_offsets)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.command_line import BAD_INPUT, INTERRUPTED, Parser, interrupt
+from emulator import interruption
+from emulator.command_line import BAD_INPUT, Parser
 from emulator.errors import InputError
 from emulator.version import __version__
 from policies.presets import PRESETS
@@ -101,12 +101,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, interrupt)
     try:
-        _run(options, shlex.join(["python", "-m", "policies", *arguments]))
+        with interruption.raised():
+            _run(options, shlex.join(["python", "-m", "policies", *arguments]))
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
+        return interruption.INTERRUPTED
     except InputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT

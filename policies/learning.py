@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dispatchers.policy import CONTRACT_VERSION
+from emulator.cores import cores_at_hand
 from emulator.errors import InputError
 from emulator.plot_spec import KINDS_OF_TRAINING
-from emulator.processes import Fatal, Report, Work, cores_at_hand, run_in_processes
+from emulator.processes import Fatal, Report, Work, run_in_processes
 from emulator.statistics import mean_interval
 from emulator.system import System
 from emulator.version import __version__

@@ -19,7 +19,7 @@ from dispatchers import (
     check_dispatcher,
 )
 from dispatchers import catalogue as catalogue_module
-from dispatchers.catalogue import available, make
+from dispatchers.catalogue import available
 from dispatchers.checking import an_epoch_later, check_fit, random_view, select_rows, validate, validate_plan
 from dispatchers.contract import cumulate, name_of, pick
 from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn, ShortestExpectedDelay
@@ -27,6 +27,11 @@ from dispatchers.mean_field import MeanFieldOwn
 from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
 from emulator import random_networks
 from emulator.agreement import Habitual, Moody, Tracking
+
+
+def make(**asked):
+    return catalogue_module.make(**asked).dispatcher
+
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = st.integers(0, 2**32 - 1)
@@ -485,15 +490,15 @@ class TestOptions:
             ("MF-R", {"rule": "high"}, "rule must be a list"),
             ("MF-R", {"rule": [0, float("nan")]}, "rule must be a list"),
             ("MF-N", {}, "MF-N: needs the option policy"),
-            ("MF-N", {"policy": 3}, "MF-N: policy must be the name of an ONNX file, got 3"),
+            ("MF-N", {"policy": 3}, "MF-N: policy must be the name of a file, got 3"),
             ("NA-PS", {}, "NA-PS: needs the option policy"),
             ("NA-PS", {"rule": RULE}, "NA-PS: unknown option rule, allowed are policy"),
-            ("NA-PS", {"policy": None}, "NA-PS: policy must be the name of an ONNX file, got None"),
+            ("NA-PS", {"policy": None}, "NA-PS: policy must be the name of a file, got None"),
             ("MF-RNN", {}, "MF-RNN: needs the option policy"),
-            ("MF-RNN", {"policy": 3}, "MF-RNN: policy must be the name of an ONNX file, got 3"),
-            ("SAC", {"policy": 3}, "SAC: policy must be the name of an ONNX file, got 3"),
+            ("MF-RNN", {"policy": 3}, "MF-RNN: policy must be the name of a file, got 3"),
+            ("SAC", {"policy": 3}, "SAC: policy must be the name of a file, got 3"),
             ("SAC", {"policy": "none.onnx"}, "SAC: there is no policy none.onnx, looked for"),
-            ("MF-R", {"policy": None}, "MF-R: policy must be the name of an ONNX file, got None"),
+            ("MF-R", {"policy": None}, "MF-R: MF-R needs either policy or rule"),
             ("MF-N", {"policy": "none.onnx"}, "MF-N: there is no policy none.onnx, looked for"),
             ("JSQ-M", {"weight": "all"}, "weight must be sharing or a number >= 0, got 'all'"),
             ("JSQ-M", {"weight": -1}, "weight must be"),

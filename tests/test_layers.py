@@ -11,7 +11,8 @@ PACKAGES = ["dispatchers", "emulator", "policies"]
 """From the lowest layer to the highest."""
 
 EMULATOR = [
-    "errors version compiling looks random_networks processes",
+    "errors version interruption caches cores",
+    "compiling looks random_networks processes",
     "randomness yaml_tree",
     "topology",
     "system section",

@@ -205,7 +205,7 @@ def test_a_changed_class_is_another_scenario(folder):
     (folder / "mine.py").write_text(rule.format("uniform"))
     again = run_in_a_new_process("mine.yaml")
     assert again.returncode == 2
-    assert "it holds results of another file of Keep" in again.stderr
+    assert "it holds results of another mine.py of Keep" in again.stderr
 
 
 def test_so_is_a_changed_module_that_the_class_imports(folder):
@@ -218,7 +218,7 @@ def test_so_is_a_changed_module_that_the_class_imports(folder):
     (folder / "aside.py").write_text("def f(self, view):\n    return view.uniform()\n")
     again = run_in_a_new_process("mine.yaml")
     assert again.returncode == 2
-    assert "it holds results of another file of Keep" in again.stderr
+    assert "it holds results of another aside.py of Keep" in again.stderr
 
 
 def test_so_is_a_changed_policy_beside_another_of_the_same_name(folder, capsys):
@@ -233,7 +233,7 @@ def test_so_is_a_changed_policy_beside_another_of_the_same_name(folder, capsys):
     model.doc_string = "another"
     (folder / "a/p.onnx").write_bytes(model.SerializeToString())
     assert main(["two.yaml", "--quiet"]) == 2
-    assert "it holds results of another policy p.onnx of A" in capsys.readouterr().err
+    assert "it holds results of another a/p.onnx of A" in capsys.readouterr().err
 
 
 def test_five_is_five_point_zero(folder, counted):

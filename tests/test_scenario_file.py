@@ -559,11 +559,11 @@ def test_the_resolved_scenario_is_the_same_plan_wherever_it_lies(document, rando
         source.write_text(to_document({key: document[key] for key in keys}), encoding="utf-8")
         plan = load(source)
         resolved.parent.mkdir()
-        resolved.write_text(plan.resolved_yaml(), encoding="utf-8")
+        resolved.write_text(plan.resolved_yaml(resolved.parent), encoding="utf-8")
         again = load(resolved)
         assert again == plan
         assert again.name == plan.name
-        assert again.resolved_yaml() == plan.resolved_yaml()
+        assert again.resolved_yaml(source.parent) == plan.resolved_yaml()
         assert pickle.loads(pickle.dumps(plan)) == plan
 
 
@@ -572,10 +572,9 @@ def test_the_resolved_scenario_says_everything(folder):
     Path("child.yaml").write_text("extends: base.yaml\nbuffer: 3\n", encoding="utf-8")
     assert load("child.yaml", ["seed=7"]).resolved_yaml() == (
         "name: child\n"
-        f'topology: {{kind: edge_list, path: "{folder}/edges.csv"}}\n'
+        "topology: {kind: edge_list, path: edges.csv}\n"
         "delta_t: [1, 2]\n"
         "dispatchers: [JSQ]\n"
-        f'folder: "{folder}"\n'
         "buffer: 3\n"
         "seed: 7\n"
         "horizon: 50.0\n"

@@ -19,8 +19,9 @@ import pandas as pd
 
 import emulator
 from dispatchers.errors import DispatcherError
-from emulator.command_line import BAD_INPUT, FAILED, INTERRUPTED, Parser
+from emulator.command_line import BAD_INPUT, FAILED, Parser
 from emulator.errors import InputError
+from emulator.interruption import INTERRUPTED
 from emulator.picture import picture_of
 from emulator.plot_spec import KINDS_OF_TRAINING
 from emulator.replications import shipped_policies

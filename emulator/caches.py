@@ -1,0 +1,76 @@
+"""Where what can be made anew is kept: compiled code, lists of fonts. A container may have no place for it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+NAME = "load-balancing-emulator"
+
+
+def first_writable(*folders: Path) -> Path | None:
+    """Return the first folder that files can be written to, made if need be: one of these, or a general one.
+
+    A line on standard error says if it is in the temporary folder, or if there is none.
+    """
+    for folder in (*folders, *_general()):
+        if _is_writable(folder):
+            return folder
+    last = _temporary()
+    how = "compiled anew in every run" if last is None else f"kept in {last}"
+    _say(f"{' and '.join(map(str, folders))} cannot be written to: what is compiled is {how}")
+    return last
+
+
+def place_for_matplotlib() -> None:
+    """Give matplotlib a folder of ours if it would find none; it would make one anew in every process."""
+    if "MPLCONFIGDIR" in os.environ:
+        return
+    usual = [Path(place) / "matplotlib" for place in _homes("XDG_CONFIG_HOME", ".config")]
+    if not any(map(_is_writable, usual)):
+        folder = first_writable(*usual)
+        if folder is not None:
+            os.environ["MPLCONFIGDIR"] = str(folder)
+
+
+def _general() -> Iterator[Path]:
+    yield from (place / NAME for place in _homes("XDG_CACHE_HOME", ".cache"))
+
+
+def _homes(variable: str, folder: str) -> Iterator[Path]:
+    with suppress(RuntimeError):  # a user without a home
+        yield Path(os.environ.get(variable) or Path.home() / folder)
+
+
+@cache
+def _temporary() -> Path | None:
+    """Return a folder in the temporary one that nobody else can write to: compiled code is run."""
+    with suppress(OSError):
+        user = os.getuid() if hasattr(os, "getuid") else ""
+        folder = Path(tempfile.gettempdir()) / f"{NAME}-{user}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        is_ours = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+        if is_ours and not folder.is_symlink() and _is_writable(folder):
+            return folder
+    return None
+
+
+def _is_writable(folder: Path) -> bool:
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    return False
+
+
+@cache
+def _say(text: str) -> None:
+    if multiprocessing.parent_process() is None:  # one of several processes
+        print(text, file=sys.stderr)
