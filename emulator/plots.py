@@ -22,7 +22,7 @@ from emulator.looks import (
     new_figure,
     style,
 )
-from emulator.picture import Level, axis_of
+from emulator.picture import Level, axis_of, quantities
 from emulator.plot_spec import Plot
 from emulator.tables import UNITS, text_of, whole_file
 from emulator.yaml_tree import number_text
@@ -100,7 +100,7 @@ def summary_figure(
     holds the numbers to compare with, by the values of `swept`.
     """
     varied = [key for key in swept if summary[key].nunique() > 1]
-    key = axis_of([key for key in varied if summary[key].dtype.kind in "iuf"], plot)
+    key = axis_of(quantities({key: summary[key].tolist() for key in varied}), plot)
     others = others_than(key, varied)
     groups = [Group("", summary)]
     if others:

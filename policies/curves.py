@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from emulator.looks import Look, draw_line, least_height, looks_of, new_figure, style
-from emulator.picture import axis_of
+from emulator.picture import axis_of, quantities
 from emulator.plots import axis_label, named_value, others_than, set_axes, write_figure
 from emulator.tables import text_of
 from policies.training_log import COLUMNS
@@ -67,7 +67,7 @@ def training_figure(rows: pd.DataFrame, plot: Plot, title: str) -> Figure:
     column for each swept key, `nodes` or `delta_t` if that is the axis, and `converged_seconds` if something tells it.
     """
     varied = [key for key in rows.columns if key not in NO_CURVES and rows[key].nunique() > 1]
-    axis = axis_of([key for key in varied if rows[key].dtype.kind in "iuf"], plot)
+    axis = axis_of(quantities({key: rows[key].unique().tolist() for key in varied}), plot)
     assert axis is not None
     parts = _parts(rows, others_than(axis, varied))
     if plot.kind == "learning_curve":

@@ -18,6 +18,7 @@ from emulator.looks import LOOKS, REFERENCE_COLOUR, looks_of
 from emulator.picture import Level
 from emulator.plot_spec import Plot, Reference
 from emulator.plots import summary_figure, summary_picture
+from policies.curves import training_figure
 
 ROOT = Path(__file__).parent.parent
 TEN = ["JSQ", "RND", "OWN", "SED", "MF-R", "MF-N", "MF-G", "RR", "JSQ-M", "JSQ-M with sharing"]
@@ -196,6 +197,25 @@ def test_bars_may_stand_and_may_be_of_a_swept_number(kind):
     assert [label.get_text() for label in along.get_ticklabels()] == ["Δt = 1 ms", "Δt = 5 ms"]
     assert (along.get_label().get_text(), across.get_label().get_text()) == ("rules", "drops")
     assert tuple(across.get_view_interval()) == (0.5, 9)
+
+
+def test_swept_seeds_are_names_and_no_axis():
+    frame, swept = summary(["JSQ"], topology__seed=[1, 2, 3])
+    (axes,) = summary_figure(frame, swept, "").axes
+    names = [f"topology.seed = {seed}" for seed in (1, 2, 3)]
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    for keys in (["topology.seed", "buffer"], ["buffer", "topology.seed"]):
+        frame, swept = summary(["JSQ"], **{key.replace(".", "__"): [1, 2, 3] for key in keys})
+        figure = summary_figure(frame, swept, "")
+        assert figure.get_supxlabel() == "buffer (jobs)"
+        assert [axes.get_title() for axes in figure.axes] == names
+
+
+def test_trainings_with_swept_seeds_have_curves():
+    rows = pd.DataFrame({"algorithm": "SAC", "delta_t": 5.0, "topology.seed": [1, 2], "iteration": 1, "drops": 1.0})
+    figure = training_figure(rows.assign(seconds=1.0), Plot(kind="training_time"), "")
+    assert figure.get_supxlabel() == "Δt (ms)"
+    assert legend_names(figure) == ["topology.seed = 1", "topology.seed = 2"]
 
 
 def test_texts_and_limits_are_those_asked_for():
