@@ -465,6 +465,14 @@ def test_long_names_and_texts_are_broken_into_lines_that_have_room(swept, dispat
     reference = REFERENCE.model_copy(update={"label": LONG})
     figure = summary_figure(frame, swept, LONG * 3, Plot(y_min=1.05, reference=reference, **plot), levels)
     assert_nothing_overlaps(figure)
+    room = figure.axes[0].get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+    assert room.width > 2.0  # inches
+    assert room.height > (2.0 if plot.get("kind") == "columns" else 1.4)
+
+
+def test_a_legend_of_many_long_names_has_room():
+    frame, swept = summary([f"{number} {LONG}" for number in range(12)], delta_t=[1.0, 5.0])
+    assert_nothing_overlaps(summary_figure(frame, swept, LONG * 3))
 
 
 @pytest.mark.parametrize("swept", SWEEPS.values(), ids=SWEEPS.keys())
