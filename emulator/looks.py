@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import bisect
 import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emulator.caches import place_for_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.text import Text
     from numpy.typing import ArrayLike
 
 
@@ -51,6 +54,9 @@ HATCHES = {"-": "", "--": "//", ":": ".."}
 """How bars tell apart what lines tell apart by their dashes."""
 REFERENCE_COLOUR = "#E3001B"
 
+NAME_WIDTH = 2.4
+"""The longest line of a name in a legend or beside bars, in inches."""
+
 
 def looks_of(dispatchers: Sequence[str]) -> dict[str, Look]:
     """Return each dispatcher's look: its own if it is well known, else one of the others in their order."""
@@ -83,18 +89,69 @@ def new_figure(title: str) -> Figure:
     # Not pyplot: it would choose a backend for the whole process and keep the figure alive.
     figure = Figure(layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
-    figure.suptitle(textwrap.fill(title, 80))
+    figure.suptitle(title)
     return figure
 
 
-def least_height(curves: int) -> float:
-    """Return how high a figure of lines must be for its legend, in inches."""
-    return max(4.5, 0.24 * curves + 1.0)
+def text_width(text: str, points: float = 10.0) -> float:
+    """Return how wide a text is, in inches: its longest line."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=points)
+    return max(text_to_path.get_text_width_height_descent(line, font, False)[0] for line in text.split("\n")) / 72.0
 
 
-def draw_line(axes: Axes, x: ArrayLike, y: ArrayLike, name: str, look: Look, marked: int = 1) -> None:
+def wrapped(text: str, inches: float = NAME_WIDTH, points: float = 10.0) -> str:
+    """Return a text whose lines are no longer than so many inches."""
+    return "\n".join(_wrapped_line(line, inches, points) for line in text.split("\n"))
+
+
+def _wrapped_line(text: str, inches: float, points: float) -> str:
+    def is_too_long(letters: int) -> bool:
+        return text_width(textwrap.fill(text, letters), points) > inches
+
+    letters = bisect.bisect(range(1, len(text) + 1), False, key=is_too_long)
+    return textwrap.fill(text, max(letters, 1))
+
+
+def add_legend(figure: Figure, shown: Sequence[Any]) -> None:
+    """Name what is shown beside the axes; matplotlib's own choice would leave out names that begin with _."""
+    figure.legend(shown, [wrapped(str(one.get_label())) for one in shown], loc="outside right center")
+
+
+def fit_texts(figure: Figure) -> None:
+    """Break the texts around the axes into lines that have room; the figure grows by what the axes would lose."""
+    figure.draw_without_rendering()  # lays out the axes, which the lengths of these texts do not change
+    panel = figure.axes[0].get_window_extent()
+    width, height = figure.get_size_inches()
+    flat = [text for text in figure.texts if not text.get_rotation()]
+    growth = sum(_fit(text, width - 0.2) for text in flat)
+    growth += max(_fit(axes.xaxis.label, panel.width / figure.dpi) for axes in figure.axes)
+    growth_of_titles = max(_fit(axes.title, panel.width / figure.dpi) for axes in figure.axes)
+    growth += growth_of_titles * len({round(axes.get_window_extent().y0) for axes in figure.axes})
+    corners = 2 * max(map(_thickness, flat)) + 0.2
+    growth_of_width = max(_fit(axes.yaxis.label, panel.height / figure.dpi) for axes in figure.axes)
+    growth_of_width += sum(_fit(text, height - corners) for text in figure.texts if text.get_rotation())
+    legends = [legend.get_window_extent().height / figure.dpi + corners for legend in figure.legends]
+    figure.set_size_inches(width + growth_of_width, max(height + growth, *legends, 0.0))
+
+
+def _fit(text: Text, inches: float) -> float:
+    """Break a text into lines of so many inches; return by how many inches it becomes thicker."""
+    before = _thickness(text)
+    text.set_text(wrapped(text.get_text(), inches, float(text.get_fontsize())))
+    return _thickness(text) - before
+
+
+def _thickness(text: Text) -> float:
+    """Return how high the lines of a text are together, in inches."""
+    return (text.get_text().count("\n") + 1) * float(text.get_fontsize()) / 60.0
+
+
+def draw_line(axes: Axes, x: ArrayLike, y: ArrayLike, name: str, look: Look, marked: int = 1) -> Line2D:
     """Draw a line in the order of the values, with a marker at one of `marked` of them."""
-    axes.plot(
+    (line,) = axes.plot(
         x,
         y,
         color=look.colour,
@@ -104,3 +161,4 @@ def draw_line(axes: Axes, x: ArrayLike, y: ArrayLike, name: str, look: Look, mar
         markersize=5,
         label=name,
     )
+    return line

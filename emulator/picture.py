@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -102,10 +102,19 @@ def _texts(plan: Plan) -> dict[str, int | float | str]:
     return {key: ", ".join(texts) for key, texts in values.items()}
 
 
+def quantities(values: Mapping[str, Collection[int | float | str]]) -> list[str]:
+    """Return the keys whose values measure something: neither texts nor seeds, which are but names of random draws."""
+    return [
+        key
+        for key, some in values.items()
+        if key.rpartition(".")[2] != "seed" and not any(isinstance(value, str) for value in some)
+    ]
+
+
 def axis_of(numbers: Sequence[str], plot: Plot) -> str | None:
     """Return the key of the horizontal axis, None where there are bars.
 
-    `numbers` are the keys of the sweep that hold numbers, and several of them.
+    `numbers` are the quantities of the sweep that take several values.
     """
     if plot.kind in ("bars", "columns"):
         return None
@@ -120,7 +129,7 @@ def axis_of(numbers: Sequence[str], plot: Plot) -> str | None:
 
 def _check_axis(plan: Plan, plot: Plot) -> None:
     values = {key: {point.values[key] for point in plan.points} for key in plan.swept}
-    numbers = {key: some for key, some in values.items() if not any(isinstance(value, str) for value in some)}
+    numbers = {key: values[key] for key in quantities(values)}
     allowed, where = [*ALWAYS_THERE, *(key for key in numbers if key not in ALWAYS_THERE)], "in this sweep"
     if plot.kind == "learning_curve":
         allowed, where = [*PROGRESS], f"beside kind: {plot.kind}"

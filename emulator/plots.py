@@ -6,7 +6,8 @@ Pictures of trainings (`policies.curves`) have their figure, axes and lines from
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,13 +17,16 @@ from emulator.looks import (
     HATCHES,
     REFERENCE_COLOUR,
     Look,
+    add_legend,
     draw_line,
-    least_height,
+    fit_texts,
     looks_of,
     new_figure,
     style,
+    text_width,
+    wrapped,
 )
-from emulator.picture import Level, axis_of
+from emulator.picture import Level, axis_of, quantities
 from emulator.plot_spec import Plot
 from emulator.tables import UNITS, text_of, whole_file
 from emulator.yaml_tree import number_text
@@ -30,9 +34,11 @@ from emulator.yaml_tree import number_text
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-DROPS = "dropped jobs per queue and 50 ms\n(mean and 95 % interval)"
+DROPS = "dropped jobs per queue and 50 ms"
 MOST_GROUPS = 12
 """Panels, or groups of bars, that one picture shows."""
 
@@ -62,6 +68,8 @@ class _Drawing(NamedTuple):
     plot: Plot
     swept: Sequence[str]
     levels: Mapping[tuple[Any, ...], Level]
+    drops: str
+    """What stands along the axis of the drops."""
 
     def levels_of(self, rows: pd.DataFrame) -> list[Level]:
         """Return the number to compare with at each row of a summary."""
@@ -100,7 +108,7 @@ def summary_figure(
     holds the numbers to compare with, by the values of `swept`.
     """
     varied = [key for key in swept if summary[key].nunique() > 1]
-    key = axis_of([key for key in varied if summary[key].dtype.kind in "iuf"], plot)
+    key = axis_of(quantities({key: summary[key].tolist() for key in varied}), plot)
     others = others_than(key, varied)
     groups = [Group("", summary)]
     if others:
@@ -112,7 +120,7 @@ def summary_figure(
         title = f"{title} (first {MOST_GROUPS} of {len(groups)} combinations of {', '.join(others)})"
         groups = groups[:MOST_GROUPS]
     looks = looks_of(list(dict.fromkeys(summary["dispatcher"])))
-    drawing = _Drawing(groups, looks, plot, swept, levels or {})
+    drawing = _Drawing(groups, looks, plot, swept, levels or {}, _drops_label(summary, plot, is_cut=key is None))
     with style():
         figure = new_figure(title)
         if key is None:
@@ -120,6 +128,22 @@ def summary_figure(
         else:
             _draw_lines(figure, drawing, key)
     return figure
+
+
+def _drops_label(summary: pd.DataFrame, plot: Plot, is_cut: bool) -> str:
+    """Return what stands along the axis of the drops; `is_cut` says whether bars lose their foot where it begins."""
+    notes = []
+    if plot.y_label is None and summary["replications"].max() > 1:
+        has_interval = summary[["ci_low", "ci_high"]].notna().any(axis=None)
+        notes = ["mean and 95 % interval" if has_interval else "mean"]
+    if is_cut and _is_broken(plot):
+        notes.append(f"axis begins at {text_of(plot.y_min)}")
+    return (plot.y_label or DROPS) + (f"\n({'; '.join(notes)})" if notes else "")
+
+
+def _is_broken(plot: Plot) -> bool:
+    """Return whether the foot of bars, 0, lies below the axis."""
+    return plot.y_min is not None and plot.y_min > 0.0
 
 
 def others_than(key: str | None, varied: Sequence[str]) -> list[str]:
@@ -151,8 +175,9 @@ def _draw_lines(figure: Figure, drawing: _Drawing, key: str) -> None:
     columns = math.ceil(math.sqrt(len(groups)))
     rows = math.ceil(len(groups) / columns)
     width = max(8.0, 2.8 * columns + 2.0)
-    figure.set_size_inches(width, max(least_height(len(drawing.looks)), 2.6 * rows + 1.0))
+    figure.set_size_inches(width, max(4.5, 2.6 * rows + 1.0))
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    lines: list[Line2D] = []
     for place, panel in enumerate(panels):
         if place >= len(groups):
             panel.remove()
@@ -160,39 +185,76 @@ def _draw_lines(figure: Figure, drawing: _Drawing, key: str) -> None:
         panel.set_title(groups[place].name, fontsize="small")
         panel.grid(alpha=0.3)
         panel.tick_params(labelbottom=place + columns >= len(groups))
+        in_panel = []
         for dispatcher, look in drawing.looks.items():
-            shown = groups[place].rows["dispatcher"] == dispatcher
-            _draw_means(panel, groups[place].rows[shown].sort_values(key), key, dispatcher, look, plot)
+            rows_shown = groups[place].rows[groups[place].rows["dispatcher"] == dispatcher].sort_values(key)
+            in_panel.append(_draw_means(panel, rows_shown, key, dispatcher, look, plot))
         if drawing.levels:
-            _draw_reference(panel, drawing, groups[place].rows, key)
+            in_panel.append(_draw_reference(panel, drawing, groups[place].rows, key))
+        lines = lines or in_panel
     values = sorted({value for group in groups for value in group.rows[key].tolist()})
-    set_axes(figure, plot, values, 0.7 * width / columns, axis_label(key), DROPS)
+    set_axes(figure, plot, values, lines, axis_label(key), drawing.drops)
 
 
-def set_axes(figure: Figure, plot: Plot, values: list[float], width: float, x_label: str, y_label: str) -> None:
-    """Give the lines of a figure their scale, limits, ticks and legend, and the labels that `plot` does not say.
+def set_axes(
+    figure: Figure, plot: Plot, values: list[float], lines: Sequence[Line2D], x_label: str, y_label: str
+) -> None:
+    """Give a figure its scale, limits, labels and ticks, and a legend that names `lines`.
 
-    `values` are those along the horizontal axis in their order; `width` is that of the axes, in inches.
+    `values` are those along the horizontal axis in their order.
     """
     axes = figure.axes[0]
     axes.set_ylim(plot.bottom, plot.y_max)
-    _set_x_axis(axes, plot, values, width)
     figure.supxlabel(plot.x_label or x_label, fontsize="medium")
-    figure.supylabel(plot.y_label or y_label, fontsize="medium")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center")
+    figure.supylabel(y_label, fontsize="medium")
+    add_legend(figure, lines)
+    fit_texts(figure)
+    _set_x_axis(axes, plot, values, axes.get_window_extent().width / figure.dpi)
 
 
-def _draw_means(panel: Axes, rows: pd.DataFrame, key: str, dispatcher: str, look: Look, plot: Plot) -> None:
+def _draw_means(panel: Axes, rows: pd.DataFrame, key: str, dispatcher: str, look: Look, plot: Plot) -> Line2D:
     means = rows["mean_drops"]
     if plot.interval == "band":
         panel.fill_between(rows[key], rows["ci_low"], rows["ci_high"], color=look.colour, alpha=0.2, linewidth=0)
-    else:
-        ends = [means - rows["ci_low"], rows["ci_high"] - means]
-        panel.errorbar(rows[key], means, yerr=ends, fmt="none", ecolor=look.colour, capsize=3)
-    draw_line(panel, rows[key], means, dispatcher, look)
+    barred = rows[_without_neighbours(rows["ci_low"]) if plot.interval == "band" else rows["ci_low"].notna()]
+    if len(barred):
+        ends = [barred["mean_drops"] - barred["ci_low"], barred["ci_high"] - barred["mean_drops"]]
+        panel.errorbar(barred[key], barred["mean_drops"], yerr=ends, fmt="none", ecolor=look.colour, capsize=3)
+    mark_outside(panel, plot, rows[key], means, look.colour)
+    return draw_line(panel, rows[key], means, dispatcher, look)
 
 
-def _draw_reference(panel: Axes, drawing: _Drawing, rows: pd.DataFrame, key: str) -> None:
+def _without_neighbours(ends: pd.Series[float]) -> pd.Series[bool]:
+    """Return which intervals stand alone, where a band has no width."""
+    known = ends.notna()
+    return known & ~known.shift(1, fill_value=False) & ~known.shift(-1, fill_value=False)
+
+
+def mark_outside(
+    axes: Axes,
+    plot: Plot,
+    places: Iterable[float],
+    values: Iterable[float],
+    colour: str,
+    upright: bool = True,
+    **style: Any,
+) -> None:
+    """Draw an arrow where the axis of the drops ends for each value that `plot` leaves beyond that end."""
+    from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
+
+    points = list(zip(places, values, strict=True))
+    for end, is_beyond, arrow in (
+        (plot.bottom, operator.lt, CARETDOWN if upright else CARETLEFT),
+        (plot.y_max, operator.gt, CARETUP if upright else CARETRIGHT),
+    ):
+        outside = [(place, end) for place, value in points if end is not None and is_beyond(value, end)]
+        if outside:
+            x, y = zip(*(point if upright else point[::-1] for point in outside), strict=True)
+            style |= {"marker": arrow, "markersize": 8, "color": colour, "markeredgecolor": "white"}
+            axes.plot(x, y, linestyle="none", clip_on=False, zorder=3, **style)
+
+
+def _draw_reference(panel: Axes, drawing: _Drawing, rows: pd.DataFrame, key: str) -> Line2D:
     """Draw the number to compare with: straight across the panel, unless it changes along the axis."""
     rows = rows.drop_duplicates(key).sort_values(key)
     levels = drawing.levels_of(rows)
@@ -202,7 +264,9 @@ def _draw_reference(panel: Axes, drawing: _Drawing, rows: pd.DataFrame, key: str
     values, lows, highs = zip(*levels, strict=True)
     style: dict[str, Any] = {"color": REFERENCE_COLOUR, "transform": transform}
     panel.fill_between(places, lows, highs, alpha=0.15, linewidth=0, **style)
-    panel.plot(places, values, linewidth=1.2, label=drawing.reference_label, **style)
+    mark_outside(panel, drawing.plot, places, values, REFERENCE_COLOUR, transform=transform)
+    (line,) = panel.plot(places, values, linewidth=1.2, label=drawing.reference_label, **style)
+    return line
 
 
 def _set_x_axis(axes: Axes, plot: Plot, values: list[float], width: float) -> None:
@@ -228,7 +292,7 @@ def _with_room(places: list[float], texts: list[str]) -> list[int]:
     shown: list[int] = []
     start = math.inf
     for number in reversed(range(len(texts))):
-        half = 0.045 * len(texts[number])
+        half = text_width(texts[number]) / 2.0
         if places[number] + half < start:
             shown.insert(0, number)
             start = places[number] - half - 0.08
@@ -240,33 +304,30 @@ def _draw_bars(figure: Figure, drawing: _Drawing) -> None:
     groups, dispatchers = drawing.groups, list(drawing.looks)
     grouped, upright = len(groups) > 1, drawing.plot.kind == "columns"
     slots = len(dispatchers) + grouped  # room of a group
-    length = max(2.5, (0.2 if grouped else 0.36) * slots * len(groups) + 1.2)
+    names = [wrapped(name) for name in ([group.name for group in groups] if grouped else dispatchers)]
+    lines = max(name.count("\n") + 1 for name in names)
+    length = max(2.5, max(0.2 * slots if grouped else 0.36, 0.2 * lines) * len(names) + 1.2)
     figure.set_size_inches((max(6.0, 1.6 * length), 4.5) if upright else (8.0, length))
     axes = figure.subplots()
-    for number, (dispatcher, look) in enumerate(drawing.looks.items()):
+    bars = [
         _draw_bars_of(axes, drawing, dispatcher, look, [place * slots + number for place in range(len(groups))])
-    for place, group in enumerate(groups if drawing.levels else []):
-        reach = 0.5 if grouped else 0.75
-        ends = (place * slots - reach, place * slots + len(dispatchers) - 1 + reach)
-        level = drawing.levels_of(group.rows)[0]
-        style: dict[str, Any] = {"color": REFERENCE_COLOUR}
-        label = drawing.reference_label if place == 0 else None
-        (axes.fill_between if upright else axes.fill_betweenx)(ends, level.low, level.high, alpha=0.15, lw=0, **style)
-        line = (ends, [level.value] * 2)
-        axes.plot(*(line if upright else line[::-1]), linewidth=1.2, label=label, **style)
-    names, places = dispatchers, [float(number) for number in range(len(dispatchers))]
+        for number, (dispatcher, look) in enumerate(drawing.looks.items())
+    ]
+    reach = 0.5 if grouped else 0.75
+    levels = [
+        _draw_level(axes, drawing, group, (place * slots - reach, place * slots + len(dispatchers) - 1 + reach))
+        for place, group in enumerate(groups if drawing.levels else [])
+    ]
+    places = [float(number) for number in range(len(dispatchers))]
     if grouped:
-        names = [group.name for group in groups]
         places = [place * slots + (len(dispatchers) - 1) / 2 for place in range(len(groups))]
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    shown = [name for name in handles if grouped or name not in dispatchers]
-    if shown:
-        figure.legend([handles[name] for name in shown], shown, loc="outside right center")
+    if levels or grouped:
+        add_legend(figure, [*levels[:1], *(bars if grouped else [])])
     ends = (-0.75, slots * len(groups) - grouped - 0.25)
-    _label_bars(axes, drawing.plot, dict(zip(places, names, strict=True)), ends, 0.75 * figure.get_figwidth())
+    _label_bars(figure, drawing, dict(zip(places, names, strict=True)), ends)
 
 
-def _draw_bars_of(axes: Axes, drawing: _Drawing, dispatcher: str, look: Look, places: list[int]) -> None:
+def _draw_bars_of(axes: Axes, drawing: _Drawing, dispatcher: str, look: Look, places: list[int]) -> BarContainer:
     """Draw a dispatcher's bar in each group, at its place."""
     import pandas as pd
 
@@ -275,7 +336,8 @@ def _draw_bars_of(axes: Axes, drawing: _Drawing, dispatcher: str, look: Look, pl
     rows = pd.concat(group.rows.assign(place=place) for group, place in zip(drawing.groups, places, strict=True))
     rows = rows[rows["dispatcher"] == dispatcher]
     means = rows["mean_drops"]
-    draw(
+    mark_outside(axes, drawing.plot, rows["place"], means, look.colour, upright)
+    return draw(
         rows["place"],
         means,
         **{"yerr" if upright else "xerr": [means - rows["ci_low"], rows["ci_high"] - means]},
@@ -288,20 +350,59 @@ def _draw_bars_of(axes: Axes, drawing: _Drawing, dispatcher: str, look: Look, pl
     )
 
 
-def _label_bars(axes: Axes, plot: Plot, names: dict[float, str], ends: tuple[float, float], width: float) -> None:
-    """Put names, by their places, along one axis, from one end to the other, and the drops along the other axis.
+def _draw_level(axes: Axes, drawing: _Drawing, group: Group, ends: tuple[float, float]) -> Line2D:
+    """Draw the number that a group of bars compares with, from one of its ends to the other."""
+    upright = drawing.plot.kind == "columns"
+    level = drawing.levels_of(group.rows)[0]
+    fill: Any = axes.fill_between if upright else axes.fill_betweenx
+    fill(ends, level.low, level.high, alpha=0.15, linewidth=0, color=REFERENCE_COLOUR)
+    values = (level.value, level.value)
+    mark_outside(axes, drawing.plot, ends, values, REFERENCE_COLOUR, upright)
+    points = (ends, values) if upright else (values, ends)
+    (line,) = axes.plot(*points, linewidth=1.2, label=drawing.reference_label, color=REFERENCE_COLOUR)
+    return line
 
-    `width` is that of the axes, in inches.
-    """
-    drops, others = plot.y_label or DROPS, plot.x_label or ""
-    places, texts = list(names), list(names.values())
-    if plot.kind == "columns":
-        inches = [width * place / (ends[1] - ends[0]) for place in places]
-        fits = len(_with_room(inches, texts)) == len(texts)
-        axes.set_xticks(places, texts, rotation=0 if fits else 90)
-        axes.set(xlim=ends, ylim=(plot.bottom, plot.y_max), xlabel=others, ylabel=drops)
+
+def _label_bars(figure: Figure, drawing: _Drawing, names: dict[float, str], ends: tuple[float, float]) -> None:
+    """Put names, by their places, along one axis, from one end to the other, and the drops along the other axis."""
+    (axes,), plot = figure.axes, drawing.plot
+    upright, places, texts = plot.kind == "columns", list(names), list(names.values())
+    along, across = (axes.xaxis, axes.yaxis) if upright else (axes.yaxis, axes.xaxis)
+    along.set_ticks(places, texts)
+    along.set_label_text(plot.x_label or "")
+    across.set_label_text(drawing.drops)
+    if upright:
+        axes.set(xlim=ends, ylim=(plot.bottom, plot.y_max))
     else:
-        axes.set_yticks(places, texts)
-        axes.set(ylim=ends[::-1], xlim=(plot.bottom, plot.y_max), xlabel=drops, ylabel=others)
-    axes.grid(axis="y" if plot.kind == "columns" else "x", alpha=0.3)
+        axes.set(ylim=ends[::-1], xlim=(plot.bottom, plot.y_max))
+    if _is_broken(plot):
+        _break_axis(axes, upright)
+    across.grid(alpha=0.3)
     axes.set_axisbelow(True)
+    if upright:
+        _turn_names(axes, texts, [place / (ends[1] - ends[0]) for place in places])
+    fit_texts(figure)
+
+
+def _turn_names(axes: Axes, names: list[str], places: list[float]) -> None:
+    """Turn the names of columns that have no room beside each other; `places` are shares of the axis."""
+    figure: Any = axes.figure
+    figure.draw_without_rendering()
+    width = axes.get_window_extent().width / figure.dpi
+    if len(_with_room([width * place for place in places], names)) < len(names):
+        axes.tick_params("x", rotation=90)
+        figure.set_figheight(figure.get_figheight() + max(0.0, max(map(text_width, names)) - 1.2))
+
+
+def _break_axis(axes: Axes, upright: bool) -> None:
+    """Strike the axis of the drops through where it begins, as the lengths of bars no longer show their ratios."""
+    axes.text(
+        *((0.0, 0.03) if upright else (0.015, 0.0)),
+        "//",
+        rotation=90 if upright else 0,
+        ha="center",
+        va="center",
+        fontsize="small",
+        transform=axes.transAxes,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.0},
+    )

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from emulator.looks import Look, draw_line, least_height, looks_of, new_figure, style
-from emulator.picture import axis_of
-from emulator.plots import axis_label, named_value, others_than, set_axes, write_figure
+from emulator.looks import Look, draw_line, looks_of, new_figure, style
+from emulator.picture import axis_of, quantities
+from emulator.plots import axis_label, mark_outside, named_value, others_than, set_axes, write_figure
 from emulator.tables import text_of
 from policies.training_log import COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     from emulator.plot_spec import Plot
 
@@ -35,9 +36,6 @@ X_LABELS = {"decisions": "decisions", "iteration": "iteration", "seconds": WHOLE
     "nodes": AGENTS,
     "topology.nodes": AGENTS,
 }
-
-WIDTH = 8.0
-"""Of a picture, in inches, as where drops are drawn."""
 
 MARKERS = 12
 """About how many markers a learning curve has."""
@@ -67,7 +65,7 @@ def training_figure(rows: pd.DataFrame, plot: Plot, title: str) -> Figure:
     column for each swept key, `nodes` or `delta_t` if that is the axis, and `converged_seconds` if something tells it.
     """
     varied = [key for key in rows.columns if key not in NO_CURVES and rows[key].nunique() > 1]
-    axis = axis_of([key for key in varied if rows[key].dtype.kind in "iuf"], plot)
+    axis = axis_of(quantities({key: rows[key].unique().tolist() for key in varied}), plot)
     assert axis is not None
     parts = _parts(rows, others_than(axis, varied))
     if plot.kind == "learning_curve":
@@ -76,22 +74,24 @@ def training_figure(rows: pd.DataFrame, plot: Plot, title: str) -> Figure:
         curves, y_label = _durations(parts, axis), CONVERGENCE if _tell_convergence(parts) else WHOLE
     with style():
         figure = new_figure(title)
-        _draw_curves(figure, curves, plot)
+        lines = _draw_curves(figure, curves, plot)
         values = sorted({value for curve in curves for value in curve.x})
-        width = max(1.0, WIDTH - 1.8 - 0.085 * max(len(curve.name) for curve in curves))  # beside the legend
-        set_axes(figure, plot, values, width, X_LABELS.get(axis) or axis_label(axis), y_label)
+        set_axes(figure, plot, values, lines, X_LABELS.get(axis) or axis_label(axis), plot.y_label or y_label)
     return figure
 
 
-def _draw_curves(figure: Figure, curves: Sequence[Curve], plot: Plot) -> None:
-    figure.set_size_inches(WIDTH, least_height(len(curves)))
+def _draw_curves(figure: Figure, curves: Sequence[Curve], plot: Plot) -> list[Line2D]:
+    figure.set_size_inches(8.0, 4.5)
     axes = figure.subplots()
     axes.grid(alpha=0.3)
     axes.xaxis.set_major_formatter("{x:,.12g}")
     axes.locator_params("x", nbins=5)  # there is room for millions
+    lines = []
     for curve in curves:
+        mark_outside(axes, plot, curve.x, curve.y, curve.look.colour)
         marked = len(curve.x) // MARKERS + 1 if plot.kind == "learning_curve" else 1
-        draw_line(axes, curve.x, curve.y, curve.name, curve.look, marked)
+        lines.append(draw_line(axes, curve.x, curve.y, curve.name, curve.look, marked))
+    return lines
 
 
 def _parts(rows: pd.DataFrame, others: list[str]) -> dict[str, pd.DataFrame]:

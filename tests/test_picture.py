@@ -84,6 +84,15 @@ def test_nothing_else_can_be_x(folder, x, settings):
     assert refused(f"{{x: {x}}}", *settings) == f"s.yaml:6:11: plot.x must be one of {allowed} in this sweep, got {x}"
 
 
+def test_a_seed_is_a_name_and_no_axis(folder):
+    scenario = SCENARIO.replace("cycle, nodes: [5, 7]", "configuration_model, nodes: 6, degrees: [2], seed: [1, 2]")
+    Path("s.yaml").write_text(f"{scenario}plot: {{x: topology.seed}}\n", encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        picture_of(load("s.yaml"), None)
+    message = "plot.x must be one of delta_t, nodes in this sweep, got topology.seed"
+    assert str(error.value) == f"s.yaml:6:11: {message}"
+
+
 def test_a_logarithm_of_zero_is_refused(folder):
     message = "s.yaml:6:40: plot.log_x must be false where arrivals.low takes the value 0, got true"
     assert refused("{x: arrivals.low, log_x:         true}", "arrivals.low=[0,0.5]") == message

@@ -12,12 +12,14 @@ import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.container import BarContainer
+from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
 
 from emulator.errors import InputError
 from emulator.looks import LOOKS, REFERENCE_COLOUR, looks_of
 from emulator.picture import Level
 from emulator.plot_spec import Plot, Reference
-from emulator.plots import summary_figure, summary_picture
+from emulator.plots import DROPS, summary_figure, summary_picture
+from policies.curves import training_figure
 
 ROOT = Path(__file__).parent.parent
 TEN = ["JSQ", "RND", "OWN", "SED", "MF-R", "MF-N", "MF-G", "RR", "JSQ-M", "JSQ-M with sharing"]
@@ -33,6 +35,7 @@ def summary(dispatchers, **swept):
             rows.append(
                 {"dispatcher": dispatcher, "delta_t": 5.0, **dict(zip(keys, values, strict=True))}
                 | {"mean_drops": mean, "ci_low": mean - 0.5, "ci_high": mean + 0.25}
+                | {"replications": 10}
             )
     return pd.DataFrame(rows), keys
 
@@ -129,22 +132,43 @@ def test_dispatchers_missing_in_an_interrupted_run_are_left_out():
     assert len(axes.patches) == 3
     frame, swept = summary(["JSQ", "RND"], buffer=[5, 9], delta_t=[1.0, 5.0])
     figure = summary_figure(frame.iloc[[0, 2, 4, 5, 6]], swept, "")
-    points = [[len(line.get_xdata()) for line in axes.lines] for axes in figure.axes]
-    assert points == [[2, 0], [2, 1]]
+    points = [{name: len(line.get_xdata()) for name, line in drawn(figure, panel).items()} for panel in (0, 1)]
+    assert points == [{"JSQ": 2, "RND": 0}, {"JSQ": 2, "RND": 1}]
     assert legend_names(figure) == ["JSQ", "RND"]
 
 
-@pytest.mark.parametrize("swept", [{}, {"delta_t": [1.0, 5.0]}])
-def test_one_replication_is_drawn_without_interval(tmp_path, swept):
+SOME_PLOTS = [{}, {"interval": "bars"}, {"kind": "columns"}, {"kind": "bars"}]
+REPLICATED = "(mean and 95 % interval)"
+
+
+@pytest.mark.parametrize(
+    ("replications", "known", "told"),
+    [(1, [], None), (9, [], "(mean)"), (9, [0], REPLICATED), (9, [0, 1, 2, 3], REPLICATED)],
+)
+@pytest.mark.parametrize("plot", SOME_PLOTS, ids=str)
+@pytest.mark.parametrize("swept", [{}, {"delta_t": [1.0, 5.0]}], ids=str)
+def test_only_intervals_that_are_known_are_drawn_and_promised(tmp_path, swept, plot, replications, known, told):
     frame, swept = summary(["JSQ", "RND"], **swept)
-    frame[["ci_low", "ci_high"]] = np.nan
-    summary_picture(frame, swept, tmp_path / "summary.png", "")
+    frame["replications"] = replications
+    frame.loc[~frame.index.isin(known), ["ci_low", "ci_high"]] = np.nan
+    figure = summary_figure(frame, swept, "", Plot(**plot))
+    labels = [figure.get_supylabel(), figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()]
+    assert [label for label in labels if "(" in label] == ([f"{DROPS}\n{told}"] if told else [])
+    summary_picture(frame, swept, tmp_path / "summary.png", "", Plot(**plot))
     assert matplotlib.image.imread(tmp_path / "summary.png").min() < 1.0
+
+
+def test_an_interval_alone_is_an_error_bar_for_a_band_would_have_no_width():
+    frame, swept = summary(["JSQ"], delta_t=[1.0, 2.0, 3.0, 4.0, 5.0])
+    frame.loc[[1], ["ci_low", "ci_high"]] = np.nan
+    (axes,) = summary_figure(frame, swept, "").axes
+    (bars,) = [part.get_segments() for part in axes.collections if isinstance(part, LineCollection)]
+    assert [bar.tolist() for bar in bars] == [[[1.0, frame["ci_low"][0]], [1.0, frame["ci_high"][0]]]]
 
 
 def drawn(figure, panel=0):
     """The lines of a panel by their names."""
-    return {line.get_label(): line for line in figure.axes[panel].lines}
+    return {line.get_label(): line for line in figure.axes[panel].lines if not line.get_label().startswith("_")}
 
 
 def test_panels_are_named_shortly():
@@ -194,8 +218,93 @@ def test_bars_may_stand_and_may_be_of_a_swept_number(kind):
     assert lengths == frame.sort_values("dispatcher")["mean_drops"].tolist()
     along, across = (axes.xaxis, axes.yaxis) if kind == "columns" else (axes.yaxis, axes.xaxis)
     assert [label.get_text() for label in along.get_ticklabels()] == ["Δt = 1 ms", "Δt = 5 ms"]
-    assert (along.get_label().get_text(), across.get_label().get_text()) == ("rules", "drops")
+    assert (along.get_label().get_text(), across.get_label().get_text()) == ("rules", "drops\n(axis begins at 0.5)")
     assert tuple(across.get_view_interval()) == (0.5, 9)
+
+
+@pytest.mark.parametrize("kind", ["bars", "columns"])
+@pytest.mark.parametrize(("y_min", "is_broken"), [(None, False), (-1.0, False), (0.0, False), (2.0, True)])
+def test_bars_without_their_foot_stand_on_an_axis_that_is_marked_as_broken(kind, y_min, is_broken):
+    (axes,) = summary_figure(*summary(["JSQ", "RND"]), "", Plot(kind=kind, y_min=y_min)).axes
+    label = axes.get_xlabel() if kind == "bars" else axes.get_ylabel()
+    assert label.endswith("(mean and 95 % interval; axis begins at 2)" if is_broken else REPLICATED)
+    assert [text.get_text() for text in axes.texts] == (["//"] if is_broken else [])
+
+
+def arrows(axes):
+    """The points that the arrows at the ends of an axis stand for, with the colours of the arrows."""
+    marks = [line for line in axes.lines if line.get_marker() in (CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP)]
+    assert not any(mark.get_clip_on() for mark in marks)
+    return {(mark.get_color(), mark.get_marker(), *map(float, point)) for mark in marks for point in mark.get_xydata()}
+
+
+def test_points_outside_the_picture_are_arrows_at_its_edge():
+    frame, swept = summary(["JSQ", "RND", "OWN"], delta_t=[1.0, 5.0])
+    frame["mean_drops"] = [1.0, 2.0, 5.0, 4.0, 2.0, 3.0]
+    levels = {(1.0,): Level(9.0, np.nan, np.nan), (5.0,): Level(3.0, np.nan, np.nan)}
+    figure = summary_figure(frame, swept, "", Plot(y_min=2, y_max=4, reference=REFERENCE), levels)
+    assert arrows(figure.axes[0]) == {
+        (LOOKS["JSQ"].colour, CARETDOWN, 1.0, 2.0),
+        (LOOKS["OWN"].colour, CARETUP, 1.0, 4.0),
+        (REFERENCE_COLOUR, CARETUP, 1.0, 4.0),
+    }
+    assert legend_names(figure) == ["JSQ", "RND", "OWN", "MF-MFC"]
+    assert figure.get_supylabel() == f"{DROPS}\n{REPLICATED}"  # lines have no foot to lose
+
+
+@pytest.mark.parametrize(("kind", "low", "high"), [("bars", CARETLEFT, CARETRIGHT), ("columns", CARETDOWN, CARETUP)])
+def test_bars_and_references_outside_the_picture_are_arrows_at_its_edge(kind, low, high):
+    plot = Plot(kind=kind, y_min=1.5, y_max=2.5, reference=REFERENCE)
+    (axes,) = summary_figure(*summary(["JSQ", "RND", "OWN"]), "", plot, {(): Level(9.0, 8.0, 10.0)}).axes
+    points = [
+        (LOOKS["JSQ"].colour, low, 0.0, 1.5),
+        (LOOKS["OWN"].colour, high, 2.0, 2.5),
+        (REFERENCE_COLOUR, high, -0.75, 2.5),
+        (REFERENCE_COLOUR, high, 2.75, 2.5),
+    ]
+    assert arrows(axes) == {
+        (*look, *(place if kind == "columns" else place[::-1])) for *look, x, y in points for place in [(x, y)]
+    }
+
+
+@pytest.mark.parametrize("kind", ["lines", "bars", "columns"])
+def test_an_axis_is_never_upside_down(kind):
+    frame, swept = summary(["JSQ", "RND"], delta_t=[1.0, 5.0])
+    (axes,) = summary_figure(frame, swept, "", Plot(kind=kind, y_min=100)).axes
+    low, high = axes.get_xlim() if kind == "bars" else axes.get_ylim()
+    assert low == 100 < high
+
+
+def test_what_trainings_leave_outside_the_picture_is_an_arrow_too():
+    rows = pd.DataFrame(
+        {"algorithm": "SAC", "iteration": [1, 2], "decisions": [5, 9], "drops": [8.0, 2.0], "seconds": 1.0}
+    )
+    (axes,) = training_figure(rows, Plot(kind="learning_curve", y_min=-4), "").axes
+    assert arrows(axes) == {(LOOKS["SAC"].colour, CARETDOWN, 5.0, -4.0)}
+
+
+def test_swept_seeds_are_names_and_no_axis():
+    frame, swept = summary(["JSQ"], topology__seed=[1, 2, 3])
+    (axes,) = summary_figure(frame, swept, "").axes
+    names = [f"topology.seed = {seed}" for seed in (1, 2, 3)]
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    for keys in (["topology.seed", "buffer"], ["buffer", "topology.seed"]):
+        frame, swept = summary(["JSQ"], **{key.replace(".", "__"): [1, 2, 3] for key in keys})
+        figure = summary_figure(frame, swept, "")
+        assert figure.get_supxlabel() == "buffer (jobs)"
+        assert [axes.get_title() for axes in figure.axes] == names
+
+
+def test_trainings_with_swept_seeds_have_curves():
+    rows = pd.DataFrame({"algorithm": "SAC", "delta_t": 5.0, "topology.seed": [1, 2], "iteration": 1, "drops": 1.0})
+    figure = training_figure(rows.assign(seconds=1.0), Plot(kind="training_time"), "")
+    assert figure.get_supxlabel() == "Δt (ms)"
+    assert legend_names(figure) == ["topology.seed = 1", "topology.seed = 2"]
+
+
+def test_names_that_begin_with_an_underscore_are_in_the_legend():
+    for swept in ({"delta_t": [1.0, 5.0]}, {"topology__kind": ["torus", "cycle"]}):
+        assert legend_names(summary_figure(*summary(["_mine", "JSQ"], **swept), "")) == ["_mine", "JSQ"]
 
 
 def test_texts_and_limits_are_those_asked_for():
@@ -301,12 +410,18 @@ def test_with_ten_dispatchers_nothing_overlaps(swept, plot):
     frame, swept = summary(TEN, **swept)
     levels = {values: Level(5.0, 4.0, 6.0) for values in itertools.product(*(frame[key].unique() for key in swept))}
     title = "a scenario of 4,900 nodes on a torus with a horizon of 50 ms and 100 replications, and a long title"
-    figure = summary_figure(frame, swept, title, Plot(reference=REFERENCE, **plot), levels)
+    assert_nothing_overlaps(summary_figure(frame, swept, title, Plot(reference=REFERENCE, **plot), levels))
+
+
+def assert_nothing_overlaps(figure):
+    """Draw a figure and compare where its axes and texts are, and its edges."""
     figure.canvas.draw()
     boxes = [legend.get_window_extent() for legend in figure.legends]
     boxes += [text.get_window_extent() for text in figure.texts]
     boxes += [axes.get_window_extent() for axes in figure.axes]
-    boxes += [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
+    for axes in figure.axes:
+        around = (axes.title, axes.xaxis.label, axes.yaxis.label)
+        boxes += [text.get_window_extent() for text in around if text.get_text()]
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
@@ -317,6 +432,47 @@ def test_with_ten_dispatchers_nothing_overlaps(swept, plot):
     for box in boxes:
         assert 0 <= box.x0 <= box.x1 <= figure.bbox.width
         assert 0 <= box.y0 <= box.y1 <= figure.bbox.height
+
+
+LONG = "a rule with weight sharing, and a bonus for the own server, whose ties are broken anew for each job"
+TOPOLOGIES = ["configuration_model(nodes=30, degrees=[2,3])", "cube_connected_cycle(order=3)", "torus(side=5)"]
+LONG_SWEEPS = {
+    "nothing": {},
+    "numbers": {"buffer": [10**exponent for exponent in range(7)]},
+    "topologies and delta_t": {"topology": TOPOLOGIES, "delta_t": [1.0, 3.0, 5.0]},
+    "twelve panels": {"topology": [f"{number}_{'x' * 58}" for number in range(12)], "buffer": [1, 10000]},
+    "twelve panels of three keys": {
+        "topology": TOPOLOGIES,
+        "service__work": ["exponential", "hyperexponential"],
+        "dispatchers__0__policy": [f"a_policy_that_was_trained_on_a_graph_of_{size}.onnx" for size in (9, 25)],
+        "delta_t": [1.0, 3.0],
+    },
+}
+LONG_TEXTS = {"x_label": "X" * 100, "y_label": "many words " * 9}
+LONG_PLOTS = {
+    "as usual": (["JSQ"], {}),
+    "long texts": ([LONG, "W" * 100], LONG_TEXTS),
+    "columns": ([LONG, "W" * 100], {"kind": "columns", **LONG_TEXTS}),
+    "bars": (["JSQ"], {"kind": "bars", **LONG_TEXTS}),
+}
+
+
+@pytest.mark.parametrize(("dispatchers", "plot"), LONG_PLOTS.values(), ids=LONG_PLOTS.keys())
+@pytest.mark.parametrize("swept", LONG_SWEEPS.values(), ids=LONG_SWEEPS.keys())
+def test_long_names_and_texts_are_broken_into_lines_that_have_room(swept, dispatchers, plot):
+    frame, swept = summary(dispatchers, **swept)
+    levels = {values: Level(5.0, 4.0, 6.0) for values in itertools.product(*(frame[key].unique() for key in swept))}
+    reference = REFERENCE.model_copy(update={"label": LONG})
+    figure = summary_figure(frame, swept, LONG * 3, Plot(y_min=1.05, reference=reference, **plot), levels)
+    assert_nothing_overlaps(figure)
+    room = figure.axes[0].get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+    assert room.width > 2.0  # inches
+    assert room.height > (2.0 if plot.get("kind") == "columns" else 1.4)
+
+
+def test_a_legend_of_many_long_names_has_room():
+    frame, swept = summary([f"{number} {LONG}" for number in range(12)], delta_t=[1.0, 5.0])
+    assert_nothing_overlaps(summary_figure(frame, swept, LONG * 3))
 
 
 @pytest.mark.parametrize("swept", SWEEPS.values(), ids=SWEEPS.keys())
@@ -355,7 +511,7 @@ import matplotlib, pandas
 from emulator.plots import summary_picture
 matplotlib.rcParams["font.size"] = 33
 backend = dict.__getitem__(matplotlib.rcParams, "backend")
-row = {"dispatcher": "JSQ", "delta_t": 5.0, "mean_drops": 1.0, "ci_low": 0.5, "ci_high": 1.5}
+row = {"dispatcher": "JSQ", "delta_t": 5.0, "mean_drops": 1.0, "ci_low": 0.5, "ci_high": 1.5, "replications": 2}
 summary_picture(pandas.DataFrame([row]), [], Path(sys.argv[1]), "title")
 assert dict.__getitem__(matplotlib.rcParams, "backend") is backend, "the backend was chosen"
 assert matplotlib.rcParams["font.size"] == 33, "the user's style was changed"
@@ -365,6 +521,6 @@ assert "matplotlib.pyplot" not in sys.modules, "pyplot was imported"
 
 def test_a_users_backend_and_style_are_left_alone_and_do_not_matter(tmp_path):
     subprocess.run([sys.executable, "-c", OWN_STYLE, str(tmp_path / "a.png")], cwd=ROOT, check=True)
-    row = {"dispatcher": "JSQ", "delta_t": 5.0, "mean_drops": 1.0, "ci_low": 0.5, "ci_high": 1.5}
+    row = {"dispatcher": "JSQ", "delta_t": 5.0, "mean_drops": 1.0, "ci_low": 0.5, "ci_high": 1.5, "replications": 2}
     summary_picture(pd.DataFrame([row]), [], tmp_path / "b.png", "title")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
