@@ -12,7 +12,8 @@ server in column 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -232,6 +233,12 @@ class Dispatcher:
 
     graph_hash: str | None = None
     """`Topology.graph_hash` of the only graph this dispatcher can be used on, where there is such a limit."""
+
+    files: Sequence[str | Path] = ()
+    """Files whose content the rule depends on, other than its code; a change of one of them means other results."""
+
+    file_options: ClassVar[tuple[str, ...]] = ()
+    """Options that are names of files: found beside the scenario, or among what is shipped."""
 
     def route(self, view: View) -> Floats:
         """Return the probability of each accessible server: float64, rows x columns, rows summing to 1.

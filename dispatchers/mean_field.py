@@ -19,8 +19,11 @@ from dispatchers.policy import Policy, Remembered
 class MeanFieldRule(Dispatcher):
     """Offload with the probability that the decision rule has for the own queue length."""
 
+    file_options = ("policy",)
+
     def __init__(self, policy: str):
         self.policy = Policy(policy)
+        self.files = (self.policy.path,)
         self.buffer = self.policy.buffer
 
     def route(self, view: View) -> Floats:

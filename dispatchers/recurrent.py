@@ -17,9 +17,11 @@ class MeanFieldRecurrent(RecurrentDispatcher):
 
     name = "MF-RNN"
     observes = "all"
+    file_options = ("policy",)
 
     def __init__(self, policy: str):
         self.policy = RecurrentPolicy(policy)
+        self.files = (self.policy.path,)
         self.buffer = self.policy.buffer
         self.hidden = self.policy.hidden
         self._remembered = Remembered(self._evaluate)

@@ -17,9 +17,11 @@ class ScalableActorCritic(Dispatcher):
 
     name = "SAC"
     draws = "epoch"
+    file_options = ("policy",)
 
     def __init__(self, policy: str):
         self.policy = AgentPolicy(policy)
+        self.files = (self.policy.path,)
         self.buffer = self.policy.buffer
         self.nodes = self.policy.nodes
         self.graph_hash = self.policy.graph_hash
