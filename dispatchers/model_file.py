@@ -210,8 +210,11 @@ def opened(path: Path) -> tuple[bytes, Any]:
             raise refusal(path, f"must hold all its data itself, but {shown(tensor.name)} is in another file")
     try:
         onnx.checker.check_model(model, full_check=False)
+        is_hazardous = _divides_whole_numbers(model)
     except Exception:
         raise _damaged(path) from None
+    if is_hazardous:
+        raise refusal(path, "divides whole numbers, which it must make floats of first (operator Cast)")
     version = _metadata(model).get("contract_version")
     if version != CONTRACT_VERSION:
         raise refusal(
@@ -274,6 +277,18 @@ def _constants(path: Path, model: Any) -> list[Any]:
                 tensors.append(attribute.t)
             tensors.extend(attribute.tensors)
     return tensors
+
+
+def _divides_whole_numbers(model: Any) -> bool:
+    """Return whether a quotient may be a whole number: the least one there is over -1 ends the process."""
+    import onnx
+
+    if all(node.op_type != "Div" for node in model.graph.node):
+        return False
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in [*graph.value_info, *graph.output]}
+    floats = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16
+    return any(types.get(node.output[0]) not in floats for node in graph.node if node.op_type == "Div")
 
 
 def _not_allowed(node: Any) -> str:

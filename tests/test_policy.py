@@ -329,6 +329,18 @@ def external_constant():
     )
 
 
+def whole_quotient(called=None):
+    made = then(
+        helper.make_node("Div", ["one", "one"], ["quotient"]),
+        helper.make_node("Cast", ["quotient"], ["factor"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["answer", "factor"], ["offload"]),
+        tensors=[numpy_helper.from_array(np.array(1), "one")],
+    )
+    if called is not None:
+        made.graph.value_info.append(value("quotient", (), called))
+    return made
+
+
 def with_function():
     body = helper.make_function(
         "home", "Twice", ["x"], ["y"], [helper.make_node("Identity", ["x"], ["y"])], [helper.make_opsetid("", 17)]
@@ -396,6 +408,11 @@ STRANGE = {
             domains=["com.microsoft"],
         ),
         "uses the operator 'com.microsoft.Gelu'",
+    ),
+    "a quotient of whole numbers": (whole_quotient(), "divides whole numbers, which it must make floats of first"),
+    "a quotient of whole numbers called a float": (
+        whole_quotient(called=TensorProto.FLOAT),
+        "cannot be run: .*Type Error",
     ),
     "functions": (with_function(), "must be a plain network, without functions"),
     "branches": (with_branches(), "uses the operator 'If', docs"),
