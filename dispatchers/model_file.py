@@ -26,7 +26,7 @@ SUM_TOLERANCE = 1e-4
 LONGEST_VALUE = 40
 """Characters that a message shows of a value from a file."""
 
-LONGEST_PATH = 110
+LONGEST_PATH = 130
 """Characters that a message shows of the file's own name."""
 
 LONGEST_REASON = 120
@@ -120,11 +120,11 @@ class ModelFile:
         """
         rows = {tensor.name: np.ascontiguousarray(inputs[tensor.name], dtype=tensor.type) for tensor in self.inputs}
         try:
-            with np.errstate(invalid="ignore"):  # NaN, which is told below
-                outputs = self._session.run([tensor.name for tensor in self.outputs], rows)
-                answers = [output.astype(np.float64) for output in outputs]
+            outputs = self._session.run([tensor.name for tensor in self.outputs], rows)
         except Exception as error:
             raise refusal(self.path, f"cannot be evaluated: {_line(error)}") from None
+        with np.errstate(invalid="ignore"):  # NaN, which is told below
+            answers = [output.astype(np.float64) for output in outputs]
         for tensor, answer in zip(self.outputs, answers, strict=True):
             self._check_answer(tensor, answer, len(rows[self.inputs[0].name]))
         return answers
@@ -184,9 +184,10 @@ class ModelFile:
             raise refusal(self.path, f"{name} must be {tensor.type} with a free first{second} dimension")
         if tensor.width is None:
             return
-        width = dimensions[1].dim_value
-        if width not in WIDTHS[tensor.width]:
-            raise refusal(self.path, f"{name} must be {tensor.width} wide, got {width or 'no width'}")
+        width, allowed = dimensions[1].dim_value, WIDTHS[tensor.width]
+        if width not in allowed:
+            limits = f"{tensor.width} wide, from {allowed[0]} to {allowed[-1]}"
+            raise refusal(self.path, f"{name} must be {limits}, got {width or 'no width'}")
         if self.widths.setdefault(tensor.width, width) != width:
             first = next(other for other in self.inputs + self.outputs if other.width == tensor.width)
             raise refusal(self.path, f"{first.name} and {name} must have the same width")

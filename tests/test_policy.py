@@ -1,5 +1,6 @@
 """Policies from files: what a good one answers, and that a stranger's file is refused with one clear line."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dispatchers import model_file
 from dispatchers.checking import an_epoch_later, random_view
-from dispatchers.errors import DispatcherError
+from dispatchers.errors import LONGEST_LINE, DispatcherError
 from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn, ParameterSharing
-from dispatchers.model_file import OPERATORS
+from dispatchers.model_file import OPERATORS, metadata
 from dispatchers.policy import CONTRACT_VERSION, KINDS, AgentPolicy, Policy, RecurrentPolicy, kind_of
 from dispatchers.recurrent import MeanFieldRecurrent
 from dispatchers.scalable_actor_critic import ScalableActorCritic
@@ -451,7 +452,7 @@ STRANGE = {
             inputs=[value("distribution", ["n", "w"])],
             outputs=[value("offload", ["n", "w"])],
         ),
-        "distribution must be buffer . 1 wide, got no width",
+        r"distribution must be buffer \+ 1 wide, from 2 to 10001, got no width",
     ),
     "other widths": (
         model(outputs=[value("offload", ["batch", LENGTHS + 1])]),
@@ -476,7 +477,10 @@ STRANGE_RECURRENT = {
         reshaped(recurrent(), hidden=(1, HIDDEN)),
         "hidden must be float32 with a free first and a fixed",
     ),
-    "a free width": (reshaped(recurrent(), hidden=("batch", "h")), "hidden must be hidden wide, got no width"),
+    "a free width": (
+        reshaped(recurrent(), hidden=("batch", "h")),
+        "hidden must be hidden wide, from 1 to 10000, got no width",
+    ),
     "another offload": (reshaped(recurrent(), offload=("batch", 5)), "distribution and offload must have the same"),
     "a false buffer": (retold(recurrent(), buffer="4"), "is 6 wide, but its metadata says buffer '4'"),
     "no numbers": (changed(recurrent(), bias_out=[np.nan] * 6), "answers with numbers that are not finite"),
@@ -532,11 +536,76 @@ def test_a_file_that_is_too_large_is_not_even_read(saved, monkeypatch):
         Policy(saved(model()))
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    with pytest.raises(DispatcherError, match="cannot be read: No such file"):
-        Policy(tmp_path / "none.onnx")
-    with pytest.raises(DispatcherError, match="cannot be read: Is a directory"):
-        Policy(tmp_path)
+@pytest.mark.parametrize("reading", [Policy, kind_of, metadata])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(reading, tmp_path):
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for path, why in (
+        (tmp_path / "none.onnx", "No such file"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "pipe.onnx", "Not a regular file"),
+        ("/dev/zero", "Not a regular file"),
+        ("/proc/self/mounts", ""),
+        ("a\0b.onnx", "embedded null byte"),
+    ):
+        with pytest.raises(DispatcherError, match=rf"policy (cannot be read: {why}|is empty)") as refusal:
+            reading(path)
+        assert str(refusal.value).isprintable()
+
+
+class TestMetadata:
+    def test_it_is_read_whatever_else_the_file_holds(self, saved):
+        assert metadata(saved(model(metadata={"a": "1", "b": "two\nlines"}))) == {"a": "1", "b": "two\nlines"}
+        assert metadata(str(saved(with_function()))) == {"contract_version": CONTRACT_VERSION}
+
+    def test_what_is_no_onnx_file_is_refused(self, saved):
+        with pytest.raises(DispatcherError, match=r"policy.onnx: policy is not an ONNX file, or a damaged one$"):
+            metadata(saved(b"distribution,offload"))
+
+
+def called(operator="Sigmoid", domain="", metadata=None, name="offload"):
+    nodes = [helper.make_node(operator, ["distribution"], [name], domain=domain)]
+    return model(nodes, [], outputs=[value(name)], metadata=metadata, domains=[domain] if domain else ())
+
+
+LONG = "\x1b[31m" + "long " * 2000
+CUT = r"'\\x1b\[31mlong .{5,30} \.\.\. .{3,10}'"
+LONG_WINDED = {
+    "operator": (called(LONG), f"uses the operator {CUT}, docs/dispatchers.md lists those allowed$"),
+    "a near one": (called("Sigmoidal"), r"operator 'Sigmoidal' \(did you mean Sigmoid\?\), docs/dispatchers.md lists"),
+    "domain": (called(domain=LONG), r"long \.\.\. .*Sigmoid' \(did you mean Sigmoid\?\), docs/dispatchers.md lists"),
+    "output": (called(name=LONG), f"must have as output offload, got {CUT}$"),
+    "version": (called(metadata={"contract_version": LONG}), f"contract_version .* must be 1, got {CUT}$"),
+    "buffer": (called(metadata={"contract_version": "1", "buffer": LONG}), f"its metadata says buffer {CUT}$"),
+    "many inputs": (
+        model(inputs=[value("distribution"), *(value(f"input {number}") for number in range(500))]),
+        r"must have as input distribution, got 'distribution and .* \.\.\. input 499'$",
+    ),
+}
+
+
+@pytest.mark.parametrize(("made", "message"), LONG_WINDED.values(), ids=LONG_WINDED)
+def test_a_long_text_in_a_file_takes_nothing_from_the_message(made, message, tmp_path):
+    folder = tmp_path.joinpath(*["a folder with a long name"] * 20)
+    folder.mkdir(parents=True)
+    path = folder / "policy.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(DispatcherError, match=f"/policy.onnx: policy .*{message}") as refusal:
+        Policy(path)
+    assert str(refusal.value).startswith(str(tmp_path)[:40])
+    assert str(refusal.value).isprintable()
+    assert len(str(refusal.value)) < LONGEST_LINE
+
+
+@pytest.mark.parametrize("rule", [MeanFieldOwn, MeanFieldGlobal, MeanFieldRecurrent, ScalableActorCritic])
+def test_learned_rules_declare_the_file_they_depend_on(rule, saved):
+    made = {MeanFieldRecurrent: recurrent, ScalableActorCritic: per_agent}.get(rule, model)
+    path = saved(made())
+    assert rule(str(path)).files == (path,)
+    assert rule.file_options == ("policy",)
+
+
+def test_a_rule_that_needs_no_file_declares_none():
+    assert MeanFieldOwn(rule=[0.0, 1.0]).files == ()
 
 
 def test_no_allowed_operator_is_random_or_holds_a_graph():
