@@ -34,6 +34,9 @@ STRANGE_TEXTS = (
     "1e9",
     "99999",
 )
+SIGNALLING = np.array([0x7FA00000], dtype=np.uint32).view(np.float32)
+"""NaN of the kind of which NumPy warns."""
+
 STRANGE_NUMBERS = np.array(
     [np.nan, np.inf, -np.inf, 3e38, -3e38, 1e38, 1e-45, -1.0, 0.0, 1.5, 40.0, 1e6], dtype=np.float32
 )
@@ -74,7 +77,7 @@ def damaged_weights(content, generator):
     numbers = numpy_helper.to_array(tensor).copy()
     places = generator.integers(numbers.size, size=generator.integers(1, 4))
     if numbers.dtype == np.float32:
-        strange = np.append(STRANGE_NUMBERS, np.array([0x7FA00000], dtype=np.uint32).view(np.float32))
+        strange = np.append(STRANGE_NUMBERS, SIGNALLING)
         numbers.reshape(-1).view(np.uint32)[places] = generator.choice(strange.view(np.uint32), size=len(places))
     else:
         numbers.reshape(-1)[places] = generator.choice(STRANGE_SIZES, size=len(places))
@@ -275,6 +278,7 @@ DAMAGED = {
     "large": (with_answer([0.0, 1e38, 0.0], ASKED), "answers with 0 to 1e[+]38, must be probabilities from 0 to 1"),
     "negative": (with_answer([-0.5, 1.0, 0.5], ASKED), "answers with -0.5 to 1, must be probabilities from 0 to 1"),
     "not a number": (with_answer([np.nan, 0.5, 0.5], ASKED), "answers with numbers that are not finite"),
+    "signalling": (with_answer(SIGNALLING.repeat(3), ASKED), "answers with numbers that are not finite"),
     "infinite": (with_answer([np.inf, 0.0, 0.0], ASKED), "answers with numbers that are not finite"),
     "too much": (with_answer([1.0, 1.0, 0.0], ASKED), "answers with probabilities that sum to 2, must be 1"),
     "nothing": (with_answer([0.0, 0.0, 0.0], ASKED), "answers with probabilities that sum to 0, must be 1"),
