@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -116,7 +116,7 @@ class ModelFile:
     def run(self, **inputs: ArrayLike) -> list[Floats]:
         """Return the outputs, in the order of `outputs` and as float64, for rows of inputs.
 
-        Raises `DispatcherError` if there are none, or with a wrong form or range: no trial can ask for everything.
+        Raises `DispatcherError` if the network fails or answers in a wrong form or range: a trial asks for little.
         """
         rows = {tensor.name: np.ascontiguousarray(inputs[tensor.name], dtype=tensor.type) for tensor in self.inputs}
         try:
@@ -167,8 +167,7 @@ class ModelFile:
         found = {value.name: value.type.tensor_type for value in values}
         wanted = [tensor.name for tensor in tensors]
         if set(found) != set(wanted):
-            got = shown(" and ".join(found)) if found else "none"
-            raise refusal(self.path, f"must have as {side} {' and '.join(wanted)}, got {got}")
+            raise refusal(self.path, f"must have as {side} {' and '.join(wanted)}, got {shown_names(found)}")
         for tensor in tensors:
             self._note_width(tensor, found[tensor.name])
 
@@ -234,6 +233,11 @@ def refusal(path: Path, why: str) -> DispatcherError:
 def shown(value: object) -> str:
     """Return how a message shows a value from a file: quoted if it is text, and short."""
     return one_line(repr(value), LONGEST_VALUE)
+
+
+def shown_names(names: Collection[str]) -> str:
+    """Return how a message shows the names of a file's inputs or outputs."""
+    return shown(" and ".join(names)) if names else "none"
 
 
 def _damaged(path: Path) -> DispatcherError:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dispatchers.contract import Floats
 from dispatchers.model_file import CONTRACT_VERSION as CONTRACT_VERSION
-from dispatchers.model_file import ModelFile, Tensor, opened, refusal, shown
+from dispatchers.model_file import ModelFile, Tensor, opened, refusal, shown, shown_names
 
 PROBES = 64
 """Random observations on which a new policy is tried."""
@@ -116,7 +116,7 @@ def kind_of(path: str | Path) -> str:
         if set(found) == set(names):
             return kind
     known = "; or ".join(map(" and ".join, wanted.values()))
-    raise refusal(path, f"must have as input {known}, got {shown(' and '.join(found)) if found else 'none'}")
+    raise refusal(path, f"must have as input {known}, got {shown_names(found)}")
 
 
 class Remembered:
