@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from dispatchers.contract import Floats
 from dispatchers.model_file import CONTRACT_VERSION as CONTRACT_VERSION
-from dispatchers.model_file import ModelFile, Tensor, opened, refusal
+from dispatchers.model_file import ModelFile, Tensor, opened, refusal, shown, shown_names
 
 PROBES = 64
 """Random observations on which a new policy is tried."""
 
-SUM_TOLERANCE = 1e-4
-"""How far from 1 probabilities in float32 may sum."""
+MOST_TRIED = 2**20
+"""Observations that a policy for each agent may have to be tried on all of them: less than a second."""
 
+TRIED_AT_ONCE = 2**14
+"""Observations, so that a trial needs little memory."""
 
 REMEMBERED_ROWS = 100_000
 """Distinct observations for which a policy's answers are kept; beyond that many, remembering starts anew."""
@@ -71,7 +74,7 @@ class AgentPolicy(ModelFile):
     """
 
     inputs = Tensor("scheduler", "int64"), Tensor("queue_lengths", "int64", "columns")
-    outputs = (Tensor("probabilities", "float32", "columns", is_probability=True),)
+    outputs = (Tensor("probabilities", "float32", "columns", is_probability=True, sums_to_one=True),)
 
     def __init__(self, path: str | Path):
         super().__init__(path)
@@ -83,11 +86,17 @@ class AgentPolicy(ModelFile):
         schedulers = [0, self.nodes - 1, *generator.integers(self.nodes, size=PROBES)]
         lengths = generator.integers(self.buffer + 1, size=(len(schedulers), self.columns))
         lengths[1] = self.buffer
-        (answer,) = self.probe(scheduler=np.array(schedulers), queue_lengths=lengths)
-        sums = answer.sum(axis=1)
-        worst = sums[np.abs(sums - 1.0).argmax()]
-        if abs(worst - 1.0) > SUM_TOLERANCE:
-            raise refusal(self.path, f"answers with probabilities that sum to {worst:.6g}, must be 1")
+        self.probe(scheduler=np.array(schedulers), queue_lengths=lengths)
+        self._try_everything()
+
+    def _try_everything(self) -> None:
+        """Ask for every scheduler and all queue lengths, if these are not too many."""
+        shape = self.nodes, *(self.buffer + 1,) * self.columns
+        count = math.prod(shape)
+        for first in range(0, count if count <= MOST_TRIED else 0, TRIED_AT_ONCE):
+            numbers = np.arange(first, min(first + TRIED_AT_ONCE, count))
+            schedulers, *lengths = np.unravel_index(numbers, shape)
+            self.probabilities(schedulers, np.stack(lengths, axis=1))
 
     def probabilities(self, schedulers: ArrayLike, queue_lengths: ArrayLike) -> Floats:
         """Return rows x columns of probabilities for schedulers (rows) that know these lengths (rows x columns)."""
@@ -107,7 +116,7 @@ def kind_of(path: str | Path) -> str:
         if set(found) == set(names):
             return kind
     known = "; or ".join(map(" and ".join, wanted.values()))
-    raise refusal(path, f"must have as input {known}, got {', '.join(found) or 'none'}")
+    raise refusal(path, f"must have as input {known}, got {shown_names(found)}")
 
 
 class Remembered:
@@ -140,12 +149,12 @@ def _buffer(policy: ModelFile) -> int:
     lengths = policy.widths["buffer + 1"]
     told = policy.metadata.get("buffer", str(lengths - 1))
     if told != str(lengths - 1):
-        raise refusal(policy.path, f"is {lengths} wide, but its metadata says buffer {told}")
+        raise refusal(policy.path, f"is {lengths} wide, but its metadata says buffer {shown(told)}")
     return lengths - 1
 
 
 def _number(policy: ModelFile, key: str) -> int:
     told = policy.metadata.get(key)
     if told is None or not re.fullmatch(r"[1-9]\d{0,8}", told):
-        raise refusal(policy.path, f"must have {key} in its metadata, a whole number >= 1, got {told!r}")
+        raise refusal(policy.path, f"must have {key} in its metadata, a whole number >= 1, got {shown(told)}")
     return int(told)

@@ -6,6 +6,7 @@ import numpy as np
 
 from dispatchers.contract import Dispatcher, Floats, View
 from dispatchers.errors import DispatcherError
+from dispatchers.model_file import refusal
 from dispatchers.policy import AgentPolicy
 
 
@@ -34,4 +35,8 @@ class ScalableActorCritic(Dispatcher):
         if view.schedulers.max() >= policy.nodes:
             raise DispatcherError(f"SAC: was made for {policy.nodes} nodes, asked for node {view.schedulers.max()}")
         weights = np.where(view.accessible, policy.probabilities(view.schedulers, view.queue_lengths), 0.0)
-        return weights / np.cumsum(weights, axis=1)[:, -1:]  # added in one order, whatever the shape of the array
+        sums = np.cumsum(weights, axis=1)[:, -1:]  # added in one order, whatever the shape of the array
+        if not sums.all():
+            scheduler = view.schedulers[sums[:, 0].argmin()]
+            raise refusal(policy.path, f"gives none of the servers that scheduler {scheduler} can access a probability")
+        return weights / sums

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from dispatchers import model_file
+from dispatchers.errors import DispatcherError, one_line
 from emulator.dispatcher_spec import filled
 from emulator.errors import InputError
 from emulator.plot_spec import KINDS_OF_TRAINING, Plot, Reference
@@ -15,9 +18,6 @@ from emulator.scenario import single_values
 from emulator.scenario_file import Plan, Point
 from emulator.section import ScenarioError
 from emulator.yaml_tree import number_text, show
-
-LARGEST_FILE = 16 * 2**20
-"""Bytes of a policy file, as for dispatchers."""
 
 ALWAYS_THERE = ("delta_t", "nodes")
 """Numbers that every point of a sweep has."""
@@ -144,33 +144,20 @@ def _level(reference: Reference, point: Point, shipped: Path | None) -> Level:
     scenario = point.scenario
     name = filled(reference.policy, single_values(dict(scenario)), "plot.reference.policy")
     places = [folder / name for folder in (Path(scenario.folder), shipped) if folder is not None]
-    path = next((place for place in places if place.is_file()), None)
+    path = next((place for place in places if os.path.isfile(place)), None)
     if path is None:
-        raise _refusal("policy", f"there is no file {name}, looked for {' and '.join(map(str, places))}")
-    metadata = _metadata(path)
+        looked_for = " and ".join(map(str, places))
+        raise _refusal("policy", f"there is no file {one_line(name, 60)}, looked for {looked_for}")
+    try:
+        metadata = model_file.metadata(path)
+    except DispatcherError as error:
+        raise _refusal("policy", str(error)) from None
     keys = [reference.key]
     ends = [f"{reference.key}_low", f"{reference.key}_high"]
     if all(end in metadata for end in ends):
         keys += ends
     value, low, high = [*(_number(metadata, key, path) for key in keys), math.nan, math.nan][:3]
     return Level(value, low, high)
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    """Return the metadata of an ONNX file, of which nothing else is used."""
-    import onnx
-
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise _refusal("policy", f"{path}: cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST_FILE:
-        raise _refusal("policy", f"{path}: must have at most {LARGEST_FILE // 2**20} MiB")
-    try:
-        return {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
-    except Exception:
-        raise _refusal("policy", f"{path}: is not an ONNX file, or a damaged one") from None
 
 
 def _number(metadata: dict[str, str], key: str, path: Path) -> float:

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 import emulator
+from dispatchers.model_file import LARGEST_FILE
 from emulator.command_line import main
 from emulator.errors import InputError
-from emulator.picture import LARGEST_FILE, Level, picture_of
+from emulator.picture import Level, picture_of
 from emulator.replications import Emulator
 from emulator.scenario_file import load
 
@@ -149,9 +150,9 @@ def test_files_that_are_no_policies_are_refused(folder):
     missing = f"there is no file p.onnx, looked for {folder}/p.onnx and shipped/p.onnx"
     assert refused(REFERENCE, shipped=Path("shipped")) == f"{place} {missing}"
     Path("p.onnx").write_bytes(b"no model")
-    assert refused(REFERENCE) == f"{place} {folder}/p.onnx: is not an ONNX file, or a damaged one"
+    assert refused(REFERENCE) == f"{place} {folder}/p.onnx: policy is not an ONNX file, or a damaged one"
     Path("p.onnx").write_bytes(b"\0" * (LARGEST_FILE + 1))
-    assert refused(REFERENCE) == f"{place} {folder}/p.onnx: must have at most 16 MiB"
+    assert f"Larger than {LARGEST_FILE} bytes, the most that is read" in refused(REFERENCE)
     assert refused('{reference: {policy: "{x}", key: drops}}').startswith(f"{place} may hold in braces name, ")
 
 

@@ -1,5 +1,6 @@
 """Policies from files: what a good one answers, and that a stranger's file is refused with one clear line."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dispatchers import model_file
 from dispatchers.checking import an_epoch_later, random_view
-from dispatchers.errors import DispatcherError
+from dispatchers.errors import LONGEST_LINE, DispatcherError
 from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn, ParameterSharing
-from dispatchers.model_file import OPERATORS
+from dispatchers.model_file import OPERATORS, metadata
 from dispatchers.policy import CONTRACT_VERSION, KINDS, AgentPolicy, Policy, RecurrentPolicy, kind_of
 from dispatchers.recurrent import MeanFieldRecurrent
 from dispatchers.scalable_actor_critic import ScalableActorCritic
@@ -301,7 +302,9 @@ class TestKinds:
 
     def test_another_kind_is_refused_with_one_line(self, saved):
         path = saved(model([helper.make_node("Sigmoid", ["x"], ["y"])], [], inputs=[value("x")], outputs=[value("y")]))
-        with pytest.raises(DispatcherError, match=r"as input distribution; or distribution and hidden; or .*, got x"):
+        with pytest.raises(
+            DispatcherError, match=r"as input distribution; or distribution and hidden; or .*, got 'x'$"
+        ):
             kind_of(path)
         with pytest.raises(DispatcherError, match="is empty"):
             kind_of(saved(b""))
@@ -325,6 +328,18 @@ def external_constant():
         helper.make_node("Constant", [], ["zero"], value=tensor),
         helper.make_node("Add", ["answer", "zero"], ["offload"]),
     )
+
+
+def whole_quotient(called=None):
+    made = then(
+        helper.make_node("Div", ["one", "one"], ["quotient"]),
+        helper.make_node("Cast", ["quotient"], ["factor"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["answer", "factor"], ["offload"]),
+        tensors=[numpy_helper.from_array(np.array(1), "one")],
+    )
+    if called is not None:
+        made.graph.value_info.append(value("quotient", (), called))
+    return made
 
 
 def with_function():
@@ -371,13 +386,13 @@ STRANGE = {
     "truncated": (model().SerializeToString()[:-60], "is not an ONNX file, or a damaged one"),
     "another program's model": (model(metadata={}), "contract_version in its metadata must be 1, got None"),
     "a later contract": (model(metadata={"contract_version": "9"}), "must be 1, got '9'"),
-    "a false buffer": (model(metadata={"contract_version": "1", "buffer": "7"}), "is 4 wide, but .* says buffer 7"),
+    "a false buffer": (model(metadata={"contract_version": "1", "buffer": "7"}), "is 4 wide, but .* says buffer '7'$"),
     "a random operator": (
         then(
             helper.make_node("RandomUniformLike", ["answer"], ["noise"]),
             helper.make_node("Mul", ["answer", "noise"], ["offload"]),
         ),
-        "uses the operator RandomUniformLike, allowed are Abs, Add",
+        "uses the operator 'RandomUniformLike', docs/dispatchers.md lists those allowed$",
     ),
     "a large tensor from a small one": (
         then(
@@ -385,7 +400,7 @@ STRANGE = {
             helper.make_node("Add", ["answer", "large"], ["offload"]),
             tensors=[numpy_helper.from_array(np.array([10**6, 10**6]), "shape")],
         ),
-        "uses the operator ConstantOfShape",
+        r"uses the operator 'ConstantOfShape' \(did you mean Constant\?\), docs/dispatchers.md lists",
     ),
     "another domain": (
         model(
@@ -393,20 +408,28 @@ STRANGE = {
             [],
             domains=["com.microsoft"],
         ),
-        "uses the operator com.microsoft.Gelu",
+        "uses the operator 'com.microsoft.Gelu'",
+    ),
+    "a quotient of whole numbers": (whole_quotient(), "divides whole numbers, which it must make floats of first"),
+    "a quotient of whole numbers called a float": (
+        whole_quotient(called=TensorProto.FLOAT),
+        "cannot be run: .*Type Error",
     ),
     "functions": (with_function(), "must be a plain network, without functions"),
-    "branches": (with_branches(), "uses the operator If"),
+    "branches": (with_branches(), "uses the operator 'If', docs"),
     "data in another file": (external(), "must hold all its data itself, but 'weights' is in another file"),
     "a constant in another file": (external_constant(), "must hold all its data itself, but 'far' is in another file"),
     "another input": (
         model([helper.make_node("Sigmoid", ["state"], ["offload"])], [], inputs=[value("state")]),
-        "must have as input distribution, got state",
+        "must have as input distribution, got 'state'",
     ),
-    "two inputs": (model(inputs=[value("distribution"), value("hidden")]), "as input .*, got distribution and hidden"),
+    "two inputs": (
+        model(inputs=[value("distribution"), value("hidden")]),
+        "as input .*, got 'distribution and hidden'$",
+    ),
     "another output": (
         model([helper.make_node("Sigmoid", ["distribution"], ["action"])], [], outputs=[value("action")]),
-        "must have as output offload, got action",
+        "must have as output offload, got 'action'",
     ),
     "float64": (
         model(
@@ -429,7 +452,7 @@ STRANGE = {
             inputs=[value("distribution", ["n", "w"])],
             outputs=[value("offload", ["n", "w"])],
         ),
-        "distribution must be buffer . 1 wide, got no width",
+        r"distribution must be buffer \+ 1 wide, from 2 to 10001, got no width",
     ),
     "other widths": (
         model(outputs=[value("offload", ["batch", LENGTHS + 1])]),
@@ -441,11 +464,11 @@ STRANGE = {
     "rows that mix": (mixing_rows(), "answers a row in company otherwise than alone"),
     "one row for all": (constant_answer(), "offload must be 68 x 4|answers|cannot be evaluated"),
     "an opset of the future": (model(opset=999), "is not an ONNX file|cannot be run"),
-    "a recurrent policy": (recurrent(), "must have as input distribution, got distribution and hidden"),
+    "a recurrent policy": (recurrent(), "must have as input distribution, got 'distribution and hidden'"),
 }
 
 STRANGE_RECURRENT = {
-    "a plain policy": (model(), "must have as input distribution and hidden, got distribution$"),
+    "a plain policy": (model(), "must have as input distribution and hidden, got 'distribution'$"),
     "a hidden state that gets wider": (
         reshaped(recurrent(), next_hidden=("batch", HIDDEN + 1)),
         "hidden and next_hidden must have the same width",
@@ -454,22 +477,25 @@ STRANGE_RECURRENT = {
         reshaped(recurrent(), hidden=(1, HIDDEN)),
         "hidden must be float32 with a free first and a fixed",
     ),
-    "a free width": (reshaped(recurrent(), hidden=("batch", "h")), "hidden must be hidden wide, got no width"),
+    "a free width": (
+        reshaped(recurrent(), hidden=("batch", "h")),
+        "hidden must be hidden wide, from 1 to 10000, got no width",
+    ),
     "another offload": (reshaped(recurrent(), offload=("batch", 5)), "distribution and offload must have the same"),
-    "a false buffer": (retold(recurrent(), buffer="4"), "is 6 wide, but its metadata says buffer 4"),
+    "a false buffer": (retold(recurrent(), buffer="4"), "is 6 wide, but its metadata says buffer '4'"),
     "no numbers": (changed(recurrent(), bias_out=[np.nan] * 6), "answers with numbers that are not finite"),
     "no numbers to carry": (changed(recurrent(), bias_in=[np.nan] * HIDDEN), "numbers that are not finite"),
 }
 
 STRANGE_PER_AGENT = {
-    "a plain policy": (model(), "must have as input scheduler and queue_lengths, got distribution"),
+    "a plain policy": (model(), "must have as input scheduler and queue_lengths, got 'distribution'"),
     "no number of nodes": (retold(per_agent(), nodes=None), "must have nodes in its metadata, .* got None"),
     "no number": (retold(per_agent(), nodes="many"), "must have nodes .*, a whole number >= 1, got 'many'"),
     "no nodes": (retold(per_agent(), nodes="0"), "must have nodes .*, a whole number >= 1, got '0'"),
     "no buffer": (retold(per_agent(), buffer=None), "must have buffer in its metadata"),
     "fewer tables than nodes": (
         retold(per_agent((1, 2) * 1000), nodes="2001"),
-        "cannot be evaluated: .*out of data bounds",
+        "cannot be evaluated: indices element out of data bounds",
     ),
     "schedulers in a table": (
         reshaped(per_agent(), scheduler=("batch", 1)),
@@ -506,15 +532,80 @@ def test_a_strangers_file_is_refused_with_one_line(kind, content, message, saved
 
 def test_a_file_that_is_too_large_is_not_even_read(saved, monkeypatch):
     monkeypatch.setattr(model_file, "LARGEST_FILE", 100)
-    with pytest.raises(DispatcherError, match="must have at most"):
+    with pytest.raises(DispatcherError, match="cannot be read: Larger than 100 bytes"):
         Policy(saved(model()))
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    with pytest.raises(DispatcherError, match="cannot be read: No such file"):
-        Policy(tmp_path / "none.onnx")
-    with pytest.raises(DispatcherError, match="cannot be read: Is a directory"):
-        Policy(tmp_path)
+@pytest.mark.parametrize("reading", [Policy, kind_of, metadata])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(reading, tmp_path):
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for path, why in (
+        (tmp_path / "none.onnx", "No such file"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "pipe.onnx", "Not a regular file"),
+        ("/dev/zero", "Not a regular file"),
+        ("/proc/self/mounts", ""),
+        ("a\0b.onnx", "embedded null byte"),
+    ):
+        with pytest.raises(DispatcherError, match=rf"policy (cannot be read: {why}|is empty)") as refusal:
+            reading(path)
+        assert str(refusal.value).isprintable()
+
+
+class TestMetadata:
+    def test_it_is_read_whatever_else_the_file_holds(self, saved):
+        assert metadata(saved(model(metadata={"a": "1", "b": "two\nlines"}))) == {"a": "1", "b": "two\nlines"}
+        assert metadata(str(saved(with_function()))) == {"contract_version": CONTRACT_VERSION}
+
+    def test_what_is_no_onnx_file_is_refused(self, saved):
+        with pytest.raises(DispatcherError, match=r"policy.onnx: policy is not an ONNX file, or a damaged one$"):
+            metadata(saved(b"distribution,offload"))
+
+
+def called(operator="Sigmoid", domain="", metadata=None, name="offload"):
+    nodes = [helper.make_node(operator, ["distribution"], [name], domain=domain)]
+    return model(nodes, [], outputs=[value(name)], metadata=metadata, domains=[domain] if domain else ())
+
+
+LONG = "\x1b[31m" + "long " * 2000
+CUT = r"'\\x1b\[31mlong .{5,30} \.\.\. .{3,10}'"
+LONG_WINDED = {
+    "operator": (called(LONG), f"uses the operator {CUT}, docs/dispatchers.md lists those allowed$"),
+    "a near one": (called("Sigmoidal"), r"operator 'Sigmoidal' \(did you mean Sigmoid\?\), docs/dispatchers.md lists"),
+    "domain": (called(domain=LONG), r"long \.\.\. .*Sigmoid' \(did you mean Sigmoid\?\), docs/dispatchers.md lists"),
+    "output": (called(name=LONG), f"must have as output offload, got {CUT}$"),
+    "version": (called(metadata={"contract_version": LONG}), f"contract_version .* must be 1, got {CUT}$"),
+    "buffer": (called(metadata={"contract_version": "1", "buffer": LONG}), f"its metadata says buffer {CUT}$"),
+    "many inputs": (
+        model(inputs=[value("distribution"), *(value(f"input {number}") for number in range(500))]),
+        r"must have as input distribution, got 'distribution and .* \.\.\. input 499'$",
+    ),
+}
+
+
+@pytest.mark.parametrize(("made", "message"), LONG_WINDED.values(), ids=LONG_WINDED)
+def test_a_long_text_in_a_file_takes_nothing_from_the_message(made, message, tmp_path):
+    folder = tmp_path.joinpath(*["a folder with a long name"] * 20)
+    folder.mkdir(parents=True)
+    path = folder / "policy.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(DispatcherError, match=f"/policy.onnx: policy .*{message}") as refusal:
+        Policy(path)
+    assert str(refusal.value).startswith(str(tmp_path)[:40])
+    assert str(refusal.value).isprintable()
+    assert len(str(refusal.value)) < LONGEST_LINE
+
+
+@pytest.mark.parametrize("rule", [MeanFieldOwn, MeanFieldGlobal, MeanFieldRecurrent, ScalableActorCritic])
+def test_learned_rules_declare_the_file_they_depend_on(rule, saved):
+    made = {MeanFieldRecurrent: recurrent, ScalableActorCritic: per_agent}.get(rule, model)
+    path = saved(made())
+    assert rule(str(path)).files == (path,)
+    assert rule.file_options == ("policy",)
+
+
+def test_a_rule_that_needs_no_file_declares_none():
+    assert MeanFieldOwn(rule=[0.0, 1.0]).files == ()
 
 
 def test_no_allowed_operator_is_random_or_holds_a_graph():
