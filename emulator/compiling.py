@@ -1,14 +1,16 @@
-"""Compiled functions, kept on disk until any source changes.
+"""Compiled functions, kept on disk until a source that they are made of changes.
 
 Numba looks at the one file in which a function stands, but a kernel has code of many in it: a change in a dispatcher or
-in the workload would leave old kernels alive. So they are kept in a folder that is named after all sources.
+in the workload would leave old kernels alive. So they are kept in a folder that is named after all these sources.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,12 @@ from emulator.caches import first_writable
 
 PACKAGES = ("dispatchers", "emulator", "policies")
 """Whose code can be part of a compiled function."""
+
+KEPT = 4
+"""Folders of compiled code that are left."""
+
+_COMPILES = re.compile(r"^(from|import) numba|^@compiled", re.MULTILINE)
+_IMPORTS = re.compile(r"^\s*(?:from ([\w.]+) import (\([^)]*\)|.*)|import (.*))$", re.MULTILINE)
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -50,13 +58,46 @@ def _kept_in(folder: str) -> Iterator[None]:
 def _folder(usual: str) -> str | None:
     """Return where the code compiled of these sources is kept, None if there is no place for it."""
     parent = first_writable(Path(usual) if usual else Path(__file__).parent / "__pycache__")
-    return None if parent is None else str(parent / f"compiled-{_sources_hash()}")
+    if parent is None:
+        return None
+    folder = parent / f"compiled-{sources_hash(Path(__file__).resolve().parent.parent)}"
+    with suppress(OSError):
+        folder.mkdir(exist_ok=True)
+        folder.touch()
+        _remove_old(parent)
+    return str(folder)
 
 
-def _sources_hash() -> str:
-    digest = hashlib.sha256()
-    root = Path(__file__).resolve().parent.parent
-    for package in PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
-            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+def _remove_old(parent: Path) -> None:
+    """Remove what was compiled of other sources, the latest ones excepted: two versions may be at work in turn."""
+    folders = sorted(parent.glob("compiled-*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in folders[:-KEPT]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sources_hash(root: Path) -> str:
+    """Return a hash of all that can be part of a compiled function below `root`.
+
+    These are the modules that have compiled functions, and what of ours they import, directly or not.
+    """
+    texts = {
+        ".".join(path.relative_to(root).with_suffix("").parts): path.read_text(encoding="utf-8")
+        for package in PACKAGES
+        for path in sorted((root / package).rglob("*.py"))
+    }
+    found = {name for name, text in texts.items() if _COMPILES.search(text)}
+    waiting = list(found)
+    while waiting:
+        new = set(_imported(texts[waiting.pop()])) & texts.keys() - found
+        waiting += new
+        found |= new
+    digest = hashlib.sha256("\0".join(part for name in sorted(found) for part in (name, texts[name])).encode())
     return digest.hexdigest()[:16]
+
+
+def _imported(text: str) -> Iterator[str]:
+    """Yield what can be the name of a module that a source imports."""
+    for module, names, modules in _IMPORTS.findall(text):
+        yield module
+        yield from (f"{module}.{name}" for name in re.findall(r"\w+", names))
+        yield from re.findall(r"[\w.]+", modules)

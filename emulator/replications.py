@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -184,6 +185,13 @@ class _Prepared:
     def obstacle(self) -> str | None:
         return obstacle_to(self.dispatcher)
 
+    def compile(self, workload: Workload) -> None:
+        from emulator.compiled_engine import CompiledEngine
+
+        engine = CompiledEngine(workload.system, self.dispatcher, self.threads)
+        engine.run_episode(workload, jobs=True, epochs=True)
+        engine.run_episode(workload)
+
     def compiled_engine(self) -> CompiledEngine:
         return self._compiled_engine
 
@@ -213,6 +221,20 @@ class Emulator:
 
     def __post_init__(self) -> None:
         self.resolved = self.plan.resolved_yaml()
+
+    def compile(self) -> None:
+        """Have compiled what the first episodes need, so that no episode's time holds it."""
+        point = self.plan.points[0]
+        system = self._system_of(0)
+        tiny = replace(system, horizon=1e-3 * min(system.delta_t, system.horizon))
+        workload = Workload(tiny, 0)
+        workload.jobs(0), workload.decision_coins(0), workload.decision_orders(0)
+        kinds = [mode_of(point.scenario, self._jobs, replication) for replication, _ in like_replications(point)]
+        for index in range(len(point.scenario.dispatchers)):
+            with suppress(Exception):  # which will be told of the episode that it ends
+                prepared = self._prepared(Task(0, index, 0), system)
+                if prepared.obstacle is None and kinds != [Mode.SIMPY]:
+                    prepared.compile(workload)
 
     def run(self, task: Task, progress: Callable[[float], None] | None = None) -> Row:
         """Run one episode, write its traces, and return its row."""

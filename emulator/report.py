@@ -37,20 +37,26 @@ def summary_table(summary: pd.DataFrame, swept: Sequence[str], first: str | None
     remaining = iter(cells)
     for values, block in blocks:
         if swept:
-            lines += ["", ", ".join(map(_setting, swept, values))]
+            lines += ["", ", ".join(map(setting_text, swept, values))]
         lines += [_line(next(remaining), widths) for _ in range(len(block))]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            "drops: dropped jobs per queue and 50 ms, mean of n replications with its Student t interval",
-            f"difference: from {first}, paired by replication",
-            "sojourn: mean time from arrival to departure of completed jobs, ms",
-        ]
-    )
+    return "\n".join([*lines, "", *_notes(summary, swept, first)])
 
 
-def _setting(key: str, value: Any) -> str:
+def _notes(summary: pd.DataFrame, swept: Sequence[str], first: str) -> Iterator[str]:
+    """Yield lines that say what the columns are, and what must not be read into them."""
+    yield "drops: dropped jobs per queue and 50 ms, mean of n replications with its Student t interval"
+    yield f"difference: of drops from {first}, paired by replication"
+    yield "sojourn: mean time from arrival to departure of completed jobs, ms"
+    several = summary[summary["replications"] > 1]
+    others = several[several["dispatcher"] != first]
+    if several["ci_low"].isna().any() or (others["difference"].notna() & others["difference_low"].isna()).any():
+        yield "no interval: all n replications are alike, so at most 3 in n episodes, about, are otherwise (95 %)"
+    if "delta_t" in swept:
+        yield "delta_t: its values share no arrivals, so compare dispatchers at one of them, not one dispatcher at several"
+
+
+def setting_text(key: str, value: Any) -> str:
+    """Return a key of the scenario with a value and its unit: delta_t = 5 ms."""
     return f"{key} = {text_of(value)} {UNITS.get(key, '')}".rstrip().replace(" 1/", "/")
 
 
@@ -93,8 +99,9 @@ def _interval(low: float, high: float, decimals: int) -> str:
 def progress_bar(total: float, *, quiet: bool = False, doing: str = "emulating") -> Iterator[Advance]:
     """Show on standard error how much of `total` is done, and the time left, beside the word `doing`.
 
-    Yields the function to call with each step. Where standard error is not a terminal, there is a line of
-    text now and then instead.
+    Yields the function to call with each step. The first step is what was done before; the time left is reckoned from
+    the second one on, before which much may have been compiled. Where standard error is not a terminal, there is a line
+    of text now and then instead.
     """
     if quiet:
         yield lambda step: None
@@ -130,7 +137,17 @@ def _bar(total: float, doing: str) -> Iterator[Advance]:
         speed_estimate_period=600.0,
     ) as progress:
         task = progress.add_task("", total=total)
-        yield lambda step: progress.advance(task, step)
+        is_first = True
+
+        def advance(step: float) -> None:
+            nonlocal is_first
+            if is_first:
+                progress.reset(task, completed=step)  # type: ignore[arg-type]
+                is_first = False
+            else:
+                progress.advance(task, step)
+
+        yield advance
 
 
 class _Lines:
@@ -139,17 +156,21 @@ class _Lines:
     def __init__(self, total: float):
         self.total = total
         self.done = 0.0
+        self.steps = 0
+        self.reckoned_from = (0.0, 0.0)
+        """When the time left is reckoned from, and what was done by then."""
         self.started = self.told = time.monotonic()
 
     def __call__(self, step: float) -> None:
         self.done += step
+        self.steps += 1
         now = time.monotonic()
-        if now - self.told >= SECONDS_BETWEEN_LINES and self.done > 0.0:
-            elapsed = now - self.started
-            left = elapsed * max(0.0, self.total / self.done - 1.0)
-            print(
-                f"{self.done / self.total:.0%} done, {elapsed:.0f} s elapsed, about {left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+        if self.steps <= 2:
+            self.reckoned_from = now, self.done
+        if now - self.told >= SECONDS_BETWEEN_LINES:
+            before, done_before = self.reckoned_from
+            speed = (self.done - done_before) / (now - before) if now > before else 0.0
+            left = f", about {max(0.0, self.total - self.done) / speed:.0f} s left" if speed > 0.0 else ""
+            share = min(self.done / self.total, 1.0) if self.total else 1.0
+            print(f"{share:.0%} done, {now - self.started:.0f} s elapsed{left}", file=sys.stderr, flush=True)
             self.told = now

@@ -32,6 +32,9 @@ FILES = (EPISODES_FILE, SUMMARY_FILE, SCENARIO_FILE, PICTURE_FILE)
 TRACE_FOLDERS = ("jobs", "epochs", "messages")
 
 STAGING = ".partial"
+LONGEST_NAME = 180
+"""Letters of a trace's name before its replication: with what is put around it aside, a name has at most 255 bytes."""
+
 _TRACES = "*_delta_t=*_r*.parquet"
 """What `part_name` names; nothing else in a trace folder is ever removed."""
 
@@ -252,7 +255,10 @@ def part_name(keys: Mapping[str, int | float | str]) -> str:
     `keys` are replication, dispatcher, delta_t and other swept keys; different keys get different names.
     """
     rest = (f"_{key}={_safe(value)}" for key, value in keys.items() if key not in ("replication", "dispatcher"))
-    return f"{_safe(keys['dispatcher'])}{''.join(rest)}_r{keys['replication']:03d}.parquet"
+    name = f"{_safe(keys['dispatcher'])}{''.join(rest)}"
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return f"{name}_r{keys['replication']:03d}.parquet"
 
 
 def _safe(value: int | float | str) -> str:

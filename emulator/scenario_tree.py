@@ -46,9 +46,14 @@ def read_scenario(path: Path, overrides: Sequence[str] = ()) -> Node:
     return Node({"name": Node(name, tree.place), **tree.value}, tree.place)
 
 
-def _read(path: Path, chain: list[str]) -> Node:
-    """Read a file and what it extends; `chain` holds the files that led here."""
-    tree = read_file(path)
+def _read(path: Path, chain: list[str], named_at: Place | None = None) -> Node:
+    """Read a file, which is named at a place, and what it extends; `chain` holds the files that led here."""
+    try:
+        tree = read_file(path)
+    except InputError as error:
+        if named_at is None or str(error).startswith(f"{path}:1:"):
+            raise
+        raise InputError(f"{named_at}: extends {error}") from None
     if not isinstance(tree.value, dict):
         raise InputError(f"{tree.place}: a scenario must be a mapping of keys, got {show(tree.plain)}")
     own = {key: node for key, node in tree.value.items() if key != "extends"}
@@ -66,7 +71,7 @@ def _read(path: Path, chain: list[str]) -> Node:
         raise InputError(f"{extends.place}: extends must not lead back to a file, got {show(extends.value)}")
     if len(chain) > EXTENDS_LIMIT:
         raise InputError(f"{extends.place}: extends must not lead through more than {EXTENDS_LIMIT} files")
-    parent = _read(extended, chain)
+    parent = _read(extended, chain, extends.place)
     # The name stays behind, or both would write into the same folder.
     inherited = {key: node for key, node in parent.value.items() if key != "name"}
     return merge(Node(inherited, parent.place), child)

@@ -50,6 +50,8 @@ class Axis:
 def axes(tree: Node, prefix: str = "") -> Iterator[Axis]:
     """Yield the swept keys of a scenario in their order in the file."""
     for key, node in tree.value.items():
+        if "." in key:
+            continue  # which is no key, though it looks like one in a section
         dotted = prefix + key
         if dotted == "dispatchers" and isinstance(node.value, list):
             yield from _policy_axes(node)
@@ -63,10 +65,12 @@ def axes(tree: Node, prefix: str = "") -> Iterator[Axis]:
 
 
 def _policy_axes(dispatchers: Node) -> Iterator[Axis]:
-    """Yield the dispatchers' policies that are lists of files."""
+    """Yield the dispatchers' policies that are lists of files; a class may mean something else by that word."""
     for index, spec in enumerate(dispatchers.value):
         policy = spec.value.get("policy") if isinstance(spec.value, dict) else None
-        if policy is not None and isinstance(policy.value, list) and policy.value:
+        if policy is None or not isinstance(policy.value, list) or not policy.value:
+            continue
+        if "class" not in spec.value or all(str(item.value).endswith(".onnx") for item in policy.value):
             yield Axis(f"dispatchers.{index}.policy", policy.value)
 
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dispatchers.errors import one_line
+from dispatchers.files import read_regular
 from emulator.errors import InputError
 from emulator.randomness import TOPOLOGY, random_words
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     import networkx as nx
 
 Integers = NDArray[np.int64]
+
+LARGEST_FILE = 2**30
+"""Bytes of a file of edges."""
 
 MOST_NODES = 50_000_000
 """Larger graphs are refused before memory is."""
@@ -177,8 +182,8 @@ def read_edges(path: str | Path) -> Integers:
     """Read edges, two columns of whole numbers, from a CSV file with or without a line of names at its top."""
     path = Path(path)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [(number, row) for number, row in enumerate(csv.reader(file, strict=True), 1) if row]
+        lines = read_regular(path, LARGEST_FILE).decode("utf-8-sig").splitlines(keepends=True)
+        rows = [(number, row) for number, row in enumerate(csv.reader(lines, strict=True), 1) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path}: cannot be read as a CSV file of edges: {reason}") from None
@@ -190,11 +195,8 @@ def read_edges(path: str | Path) -> Integers:
             source, target = (re.fullmatch(r"\s*([0-9]{1,18})\s*", cell, re.ASCII) for cell in row)
             edges[place] = int(source[1]), int(target[1])  # type: ignore[index]
         except (ValueError, TypeError):
-            text = ",".join(row)
-            shown = text if len(text) <= 60 else f"{text[:57]}..."
-            raise InputError(f"{path}:{number}: must be two whole numbers >= 0, got {shown!r}") from None
-    if len(edges) == 0:
-        raise InputError(f"{path}: must have at least one edge, got none")
+            got = one_line(repr(",".join(row)), 60)
+            raise InputError(f"{path}:{number}: must be two whole numbers >= 0, got {got}") from None
     return edges
 
 

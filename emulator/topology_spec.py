@@ -132,10 +132,8 @@ class EdgeList(TopologySpec):
     """Any simple graph, given by its edges."""
 
     kind: Literal["edge_list"]
-    edges: (
-        Annotated[list[Annotated[list[NodeIndex], Field(min_length=2, max_length=2)]], Field(min_length=1)] | None
-    ) = None
-    """Pairs of nodes, counted from 0."""
+    edges: list[Annotated[list[NodeIndex], Field(min_length=2, max_length=2)]] | None = None
+    """Pairs of nodes, counted from 0; none, beside nodes, for queues on their own."""
     path: Annotated[str, Field(min_length=1)] | None = None
     """A CSV file of such pairs, relative to the file in which this stands."""
     nodes: Annotated[int, Field(ge=1, le=NODE_LIMIT)] | None = None
@@ -144,14 +142,16 @@ class EdgeList(TopologySpec):
     @model_validator(mode="after")
     def _check(self) -> EdgeList:
         if (self.edges is None) == (self.path is None):
-            raise ScenarioError("", "needs either edges or path" + (", got both" if self.edges else ""))
+            raise ScenarioError("", "needs either edges or path" + (", got both" if self.path else ""))
+        if self.edges == [] and self.nodes is None:
+            raise ScenarioError("edges", "must not be an empty list unless nodes says how many there are")
         return self
 
     def _count(self) -> int:
         if self.nodes is not None:
             return self.nodes
         if self.path is not None:
-            return _largest_index(self.path, os.path.exists(self.path) and os.path.getmtime(self.path)) + 1
+            return _largest_index(self.path, os.path.isfile(self.path) and os.path.getmtime(self.path)) + 1
         assert self.edges is not None
         return max(map(max, self.edges)) + 1
 

@@ -67,6 +67,7 @@ def run_tasks(
     """
     if workers.processes == 1:
         emulator = Emulator(plan, staging, workers.threads, hashes)
+        emulator.compile()
         for task in tasks:
             yield task, outcome_of(emulator, task, advance)
     else:
@@ -109,6 +110,7 @@ class _Share:
 def _episodes(plan: Plan, staging: Path | None, threads: int, hashes: Mapping[str, str] | None) -> Work:
     """Return what runs the episodes of a plan in a process of its own."""
     emulator = Emulator(plan, staging, threads, hashes)
+    emulator.compile()
 
     def work(task: Task, report: Report) -> Row | Exception | Fatal:
         try:

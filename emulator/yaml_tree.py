@@ -29,6 +29,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
+from dispatchers.files import read_regular
 from emulator.errors import InputError
 
 SIZE_LIMIT = 2**20
@@ -93,12 +94,9 @@ class Node:
 def read_file(path: Path) -> Node:
     """Read one YAML file."""
     try:
-        with path.open("rb") as file:
-            content = file.read(SIZE_LIMIT + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > SIZE_LIMIT:
-        raise InputError(f"{path}: is larger than {SIZE_LIMIT} bytes, the most that is read")
+        content = read_regular(path, SIZE_LIMIT)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:

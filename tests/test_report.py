@@ -43,7 +43,7 @@ def test_a_row_tells_mean_interval_and_difference():
         "2.500",
         "10",
     ]
-    assert "difference: from JSQ" in table
+    assert "difference: of drops from JSQ" in table
 
 
 def test_each_swept_value_has_its_block():
@@ -88,17 +88,34 @@ def test_one_replication_has_no_interval():
     assert table.splitlines()[2].split() == ["RND", "4.000", "-", "1.000", "-", "2.500", "1"]
 
 
+def test_replications_that_are_all_alike_have_no_interval_and_a_note():
+    alike = row("RND", 0.0) | dict.fromkeys(("ci_low", "ci_high", "difference_low", "difference_high"), math.nan)
+    table = summary_table(pd.DataFrame([row("JSQ", 0.1), alike]), [])
+    assert table.splitlines()[3].split() == ["RND", "0.000", "-", "0.000", "-", "2.500", "10"]
+    note = "no interval: all n replications are alike, so at most 3 in n episodes, about, are otherwise (95 %)"
+    assert note in table.splitlines()
+    assert note not in summary_table(pd.DataFrame([row("JSQ", 0.1)]), [])
+
+
+def test_a_sweep_over_delta_t_says_what_must_not_be_compared():
+    frame = pd.DataFrame([row("JSQ", 3.0, delta_t) for delta_t in (1.0, 10.0)])
+    assert "share no arrivals" in summary_table(frame, ["delta_t"])
+    assert "share no arrivals" not in summary_table(frame[:1], [])
+
+
 def test_progress_in_a_pipe_is_a_line_now_and_then(monkeypatch, capsys):
-    clock = iter([0.0, 5.0, 20.0, 25.0, 40.0])
+    # Half is done from before, then much is compiled; the rest takes 1 s for each of its seconds.
+    clock = iter([0.0, 1.0, 100.0, 105.0, 120.0, 125.0, 140.0])
     monkeypatch.setattr(report.time, "monotonic", lambda: next(clock))
     with progress_bar(100.0) as advance:
-        for _ in range(4):
-            advance(25.0)
+        for step in (50.0, 10.0, 5.0, 15.0, 5.0, 15.0):
+            advance(step)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        "50% done, 20 s elapsed, about 20 s left",
-        "100% done, 40 s elapsed, about 0 s left",
+        "60% done, 100 s elapsed",
+        "80% done, 120 s elapsed, about 20 s left",
+        "100% done, 140 s elapsed, about 0 s left",
     ]
 
 
