@@ -1,8 +1,12 @@
 """Dispatchers: the contract with an engine, the rules of the paper and others, and how scenarios find them."""
 
-from dispatchers.checking import check_dispatcher
-from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher, View
-from dispatchers.errors import DispatcherError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dispatchers.checking import check_dispatcher
+    from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher, View
+    from dispatchers.errors import DispatcherError
 
 __all__ = [
     "Dispatcher",
@@ -13,3 +17,12 @@ __all__ = [
     "View",
     "check_dispatcher",
 ]
+
+_HOMES = {"DispatcherError": "errors", "check_dispatcher": "checking"}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported late: who only wants an error's text must not wait for numpy.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"dispatchers.{_HOMES.get(name, 'contract')}"), name)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from dispatchers.errors import one_line, printable
 from emulator import interruption
 from emulator.interruption import INTERRUPTED
 from emulator.version import __version__
@@ -42,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """See `argparse.ArgumentParser.error`."""
-        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(BAD_INPUT, f"{one_line(f'{self.prog}: {message}', 250)} (see {self.prog} --help)\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -171,6 +172,7 @@ def _run(options: argparse.Namespace) -> int:
 def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
     """Say what would run, having checked all that can be checked without running."""
     from emulator.replications import check_plan, expected_jobs, extent_of, tasks_of
+    from emulator.report import setting_text
     from emulator.workers import workers_for
     from emulator.workload import epoch_times
 
@@ -180,7 +182,7 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
     for point in plan.points:
         scenario = point.scenario
         epochs = len(epoch_times(scenario.delta_t, scenario.horizon)) - 1
-        values = ", ".join(f"{key} = {value}" for key, value in point.values.items())
+        values = ", ".join(map(setting_text, point.values, point.values.values()))
         print(
             f"  {values + ': ' if values else ''}{point.node_count():,} nodes, {epochs} epochs, "
             f"about {expected_jobs(point):,.0f} jobs in each of "
@@ -192,17 +194,21 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
         f"on {workers.processes} process{'es' * (workers.processes > 1)}"
         + (f" with {workers.threads} threads each" if workers.threads > 1 else "")
     )
-    print(f"results would go to {options.out or f'runs/{plan.name}'}")
+    print(f"results would go to {printable(options.out or f'runs/{plan.name}')}")
 
 
 def _title(plan: Plan) -> str:
+    from emulator.report import setting_text
+
     scenario = plan.points[0].scenario
     names = ", ".join(spec.display for spec in scenario.dispatchers)
-    sweep = f", swept over {' and '.join(plan.swept)}" if plan.swept else f", delta_t {scenario.delta_t:g} ms"
-    return (
-        f"{plan.name}: {scenario.topology.kind} of {plan.points[0].node_count():,} nodes{sweep}, "
-        f"horizon {scenario.horizon:g} ms, seed {scenario.seed}, engine {scenario.engine}\n  dispatchers: {names}"
-    )
+    kinds = " and ".join(dict.fromkeys(point.scenario.topology.kind for point in plan.points))
+    sizes = sorted({point.node_count() for point in plan.points})
+    size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+    delta_t, horizon = (setting_text(key, getattr(scenario, key)).replace(" =", "") for key in ("delta_t", "horizon"))
+    what = f"swept over {' and '.join(plan.swept)}" if plan.swept else delta_t
+    title = f"{plan.name}: {kinds} of {size} nodes, {what}, {horizon}, seed {scenario.seed}, engine {scenario.engine}"
+    return f"{printable(title)}\n  dispatchers: {names}"
 
 
 def _print_summary(plan: Plan, summary: pd.DataFrame) -> None:
@@ -214,4 +220,4 @@ def _print_summary(plan: Plan, summary: pd.DataFrame) -> None:
     print(summary_table(summary, plan.swept, first_dispatcher(plan)))
     for line in summary.attrs["engines"]:
         print(line)
-    print(f"\nfiles: {summary.attrs['folder']}")
+    print(f"\nfiles: {printable(summary.attrs['folder'])}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from emulator.scenario import SECTIONS, Scenario
 from emulator.section import ScenarioError
 from emulator.topology_spec import TOPOLOGIES
-from emulator.yaml_tree import Node, Place, number_text, show, to_text
+from emulator.yaml_tree import Node, Place, number_text, to_text
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -81,7 +81,7 @@ def _problem(details: ErrorDetails, tree: Node) -> Problem:
         close = get_close_matches(str(location[-1]).lower(), allowed, n=1)
         hint = f", did you mean {close[0]}?" if close else ";"
         return Problem(node.key_place or node.place, f"{key} is unknown{hint} allowed are {', '.join(allowed)}")
-    return Problem(node.place, f"{key} {_expectation(kind, context, location, node)}, got {show(node.plain)}")
+    return Problem(node.place, f"{key} {_expectation(kind, context, location, node)}, got {node.shown}")
 
 
 def _expectation(kind: str, context: dict[str, object], location: Sequence[int | str], node: Node) -> str:

@@ -228,7 +228,8 @@ class Emulator:
         system = self._system_of(0)
         tiny = replace(system, horizon=1e-3 * min(system.delta_t, system.horizon))
         workload = Workload(tiny, 0)
-        workload.jobs(0), workload.decision_coins(0), workload.decision_orders(0)
+        for draw in (workload.jobs, workload.decision_coins, workload.decision_orders):
+            draw(0)
         kinds = [mode_of(point.scenario, self._jobs, replication) for replication, _ in like_replications(point)]
         for index in range(len(point.scenario.dispatchers)):
             with suppress(Exception):  # which will be told of the episode that it ends

@@ -52,7 +52,7 @@ def _notes(summary: pd.DataFrame, swept: Sequence[str], first: str) -> Iterator[
     if several["ci_low"].isna().any() or (others["difference"].notna() & others["difference_low"].isna()).any():
         yield "no interval: all n replications are alike, so at most 3 in n episodes, about, are otherwise (95 %)"
     if "delta_t" in swept:
-        yield "delta_t: its values share no arrivals, so compare dispatchers at one of them, not one dispatcher at several"
+        yield "delta_t: its values share no arrivals; compare dispatchers at one value, not one dispatcher at several"
 
 
 def setting_text(key: str, value: Any) -> str:
@@ -88,11 +88,11 @@ def _decimals(means: pd.Series) -> int:
 
 
 def _number(value: float, decimals: int) -> str:
-    return f"{value:.{decimals}f}" if math.isfinite(value) else "-"
+    return f"{value:z.{decimals}f}" if math.isfinite(value) else "-"
 
 
 def _interval(low: float, high: float, decimals: int) -> str:
-    return f"[{low:.{decimals}f}, {high:.{decimals}f}]" if math.isfinite(low) else "-"
+    return f"[{low:z.{decimals}f}, {high:z.{decimals}f}]" if math.isfinite(low) else "-"
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from emulator.results import ResultsFolder
 from emulator.resuming import Finished
 from emulator.rounds import next_round
 from emulator.scenario_file import Plan, load
+from emulator.scenario_tree import Override
 from emulator.statistics import summarise
 from emulator.version import __version__
 from emulator.workers import run_tasks, workers_for
@@ -83,7 +84,8 @@ def load_plan(
 ) -> Plan:
     """Read a scenario file with what the command line says instead of it."""
     chosen = {"engine": engine, "seed": seed, "replications": replications}
-    return load(scenario, [*settings, *(f"{key}={value}" for key, value in chosen.items() if value is not None)])
+    said = [Override(f"{key}={value}", f"--{key} {value}") for key, value in chosen.items() if value is not None]
+    return load(scenario, [*settings, *said])
 
 
 def execute(

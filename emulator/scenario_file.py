@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from emulator.errors import InputError
 from emulator.problem import Problem, locate, problems_in
 from emulator.scenario import Scenario
-from emulator.scenario_tree import Anchored, read_scenario
+from emulator.scenario_tree import Anchored, Override, read_scenario
 from emulator.section import ScenarioError
 from emulator.sweep import axes, doubtful_values, points
 from emulator.yaml_tree import Place, to_document
@@ -93,13 +93,16 @@ class Plan:
         return relative
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
+def load(path: str | Path, overrides: Sequence[str | Override] = ()) -> Plan:
     """Read a scenario file, with `key.path=value` overrides (later ones win), and check all of its points.
 
-    Raises `InputError`: one line with the place of the first problem, and how many more there are.
+    An override that is text was said with `--set`. Raises `InputError`: one line with the place of the first problem,
+    and how many more there are.
     """
     path = Path(path)
-    tree = read_scenario(path, overrides)
+    tree = read_scenario(
+        path, [Override(each, f"--set {each}") if isinstance(each, str) else each for each in overrides]
+    )
     swept = list(axes(tree))
     labels = [axis.labels() for axis in swept]
     plan = Plan(path, [axis.key for axis in swept], [], tree.plain)

@@ -7,7 +7,9 @@ import re
 from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
+from typing import NamedTuple
 
+from dispatchers.errors import one_line
 from emulator.errors import InputError
 from emulator.yaml_tree import Node, Place, read_file, read_text, show
 
@@ -32,8 +34,17 @@ class Anchored(str):
     __slots__ = ()
 
 
-def read_scenario(path: Path, overrides: Sequence[str] = ()) -> Node:
-    """Read a scenario file, what it extends, and `key.path=value` overrides, later ones winning.
+class Override(NamedTuple):
+    """A value that the caller puts in place of the file's."""
+
+    text: str
+    """`key.path=value`."""
+    said: str
+    """How the caller has said it: `--seed 5`."""
+
+
+def read_scenario(path: Path, overrides: Sequence[Override] = ()) -> Node:
+    """Read a scenario file, what it extends, and what the caller overrides, later ones winning.
 
     Paths are absolute in the tree, and it has a name. Raises `InputError`.
     """
@@ -77,9 +88,9 @@ def _read(path: Path, chain: list[str], named_at: Place | None = None) -> Node:
     return merge(Node(inherited, parent.place), child)
 
 
-def _setting(text: str) -> Node:
+def _setting(override: Override) -> Node:
     """Return `topology.side=11` as the tree {topology: {side: 11}}, whose place is what was typed."""
-    place = Place(" ".join(["--set", *text.split()]))
+    text, place = override.text, Place(one_line(override.said, 100))
     dotted, equals, value = text.partition("=")
     keys = dotted.split(".")
     if not equals or not all(re.fullmatch(r"[^\s{}\[\]]+", key) for key in keys):

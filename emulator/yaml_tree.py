@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
+from dispatchers.errors import one_line
 from dispatchers.files import read_regular
 from emulator.errors import InputError
 
@@ -72,6 +73,13 @@ class Node:
     place: Place
     key_place: Place | None = None
     """Where the key of this value stands, if it has one."""
+    written: str | None = None
+    """How a number is written in the file."""
+
+    @property
+    def shown(self) -> str:
+        """The value as a message shows it: short, and a number as it is written."""
+        return show(self.plain) if self.written is None else one_line(self.written, 60)
 
     @cached_property
     def plain(self) -> Any:
@@ -164,7 +172,9 @@ class _Reader:
         if event.tag is not None:
             raise self._error(place, f"tags are not read, got {event.tag}")
         if isinstance(event, ScalarEvent):
-            return Node(self._scalar(event), place)
+            value = self._scalar(event)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            return Node(value, place, written=event.value if is_number else None)
         if depth == DEPTH_LIMIT:
             raise self._error(place, f"is nested deeper than {DEPTH_LIMIT} mappings and lists")
         if isinstance(event, SequenceStartEvent):
@@ -177,12 +187,12 @@ class _Reader:
             key = self._node(event, depth + 1)
             self._check_key(key, mapping)
             value = self._node(next(self.events), depth + 1)
-            mapping[key.value] = Node(value.value, value.place, key.place)
+            mapping[key.value] = replace(value, key_place=key.place)
         return Node(mapping, place)
 
     def _check_key(self, key: Node, mapping: Mapping[str, Node]) -> None:
         if not isinstance(key.value, str):
-            raise self._error(key.place, f"a key must be text, got {show(key.plain)}")
+            raise self._error(key.place, f"a key must be text, got {key.shown}")
         if key.value == "<<":
             raise self._error(key.place, "merge keys (<<) are not read; write the values out, or use extends")
         if key.value in mapping:

@@ -148,7 +148,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     path.write_bytes(b"a: 1\nb: \xff")
     assert message(path) == f"{path}:2:4: must be UTF-8 text, but this byte is not"
     path.write_bytes(b"# " + b"x" * (SIZE_LIMIT - 1))
-    assert message(path) == f"{path}: is larger than {SIZE_LIMIT} bytes, the most that is read"
+    assert message(path) == f"{path}: Larger than {SIZE_LIMIT} bytes, the most that is read"
     path.write_bytes(b"# " + b"x" * (SIZE_LIMIT - 2))
     assert read_file(path).plain is None
     path.write_bytes(b"\xef\xbb\xbfa: 1")
