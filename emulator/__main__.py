@@ -5,32 +5,32 @@ import sys
 
 from emulator import interruption
 
-if __name__ != "__mp_main__":  # as which the processes that a run starts import this
-    interruption.end_at_once()
-
 BAD_INPUT = 2
 
 
-def shadow() -> str | None:
-    """Return the file in the current folder that Python would take for a package of this software, if there is one.
+def start(*packages: str) -> None:
+    """Begin a command that `python -m` runs; end it with one line if the current folder hides one of these packages.
 
-    `python -m` looks there first. What else stands there is put behind the installed packages, so that a `queue.py` of
+    `python -m` looks for modules in the current folder first. That folder is put last here, so that a `queue.py` of
     somebody's is not taken for Python's own.
     """
+    interruption.end_at_once()
     here = os.path.realpath(os.getcwd())
     ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     if not sys.path or here == ours or os.path.realpath(sys.path[0]) != here:
-        return None
-    for name in ("dispatchers", "policies"):
+        return
+    for name in packages:
         for file in (f"{name}.py", os.path.join(name, "__init__.py")):
             if os.path.isfile(os.path.join(here, file)):
-                return os.path.join(here, file)
+                told = f"{os.path.join(here, file)}: hides a package of this software from python -m"
+                print(f"{told}; the console script load-balancing-emulator runs here all the same", file=sys.stderr)
+                sys.exit(BAD_INPUT)
     sys.path.append(sys.path.pop(0))
-    return None
 
 
 def main() -> int:
     """Run the command line and return its exit status."""
+    interruption.end_at_once()
     from emulator.command_line import main as run
 
     status = run()
@@ -39,11 +39,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    file = shadow()
-    if file is None:
-        sys.exit(main())
-    print(
-        f"{file}: hides a package of this software from python -m; run load-balancing-emulator, which it does not harm",
-        file=sys.stderr,
-    )
-    sys.exit(BAD_INPUT)
+    start("dispatchers")
+    sys.exit(main())

@@ -27,6 +27,7 @@ from emulator.replications import (
     make_dispatcher,
     tasks_of,
 )
+from emulator.report import setting_text
 from emulator.results import ResultsFolder
 from emulator.resuming import Finished
 from emulator.rounds import next_round
@@ -161,7 +162,7 @@ def _run_rounds(
 
 def _failure(plan: Plan, cell: Cell, error: Exception) -> str:
     point = plan.points[cell[0]]
-    settings = ", ".join(f"{key} = {value}" for key, value in point.values.items())
+    settings = ", ".join(map(setting_text, point.values, point.values.values()))
     text = str(error) if isinstance(error, DispatcherError) else describe(error)
     return f"{point.scenario.dispatchers[cell[1]].display}{f' at {settings}' if settings else ''} failed: {text}"
 

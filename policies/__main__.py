@@ -2,7 +2,10 @@
 
 import sys
 
-from policies.command_line import main
+from emulator.__main__ import start
 
 if __name__ == "__main__":
+    start("dispatchers")
+    from policies.command_line import main
+
     sys.exit(main())
