@@ -22,10 +22,8 @@ def first_writable(*folders: Path) -> Path | None:
     for folder in (*folders, *_general()):
         if _is_writable(folder):
             return folder
-    last = _temporary()
-    how = "compiled anew in every run" if last is None else f"kept in {last}"
-    _say(f"{' and '.join(map(str, folders))} cannot be written to: what is compiled is {how}")
-    return last
+    _say(_temporary(), str(folders[0]))
+    return _temporary()
 
 
 def place_for_matplotlib() -> None:
@@ -70,7 +68,13 @@ def _is_writable(folder: Path) -> bool:
     return False
 
 
-@cache
-def _say(text: str) -> None:
-    if multiprocessing.parent_process() is None:  # one of several processes
-        print(text, file=sys.stderr)
+_said = False
+
+
+def _say(folder: Path | None, refused: str) -> None:
+    """Tell once, and not in each of several processes."""
+    global _said
+    if not _said and multiprocessing.current_process().name == "MainProcess":
+        how = "is made anew in every run" if folder is None else f"is kept in {folder}"
+        print(f"{refused} cannot be written to: what is compiled {how}", file=sys.stderr)
+    _said = True

@@ -44,7 +44,7 @@ def check_main_module() -> None:
     """
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
-    if multiprocessing.parent_process() is not None or file is None:
+    if file is None:
         return
     frame = sys._getframe()
     while frame is not None:
