@@ -11,7 +11,7 @@ PACKAGES = ["dispatchers", "emulator", "policies"]
 """From the lowest layer to the highest."""
 
 EMULATOR = [
-    "errors version compiling looks random_networks processes",
+    "errors version compiling looks option_numbers random_networks processes",
     "randomness yaml_tree",
     "topology",
     "system section",
@@ -28,10 +28,11 @@ EMULATOR = [
     "simpy_engine compiled_engine trace_files statistics",
     "results plots report engines",
     "replications",
-    "agreement resuming rounds workers",
+    "resuming rounds workers",
     "cluster",
     "running",
     "command_line",
+    "agreement",
     "__init__ __main__",
 ]
 """Modules of the emulator from the lowest layer to the highest; those of one line do not import each other."""
