@@ -376,6 +376,7 @@ def test_a_page_of_few_episodes_and_iterations_shows_no_nan():
     written = page({"09a": few, "bethe_root": lattice, "theorem_1_bethe": growing(-0.5, -0.2)})
     assert "nan" not in written
     assert "by chance with probability unknown" in written
+    assert "%, +0.100, not paired |" in written
 
 
 def test_nothing_is_told_by_chance_where_all_is_alike():
@@ -489,6 +490,12 @@ def test_folders_that_will_not_do_are_told_of_in_one_line(tmp_path, capsys):
         arguments = ["--only", "03a", "--runs", str(tmp_path / "runs"), option, str(tmp_path / "file")]
         assert command_line.main(arguments) == 2
         assert capsys.readouterr().err == f"{option} must be a folder {what}, got {tmp_path / 'file'}\n"
+    (tmp_path / "runs/figure_09a").write_text("")
+    for runs, wrong in (("file", "file"), ("runs", "runs/figure_09a")):
+        places = ["--runs", str(tmp_path / runs), "--docs", str(tmp_path / "docs")]
+        assert command_line.main(["--only", "9a", *places]) == 2
+        told = f"--runs must lead to folders that can be written to, got {tmp_path / wrong}\n"
+        assert capsys.readouterr().err == told
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What trainings leave tells nobody's folders, is known again wherever it is moved to, and is refused if damaged."""
 
 import json
+import math
 import os
 import shutil
 from dataclasses import replace
@@ -335,9 +336,13 @@ def test_a_shelf_that_cannot_be_told_of_is_refused_in_one_line(shelf, capsys):
         assert card_of(capsys) == (2, "", f"{shelf}/torus_5.onnx: {why}\n")
 
 
-def test_a_training_without_drops_has_no_interval(project, capsys):
-    settings = ("--set", "arrivals={high: 0, low: 0}", "--set", "training={algorithm: STATIC, score: ring.yaml}")
-    status, out, err = call(capsys, "scenarios/ring.yaml", *settings, "--out", "a.onnx")
+def test_a_score_that_all_episodes_share_has_no_interval(project, capsys, monkeypatch):
+    monkeypatch.setattr("policies.learning.mean_interval", lambda values: (float(np.mean(values)), math.nan, math.nan))
+    arguments = ("scenarios/ring.yaml", "--set", "training.algorithm=STATIC", "--out", "a.onnx")
+    status, out, err = call(capsys, *arguments)
     assert (status, err) == (0, "")
-    assert "nan" not in out
-    assert not any("nan" in text for key, text in metadata_of(project / "a.onnx").items() if key.startswith("score"))
+    assert "as MF-R, equal in all episodes, RND" in out
+    told = metadata_of(project / "a.onnx")
+    assert float(told["score"]) > 0.0
+    assert not {"score_low", "score_high", "training_drops_low", "training_drops_high"} & set(told)
+    assert not any("nan" in text for key, text in told.items() if key.startswith(("score", "training_drops")))

@@ -102,7 +102,7 @@ def make(options: argparse.Namespace, command: str) -> tuple[dict[str, Figure], 
             untrained.append(name)
         else:
             orders.append(order)
-    _check_folders(options)
+    _check_folders(orders, options)
     return _made(orders, options, command), list(_left_out(paths, wanted, untrained, library))
 
 
@@ -115,9 +115,12 @@ def _order(name: str, path: Path, options: argparse.Namespace) -> Order:
     return Order(name, path, plan, Course([plan], wishes, folder, folder / "logs", fresh=options.fresh))
 
 
-def _check_folders(options: argparse.Namespace) -> None:
-    if not is_writable(options.runs):
-        raise InputError(f"--runs must be a folder that can be written to, got {options.runs}")
+def _check_folders(orders: Sequence[Order], options: argparse.Namespace) -> None:
+    """Make the folders that are written to, but for those of emulations, which look after their own."""
+    trained = (options.runs / order.path.stem for order in orders if order.course is not None)
+    for folder in (options.runs, *trained):
+        if not is_writable(folder):
+            raise InputError(f"--runs must lead to folders that can be written to, got {folder}")
     if not is_writable(options.docs / "paper") or (options.docs / "paper.md").is_dir():
         raise InputError(f"--docs must be a folder that can be written to, got {options.docs}")
 
@@ -142,7 +145,6 @@ def _made(orders: Sequence[Order], options: argparse.Namespace, command: str) ->
 def _trained(order: Order, options: argparse.Namespace, command: str, advance: Report) -> Figure:
     """Train what a figure asks for, as far as it was not done before, and return what that left."""
     folder = options.runs / order.path.stem
-    folder.mkdir(exist_ok=True)
     assert order.course is not None
     for line in order.course.teach(command, options.workers, advance):
         print(line, file=sys.stderr, flush=True)
