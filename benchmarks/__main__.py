@@ -6,7 +6,6 @@ some runs, in ns per job, compiled code warm. What is not measured at a size wou
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 import tracemalloc
@@ -22,8 +21,10 @@ from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn
 from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn
 from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
 from emulator import simpy_engine
+from emulator.command_line import Parser
 from emulator.compiled_engine import CompiledEngine
 from emulator.replications import shipped_policies
+from emulator.starting import start
 from emulator.system import ArrivalProcess, System
 from emulator.topology import configuration_model, torus
 from emulator.workload import Workload
@@ -102,7 +103,7 @@ def table(title: str, header: Sequence[str], rows: Sequence[tuple[str, Sequence[
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = Parser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="100 and 4,900 nodes only")
     options = parser.parse_args(arguments)
     sizes = [nodes for nodes in SIDES if nodes <= (4_900 if options.quick else 1_000_000)]
@@ -177,4 +178,5 @@ def _growth(base: System) -> None:
 
 
 if __name__ == "__main__":
+    start("dispatchers")
     sys.exit(main())

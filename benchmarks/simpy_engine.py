@@ -7,10 +7,11 @@ to it says what the emulation costs on top, whatever the machine is doing.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import statistics
+import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import simpy
@@ -18,8 +19,11 @@ import simpy
 from dispatchers.contract import Dispatcher, name_of
 from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn
 from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
+from emulator.command_line import Parser
 from emulator.episode import Episode
+from emulator.option_numbers import real, whole
 from emulator.simpy_engine import run_episode
+from emulator.starting import start
 from emulator.system import System
 from emulator.topology import torus
 from emulator.workload import Workload
@@ -65,13 +69,23 @@ def time_bare_kernel(processes: int, events: int, horizon: float) -> float:
     return seconds
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--side", type=int, default=70, help="side of the torus (default 70)")
-    parser.add_argument("--delta-t", type=float, default=5.0, help="ms between broadcasts (default 5)")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each, of which the median counts (default 3)")
-    options = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table and return the exit status."""
+    parser = Parser(prog="python -m benchmarks.simpy_engine", description=__doc__)
+    parser.add_argument(
+        "--side", type=whole(3, 1000), metavar="N", default=70, help="side of the torus (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--delta-t",
+        type=real(0.01, 1000.0),
+        metavar="MS",
+        default=5.0,
+        help="between broadcasts (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--runs", type=whole(1, 1000), metavar="N", default=3, help="of which the median counts (default: %(default)s)"
+    )
+    options = parser.parse_args(arguments)
     system = System(
         topology=torus(options.side),
         delta_t=options.delta_t,
@@ -96,7 +110,9 @@ def main() -> None:
             f"{name_of(dispatcher):8}{ours / jobs * 1e6:9.2f}{events / ours:12,.0f}"
             f"{bare / jobs * 1e6:22.2f}{events / bare:12,.0f}{ratio:15.2f}"
         )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    start("dispatchers")
+    sys.exit(main())

@@ -6,7 +6,6 @@ A scenario is a function of one number. The number of any scenario on which the 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,11 +21,14 @@ from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.recurrent import MeanFieldRecurrent
 from dispatchers.scalable_actor_critic import ScalableActorCritic
 from emulator import random_networks, simpy_engine, topology
+from emulator.command_line import Parser
 from emulator.compiled_engine import CompiledEngine
 from emulator.engines import EnginesDifferError, check_equal
 from emulator.errors import InputError
+from emulator.option_numbers import whole
 from emulator.replications import shipped_policies
 from emulator.report import progress_bar
+from emulator.starting import start
 from emulator.system import ArrivalProcess, System, WorkLaw
 from emulator.workload import Workload
 
@@ -232,9 +234,13 @@ def check(case: Case) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 1 if the engines differ somewhere."""
-    parser = argparse.ArgumentParser(prog="python -m emulator.agreement", description=__doc__)
-    parser.add_argument("--count", type=int, default=1000, help="scenarios (default: %(default)s)")
-    parser.add_argument("--first", type=int, default=0, help="number of the first one (default: %(default)s)")
+    parser = Parser(prog="python -m emulator.agreement", description=__doc__)
+    parser.add_argument(
+        "--count", type=whole(1, 10**9), metavar="N", default=1000, help="scenarios (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--first", type=whole(0, 10**18), metavar="N", default=0, help="number of the first one (default: %(default)s)"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     options = parser.parse_args(arguments)
     failures = 0
@@ -251,4 +257,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    start("dispatchers")
     sys.exit(main())

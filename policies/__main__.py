@@ -2,7 +2,7 @@
 
 import sys
 
-from emulator.__main__ import start
+from emulator.starting import start
 
 if __name__ == "__main__":
     start("dispatchers")

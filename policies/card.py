@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from dispatchers.contract import Floats
+from dispatchers.errors import DispatcherError
 from dispatchers.policy import Policy, kind_of
+from emulator.command_line import BAD_INPUT, Parser
+from emulator.errors import InputError
+from emulator.starting import start
 from emulator.statistics import mean_interval
+from policies.learning import EPISODES
+from policies.provenance import metadata_of
 
 SHELF = Path(__file__).resolve().parent / "trained"
+
+DESCRIPTION = """\
+Print the card of the shipped policies, Markdown, made from what their files say of themselves:
+python -m policies.card > policies/trained/README.md
+"""
 
 HEAD = """\
 # Trained policies
@@ -40,6 +54,9 @@ observes more, for all observed queues as long as the own one.
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 
+SCORES = ("score", "score_RND", "score_OWN", "score_JSQ")
+"""What a file says of drops: its policy's, and those of others on the same paths."""
+
 
 class Shipped(NamedTuple):
     """A file of the shelf: what it says of itself, and its rule where it has one that can be drawn."""
@@ -54,14 +71,16 @@ class Shipped(NamedTuple):
         return float(self.told["delta_t"])
 
     @property
-    def episodes(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def episodes(self) -> Floats:
         """Drops per server and 50 ms in each episode that it was scored on."""
         return np.array(self.told["score_episodes"].split(), dtype=np.float64)
 
 
 def card(folder: Path = SHELF) -> str:
-    """Return the card of the policies in a folder as Markdown."""
+    """Return the card of the policies in a folder as Markdown. Raises `InputError` and `DispatcherError`."""
     shelf = [_shipped(path) for path in sorted(folder.glob("*.onnx"))]
+    if not shelf:
+        raise InputError(f"{folder}: holds no policies")
     static = {(each.told["score_on"], each.delta_t): each for each in shelf if each.told["algorithm"] == "STATIC"}
     families: dict[str, list[Shipped]] = {}
     for each in sorted(shelf, key=lambda each: (each.delta_t, each.told["algorithm"] != "STATIC", each.path.name)):
@@ -79,9 +98,11 @@ _COLUMNS = """\
 
 
 def _shipped(path: Path) -> Shipped:
-    import onnx
-
-    told = {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}
+    told = metadata_of(path)
+    try:
+        _check(told)
+    except (KeyError, ValueError, TypeError):
+        raise InputError(f"{path}: its metadata are not those that python -m policies writes") from None
     rule = ""
     if kind_of(path) == "plain":
         policy = Policy(path)
@@ -89,6 +110,16 @@ def _shipped(path: Path) -> Shipped:
         blocks = "".join(BLOCKS[round(float(each) * (len(BLOCKS) - 1))] for each in probabilities)
         rule = f"`{blocks}` {' '.join(f'{100.0 * each:.0f}' for each in probabilities)}"
     return Shipped(path, told, rule)
+
+
+def _check(told: Mapping[str, str]) -> None:
+    """Raise one of several errors if a file does not say all that the card tells."""
+    for key in ("delta_t", *SCORES):
+        float(told[key])
+    if len([float(drops) for drops in told["score_episodes"].split()]) != EPISODES:
+        raise ValueError
+    on = json.loads(told["score_on"])
+    _ = told["algorithm"], told["executed_as"], on["topology"]["kind"], on["buffer"], on["service"]
 
 
 def _family(each: Shipped) -> str:
@@ -103,15 +134,34 @@ def _family(each: Shipped) -> str:
 
 
 def _row(each: Shipped, static: Shipped | None) -> str:
-    numbers = [f"{float(each.told[key]):.3f}" for key in ("score", "score_RND", "score_OWN", "score_JSQ")]
-    difference = ""
-    if static is not None and each is not static:
-        yardstick = static.episodes
-        ends = mean_interval(each.episodes - yardstick)
-        difference = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*(100.0 * end / yardstick.mean() for end in ends))
+    numbers = [f"{float(each.told[key]):.3f}" for key in SCORES]
+    difference = "" if static is None or each is static else _difference(each.episodes, static.episodes)
     cells = [f"{each.delta_t:g}", f"`{each.path.name}`", each.told["executed_as"], each.rule]
     return f"| {' | '.join([*cells, *numbers, difference])} |"
 
 
+def _difference(drops: Floats, yardstick: Floats) -> str:
+    """Return how many percent of the yardstick's drops there are beyond those, with the interval if there is one."""
+    gaps = drops - yardstick
+    if not gaps.any():
+        return f"equal in all {len(gaps)} episodes"
+    if not yardstick.any():
+        return ""
+    mean, low, high = (100.0 * end / yardstick.mean() for end in mean_interval(gaps))
+    return f"{mean:+.2f} " + (f"[{low:+.2f}, {high:+.2f}]" if math.isfinite(low) else f"in all {len(gaps)} episodes")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the card and return the exit status."""
+    Parser(prog="python -m policies.card", description=DESCRIPTION).parse_args(arguments)
+    try:
+        sys.stdout.write(card(SHELF))
+    except (DispatcherError, InputError) as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stdout.write(card())
+    start("dispatchers")
+    sys.exit(main())

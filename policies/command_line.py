@@ -8,19 +8,18 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator import interruption
 from emulator.command_line import BAD_INPUT, Parser
 from emulator.errors import InputError
+from emulator.option_numbers import whole
 from emulator.version import __version__
-from policies.presets import PRESETS
+from policies.presets import MOST_ITERATIONS, PRESETS
 
 if TYPE_CHECKING:
-    from emulator.scenario_file import Plan
-    from policies.lessons import Lesson
+    from policies.course import Course
 
 DESCRIPTION = """\
 Learn an upper-level policy on the system that a scenario describes, as its section training: says, by PPO
@@ -62,7 +61,9 @@ def parser() -> argparse.ArgumentParser:
         choices=PRESETS,
         help="hyperparameters: a quick recipe, or Table 2 (default: the scenario's, or fast)",
     )
-    result.add_argument("--iterations", type=int, metavar="N", help="iterations, instead of the preset's")
+    result.add_argument(
+        "--iterations", type=whole(1, MOST_ITERATIONS), metavar="N", help="iterations, instead of the preset's"
+    )
     result.add_argument(
         "--observation",
         choices=["own", "all"],
@@ -91,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
         "search, its checkpoint (default: %(default)s)",
     )
     result.add_argument("--fresh", action="store_true", help="train anew, whatever is there")
-    result.add_argument("--workers", type=int, metavar="N", help="cores to use (default: all)")
+    result.add_argument("--workers", type=whole(1, 10_000), metavar="N", help="cores to use (default: all)")
     result.add_argument("--quiet", action="store_true", help="no progress on standard error")
     result.add_argument("--version", action="version", version=f"policies {__version__}")
     return result
@@ -102,10 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(arguments)
     try:
-        with interruption.raised():
-            _run(options, shlex.join(["python", "-m", "policies", *arguments]))
+        _train(options, arguments)
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
+        print(f"{interruption.line_start()}interrupted: the same command goes on from here", file=sys.stderr)
         return interruption.INTERRUPTED
     except InputError as error:
         print(error, file=sys.stderr)
@@ -120,14 +120,12 @@ def is_writable(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.W_OK)
 
 
-def _lessons(options: argparse.Namespace) -> tuple[list[Plan], list[Lesson]]:
-    """Return the training scenarios, and a lesson for each point of their sweeps."""
+def course_of(options: argparse.Namespace) -> Course:
+    """Return what the command line asks for. Raises `InputError`."""
     from emulator.scenario_file import load
-    from policies.lessons import Wishes, lessons_of
+    from policies.course import Course
+    from policies.lessons import Wishes
 
-    for key in ("iterations", "workers"):
-        if getattr(options, key) is not None and getattr(options, key) < 1:
-            raise InputError(f"--{key} must be at least 1, got {getattr(options, key)}")
     out = None if options.out is None else Path(options.out)
     plans = [load(path, options.settings) for path in options.scenarios]
     wishes = Wishes(
@@ -137,50 +135,23 @@ def _lessons(options: argparse.Namespace) -> tuple[list[Plan], list[Lesson]]:
         seed=options.seed,
         score=options.evaluate,
     )
-    lessons = lessons_of(plans, wishes, out)
-    for lesson in lessons:
-        if lesson.out.is_dir():
-            raise InputError(f"--out must lead to files, got the folder {lesson.out}")
-    for key, folder in (("--out", lessons[0].out.parent), ("--logs", Path(options.logs))):
+    course = Course(plans, wishes, out, Path(options.logs), fresh=options.fresh)
+    for key, folder in (("--out", course.lessons[0].out.parent), ("--logs", course.logs)):
         if not is_writable(folder):
             raise InputError(f"{key} must lead to a folder that can be written to, got {folder}")
-    return plans, lessons
+    return course
 
 
-def _run(options: argparse.Namespace, command: str) -> None:
+def _train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Train, score and write each policy, and print a line that tells of it."""
     from emulator.report import progress_bar
+    from policies.course import check_libraries
+    from policies.provenance import without_folders
 
-    plans, lessons = _lessons(options)
-    try:
-        import cma  # noqa: F401
-
-        import policies.training  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"training needs {error.name}, which is not installed: pip install 'load-balancing-emulator[train]'"
-        ) from error
-    from emulator.picture import picture_of_training
-    from policies.learning import expected_seconds, identity_of, is_learned, learn_all, log_folder, teacher
-    from policies.training_log import check_identity
-    from policies.training_table import write_trainings
-
-    logs = Path(options.logs)
-    pictures = [picture_of_training(plan) for plan in plans]
-    left = []
-    for lesson in lessons:
-        if not options.fresh and is_learned(lesson, logs):
-            print(f"{lesson.out}: is there already (--fresh trains it anew)")
-            continue
-        if not options.fresh:
-            check_identity(log_folder(lesson, logs), identity_of(lesson))  # before any training begins
-        left.append(lesson)
-    total = sum(map(expected_seconds, left))
-    with progress_bar(total, quiet=options.quiet, doing="training") as advance:
-        for line in learn_all(left, partial(teacher, command, logs, options.fresh), options.workers, advance):
+    course = course_of(options)
+    check_libraries()
+    command = shlex.join(["python", "-m", "policies", *map(without_folders, arguments)])
+    interruption.say("interrupted: the same command goes on from here")
+    with interruption.raised(), progress_bar(course.seconds, quiet=options.quiet, doing="training") as advance:
+        for line in course.teach(command, options.workers, advance):
             print(line, flush=True)
-    for plan, picture in zip(plans, pictures, strict=True):
-        own, lessons = lessons[: len(plan.points)], lessons[len(plan.points) :]
-        if picture is not None:
-            write_trainings(own, logs, own[0].out.parent, picture)
-            print(f"{own[0].out.parent}: training.parquet and summary.png of {plan.name}")

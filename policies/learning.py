@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dispatchers.policy import CONTRACT_VERSION
 from emulator.cores import cores_at_hand
 from emulator.errors import InputError
 from emulator.plot_spec import KINDS_OF_TRAINING
 from emulator.processes import Fatal, Report, Work, run_in_processes
 from emulator.statistics import mean_interval
 from emulator.system import System
-from emulator.version import __version__
 from policies.environment import Floats
 from policies.evaluation import (
     EXECUTIONS,
@@ -31,25 +28,15 @@ from policies.evaluation import (
     recurrent,
 )
 from policies.lessons import Lesson, systems_of
-from policies.presets import ITERATION_SECONDS, PRESETS, Observation, Preset, SacPreset, SearchPreset
+from policies.presets import ITERATION_SECONDS, PRESETS, Preset, SacPreset, SearchPreset
+from policies.provenance import identity_of, is_same, metadata_of, scored_on
 from policies.training_log import TrainingLog, lines_of
 
 if TYPE_CHECKING:
     import onnx
 
-    from emulator.scenario import Scenario
-
-LIBRARIES = ["torch", "stable-baselines3", "sb3-contrib", "cma", "numpy"]
-"""What a policy's bits depend on."""
-
 EPISODES = 100
 """Episodes that a policy is scored on."""
-
-EXECUTED_AS: dict[Observation, str] = {"own": "MF-R", "accessible": "MF-N", "all": "MF-G"}
-"""The dispatcher that executes a policy on what it was trained for."""
-
-EXECUTED_BY_ITS_OWN = ("MF-RNN", "NA-PS", "SAC")
-"""Algorithms whose policies are executed by the dispatcher of their name."""
 
 
 class Learned(NamedTuple):
@@ -59,38 +46,16 @@ class Learned(NamedTuple):
     drops: Callable[[System, int], Floats]
 
 
-def identity_of(lesson: Lesson) -> dict[str, str]:
-    """Return what a policy's file says of how it came to be; all that its bits depend on."""
-    scenario, training = lesson.scenario, lesson.training
-    return {
-        "contract_version": CONTRACT_VERSION,
-        "buffer": str(scenario.buffer),
-        "delta_t": f"{scenario.delta_t:g}",
-        "topology": scenario.topology.kind,
-        "algorithm": training.algorithm,
-        "executed_as": _executed_as(lesson),
-        "training_scenario": json.dumps(_provenance(scenario)),
-        "preset": training.preset,
-        "hyperparameters": str(lesson.preset),
-        "seed": str(lesson.seed),
-        "version": __version__,
-        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
-    }
-
-
 def is_learned(lesson: Lesson, logs: Path) -> bool:
     """Return whether the lesson's file is there already, of this scenario, these hyperparameters and versions.
 
     So must the log be where its lines are to be drawn.
     """
-    import onnx
-
     try:
-        told = {entry.key: entry.value for entry in onnx.load(str(lesson.out)).metadata_props}
-    except Exception:  # there is no such file, or a damaged one
+        told = metadata_of(lesson.out)
+    except InputError:  # there is no such file, or a damaged one
         return False
-    wanted = identity_of(lesson) | {"score_on": json.dumps(_provenance(lesson.test))}
-    if not wanted.items() <= told.items():
+    if not is_same(told, identity_of(lesson) | scored_on(lesson)):
         return False
     is_drawn = lesson.scenario.plot.kind in KINDS_OF_TRAINING
     return not is_drawn or bool(lines_of(log_folder(lesson, logs))["iteration"])
@@ -151,7 +116,9 @@ def learn(lesson: Lesson, *, command: str, logs: Path, fresh: bool, on_iteration
 
     identity = identity_of(lesson)
     folder = log_folder(lesson, logs)
-    if fresh and folder.exists():
+    if fresh and folder.is_symlink():
+        folder.unlink()
+    elif fresh and folder.exists():
         shutil.rmtree(folder)
     log = TrainingLog(folder, identity, on_iteration, events=not isinstance(lesson.preset, Preset))
     learned = ALGORITHMS[type(lesson.preset)](lesson, log, identity)
@@ -159,11 +126,16 @@ def learn(lesson: Lesson, *, command: str, logs: Path, fresh: bool, on_iteration
     own = {entry.key: entry.value for entry in learned.model.metadata_props}  # SAC's has the number of nodes
     set_metadata(learned.model, own | identity | scores | {"command": command})
     write(lesson.out, learned.model)
-    mean, low, high, rnd = (float(scores[key]) for key in ("score", "score_low", "score_high", "score_RND"))
     return (
-        f"{lesson.out}: {mean:.3f} drops per server and 50 ms as {identity['executed_as']}, "
-        f"95 % interval [{low:.3f}, {high:.3f}], RND {rnd:.3f} ({EPISODES} episodes of {lesson.test.name})"
+        f"{lesson.out}: {float(scores['score']):.3f} drops per server and 50 ms as {identity['executed_as']}, "
+        f"{_told_interval(scores)}, RND {float(scores['score_RND']):.3f} ({EPISODES} episodes of {lesson.test.name})"
     )
+
+
+def _told_interval(scores: dict[str, str]) -> str:
+    if "score_low" not in scores:
+        return "equal in all episodes"
+    return f"95 % interval [{float(scores['score_low']):.3f}, {float(scores['score_high']):.3f}]"
 
 
 def log_folder(lesson: Lesson, logs: Path) -> Path:
@@ -235,13 +207,6 @@ ALGORITHMS: dict[type, Callable[[Lesson, TrainingLog, dict[str, str]], Learned]]
 """By the kind of hyperparameters."""
 
 
-def _executed_as(lesson: Lesson) -> str:
-    if lesson.training.algorithm in EXECUTED_BY_ITS_OWN:
-        return lesson.training.algorithm
-    assert not isinstance(lesson.preset, SacPreset)
-    return EXECUTED_AS[lesson.preset.observation]
-
-
 def _scores(lesson: Lesson, learned: Learned) -> dict[str, str]:
     """Return a policy's drops on the test scenario and in training, and those of others on the same paths."""
     test = lesson.test.system()
@@ -256,17 +221,12 @@ def _scores(lesson: Lesson, learned: Learned) -> dict[str, str]:
         **_interval("score", own),
         **_interval("training_drops", training),
         **{f"score_{name}": f"{values.mean():.4f}" for name, values in others.items()},
-        "score_on": json.dumps(_provenance(lesson.test)),
+        **scored_on(lesson),
         "score_episodes": " ".join(f"{value:.4f}" for value in own),
     }
 
 
 def _interval(name: str, values: Floats) -> dict[str, str]:
+    """Return a mean and the ends of its interval, without those where all values are alike and there is none."""
     ends = zip((name, f"{name}_low", f"{name}_high"), mean_interval(values), strict=True)
-    return {key: f"{value:.4f}" for key, value in ends}
-
-
-def _provenance(scenario: Scenario) -> dict[str, Any]:
-    return scenario.model_dump(
-        exclude={"folder", "dispatchers", "replications", "engine", "trace", "plot"}, exclude_none=True, mode="json"
-    )
+    return {key: f"{value:.4f}" for key, value in ends if math.isfinite(value)}

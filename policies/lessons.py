@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.errors import InputError
 from policies.presets import AnyPreset, preset_of
+from policies.provenance import without_folders
 
 if TYPE_CHECKING:
     from emulator.scenario import Scenario
-    from emulator.scenario_file import Plan
+    from emulator.scenario_file import Plan, Point
     from emulator.training_spec import Training
 
 UNNAMED = "MF-R"
@@ -54,8 +56,8 @@ def lessons_of(plans: Sequence[Plan], wishes: Wishes, out: Path | None) -> list[
 
     Raises `InputError`.
     """
-    points = [(plan, point.scenario, dict(point.values)) for plan in plans for point in plan.points]
-    names = [file_name(scenario, scenario.name, values) for _, scenario, values in points]
+    points = [(plan, point, _swept(point)) for plan in plans for point in plan.points]
+    names = [file_name(point.scenario, plan.name, values) for plan, point, values in points]
     is_file = out is not None and out.suffix == ".onnx"
     if is_file and len(points) > 1:
         raise InputError(f"--out must be a folder where there are several policies, got {out}")
@@ -65,11 +67,16 @@ def lessons_of(plans: Sequence[Plan], wishes: Wishes, out: Path | None) -> list[
         if double:
             raise InputError(f"several trainings would write {min(double)}: take one of the scenarios at a time")
     else:
-        files = [out or Path(file_name(points[0][1], points[0][1].topology.kind, points[0][2]))]
+        _, point, values = points[0]
+        files = [out or Path(file_name(point.scenario, point.scenario.topology.kind, values))]
     return [
-        _lesson(plan, scenario, wishes, file, values)
-        for (plan, scenario, values), file in zip(points, files, strict=True)
+        _lesson(plan, point, wishes, file, values) for (plan, point, values), file in zip(points, files, strict=True)
     ]
+
+
+def _swept(point: Point) -> dict[str, int | float | str]:
+    """Return a point's values, of files their names alone: they stand in names of policies and in tables."""
+    return {key: without_folders(value) if isinstance(value, str) else value for key, value in point.values.items()}
 
 
 def file_name(scenario: Scenario, name: str, swept: Mapping[str, Any]) -> str:
@@ -82,15 +89,18 @@ def file_name(scenario: Scenario, name: str, swept: Mapping[str, Any]) -> str:
     return "_".join(parts) + ".onnx"
 
 
-def _lesson(plan: Plan, scenario: Scenario, wishes: Wishes, file: Path, swept: Mapping[str, Any]) -> Lesson:
+def _lesson(plan: Plan, point: Point, wishes: Wishes, file: Path, swept: Mapping[str, Any]) -> Lesson:
     from emulator.training_spec import Training
     from policies.evaluation import EVALUATION_SEED
 
+    scenario = point.scenario
+    point.node_count()  # which a file of edges may fail to tell
     if scenario.service.work != "exponential":
         raise InputError(f"{plan.path}: service.work must be exponential here, got {scenario.service.work}")
     seed = scenario.seed if wishes.seed is None else wishes.seed
     if not 0 <= seed < EVALUATION_SEED:
-        raise InputError(f"--seed must be between 0 and {EVALUATION_SEED - 1}, got {seed}")
+        key = f"{plan.path}: seed" if wishes.seed is None else "--seed"
+        raise InputError(f"{key} must be between 0 and {EVALUATION_SEED - 1}, got {seed}")
     chosen = {key: getattr(wishes, key) for key in ("preset", "iterations", "observation")}
     training = (scenario.training or Training()).model_copy(
         update={key: value for key, value in chosen.items() if value is not None}
@@ -99,7 +109,7 @@ def _lesson(plan: Plan, scenario: Scenario, wishes: Wishes, file: Path, swept: M
         raise InputError(f"--observation must stand beside training.algorithm MF-R, got {training.algorithm}")
     preset = preset_of(training)
     _check_graphs(f"{plan.path}: training.graphs", training, preset)
-    test = _test_of(scenario, training, wishes)
+    test = _test_of(plan, scenario, training, wishes)
     return Lesson(scenario, training, preset, test, seed, file, tuple(swept.items()))
 
 
@@ -114,13 +124,24 @@ def _check_graphs(key: str, training: Training, preset: AnyPreset) -> None:
         raise InputError(f"{key} must divide {preset.networks}, got {training.graphs}")
 
 
-def _test_of(scenario: Scenario, training: Training, wishes: Wishes) -> Scenario:
+def _test_of(plan: Plan, scenario: Scenario, training: Training, wishes: Wishes) -> Scenario:
     """Return the scenario that a policy is scored on: the point of a sweep that is like the training scenario."""
-    path = wishes.score
-    if path is None and training.score is not None:
-        path = str(Path(scenario.folder) / training.score)
-    if path is None:
+    if wishes.score is not None:
+        key, path = "--evaluate", wishes.score
+    elif training.score is not None:
+        key, path = f"{plan.path}: training.score", str(Path(scenario.folder) / training.score)
+    else:
         return scenario
+    if not os.path.isfile(path):
+        raise InputError(f"{key} must be the name of a file, but there is no {path}")
+    try:
+        return _fitting(path, scenario, training)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
+
+
+def _fitting(path: str, scenario: Scenario, training: Training) -> Scenario:
+    """Return the point of the scenario in a file that goes with the training. Raises `InputError`."""
     from emulator.scenario_file import load
 
     plan = load(path)
@@ -131,6 +152,7 @@ def _test_of(scenario: Scenario, training: Training, wishes: Wishes) -> Scenario
         if not points:
             shown = f"{wanted:g}" if isinstance(wanted, float) else wanted
             raise InputError(f"{path}: {key} must take the value {shown} too")
+    points[0].node_count()  # which a file of edges may fail to tell
     test = points[0].scenario
     if test.service.work != "exponential":
         raise InputError(f"{path}: service.work must be exponential here, got {test.service.work}")

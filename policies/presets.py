@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from emulator.errors import InputError
-
 if TYPE_CHECKING:
     from emulator.training_spec import Training
 
@@ -156,6 +154,9 @@ class SacPreset:
 
 AnyPreset = Preset | SearchPreset | SacPreset
 
+MOST_ITERATIONS = 10_000_000
+"""Of a training, as in a scenario."""
+
 ITERATION_SECONDS: dict[type, float] = {Preset: 0.3, SearchPreset: 0.03, SacPreset: 3e-4}
 """About how long an iteration takes, by which progress is weighed; of a search, 8000 queues through ten epochs."""
 
@@ -220,6 +221,8 @@ PRESETS: dict[str, dict[str, AnyPreset]] = {
 
 def preset_of(training: Training) -> AnyPreset:
     """Return the hyperparameters that a scenario asks for. Raises `InputError`."""
+    from emulator.errors import InputError  # late, for NumPy comes with it, and --help needs the presets' names
+
     preset = PRESETS[training.preset][training.algorithm]
     if training.iterations is not None:
         preset = replace(preset, iterations=training.iterations)

@@ -177,8 +177,9 @@ def train_actors(system: System, preset: SacPreset, *, seed: int, log: TrainingL
     """
     training = ActorCritic(system, seed=seed, preset=preset)
     checkpoint = None if log is None else log.checkpoint()
-    if checkpoint is not None:
-        training.load_state({key: np.asarray(value) for key, value in checkpoint.items() if key != "decisions"})
+    if log is not None and checkpoint is not None:
+        with log.taking_up():
+            training.load_state({key: np.asarray(value) for key, value in checkpoint.items() if key != "decisions"})
     epochs = len(Workload(system, 0).times) - 1
     while training.episode < preset.iterations:
         steps = min(preset.evaluate_every, preset.iterations - training.episode)

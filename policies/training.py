@@ -49,8 +49,9 @@ def train(
     algorithm = _algorithm(environment, preset, seed)
     algorithm.policy.action_net.bias.data.fill_(preset.start)  # type: ignore[operator]
     checkpoint = None if log is None else log.checkpoint()
-    if checkpoint is not None:
-        _restore(algorithm, environment, checkpoint)
+    if log is not None and checkpoint is not None:
+        with log.taking_up():
+            _restore(algorithm, environment, checkpoint)
     batch = environment.networks.epochs * environment.num_envs
     left = preset.iterations * batch - algorithm.num_timesteps
     if left > 0:
@@ -236,8 +237,9 @@ class _Notes(BaseCallback):
         self.checkpoint = checkpoint
 
     def _on_training_start(self) -> None:
-        if self.checkpoint is not None:
-            _restore_generators(self.checkpoint)
+        if self.log is not None and self.checkpoint is not None:
+            with self.log.taking_up():
+                _restore_generators(self.checkpoint)
 
     def _on_rollout_start(self) -> None:
         self._keep()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dispatchers.files import read_regular
 from emulator.errors import InputError
 from emulator.tables import whole_file
+from policies.provenance import is_same
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -19,33 +23,64 @@ if TYPE_CHECKING:
 LINES = "iterations.csv"
 CHECKPOINT = "checkpoint.pt"
 IDENTITY = "training.json"
+LARGEST_LINES = 2**29
+LARGEST_CHECKPOINT = 2**31
+LARGEST_IDENTITY = 2**20
+"""Bytes that are read: those of the most iterations, and of the largest tables of SAC with as much again."""
+
 COLUMNS = ("iteration", "decisions", "drops", "seconds")
 """Of a line: decisions so far, drops per queue and 50 ms in the iteration, and seconds of training so far."""
 
 
 def lines_of(folder: Path) -> dict[str, list[Any]]:
-    """Return the lines of the log in a folder, a list for each of `COLUMNS`; empty lists if there are none."""
+    """Return the lines of the log in a folder, a list for each of `COLUMNS`; empty lists if there are none.
+
+    Raises `InputError` if they are damaged.
+    """
     path = folder / LINES
-    if not path.exists():
-        return {column: [] for column in COLUMNS}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    content = _content(path, LARGEST_LINES)
     types = (int, int, float, float)
-    return {column: [type_(row[column]) for row in rows] for column, type_ in zip(COLUMNS, types, strict=True)}
+    try:
+        rows = list(csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True)) if content else []
+        lines = {column: [type_(row[column]) for row in rows] for column, type_ in zip(COLUMNS, types, strict=True)}
+        if not all(math.isfinite(value) for values in lines.values() for value in values):
+            raise ValueError
+    except (ValueError, TypeError, KeyError, csv.Error):
+        raise _damage(path) from None
+    return lines
 
 
-def check_identity(folder: Path, identity: Mapping[str, Any]) -> None:
+def check_identity(folder: Path, identity: Mapping[str, str]) -> None:
     """Raise `InputError` if a folder holds a training of another identity."""
-    file = folder / IDENTITY
-    if file.exists() and file.read_bytes() != _text(identity).encode():
+    path = folder / IDENTITY
+    content = _content(path, LARGEST_IDENTITY)
+    if content is None:
+        return
+    try:
+        told = json.loads(content)
+    except (ValueError, RecursionError):
+        raise _damage(path) from None
+    if not isinstance(told, dict):
+        raise _damage(path)
+    if not is_same(told, identity):
         raise InputError(
             f"{folder}: holds the training of another scenario, seed or version; --fresh starts anew, "
             "--logs names another folder"
         )
 
 
-def _text(identity: Mapping[str, Any]) -> str:
-    return json.dumps(identity, indent=1, sort_keys=True)
+def _content(path: Path, limit: int) -> bytes | None:
+    """Return what a file of a log holds, None if there is no such file. Raises `InputError`."""
+    try:
+        return read_regular(path, limit)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; --fresh starts anew") from None
+
+
+def _damage(path: Path) -> InputError:
+    return InputError(f"{path}: is damaged; --fresh starts anew")
 
 
 class TrainingLog:
@@ -58,7 +93,7 @@ class TrainingLog:
     def __init__(
         self,
         folder: Path,
-        identity: Mapping[str, Any],
+        identity: Mapping[str, str],
         on_iteration: Callable[[int], None] = lambda steps: None,
         *,
         events: bool = False,
@@ -89,11 +124,20 @@ class TrainingLog:
         """Return what the last `keep` was given, None if there was none."""
         import torch
 
-        path = self.folder / CHECKPOINT
+        content = _content(self.folder / CHECKPOINT, LARGEST_CHECKPOINT)
+        if content is None:
+            return None
+        with self.taking_up():
+            state = torch.load(io.BytesIO(content), weights_only=True)
+            return {**state, "decisions": int(state["decisions"])}
+
+    @contextmanager
+    def taking_up(self) -> Iterator[None]:
+        """Make of whatever fails while a checkpoint is taken up an `InputError` that tells of the damage."""
         try:
-            return torch.load(path, weights_only=True) if path.exists() else None
+            yield
         except Exception as error:  # of many kinds, by where a file is damaged
-            raise InputError(f"{path}: is damaged; --fresh starts anew") from error
+            raise _damage(self.folder / CHECKPOINT) from error
 
     def _event_writer(self) -> SummaryWriter:
         """Return what writes TensorBoard's events, in place of those that are not in the lines taken up."""
@@ -103,10 +147,13 @@ class TrainingLog:
 
     def _begin(self) -> None:
         """Write down whose folder this is; not before there is something, as a training may yet be refused."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be written: {error.strerror}") from error
         if not (self.folder / IDENTITY).exists():
             with whole_file(self.folder / IDENTITY) as file:
-                file.write(_text(self.identity).encode())
+                file.write(json.dumps(self.identity, indent=1, sort_keys=True).encode())
 
     def note(self, *, decisions: int, drops: float, steps: int = 1) -> None:
         """Add the line of an iteration, or of so many `steps` of the training's progress."""

@@ -12,7 +12,8 @@ PACKAGES = ["dispatchers", "emulator", "policies"]
 
 EMULATOR = [
     "errors version interruption caches cores",
-    "compiling looks random_networks processes",
+    "starting",
+    "compiling looks option_numbers random_networks processes",
     "randomness yaml_tree",
     "topology",
     "system section",
@@ -29,10 +30,11 @@ EMULATOR = [
     "simpy_engine compiled_engine trace_files statistics",
     "results plots report engines",
     "replications",
-    "agreement resuming rounds workers",
+    "resuming rounds workers",
     "cluster",
     "running",
     "command_line",
+    "agreement",
     "__init__ __main__",
 ]
 """Modules of the emulator from the lowest layer to the highest; those of one line do not import each other."""

@@ -1,6 +1,7 @@
 """The paper's claims are held against intervals, and the page of its figures is made by one command."""
 
 import importlib.util
+import math
 import re
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from emulator.errors import InputError
 from emulator.picture import Level
 from policies.paper import claims, command_line, limits
 from policies.paper.figure import Figure, Interval, chance
+from policies.paper.making import chosen, make, scenarios
 from policies.paper.page import GROUPS, held, page, stem_of
 from policies.paper.reasons import REASONS, reason_for
 
@@ -339,6 +342,56 @@ def test_the_root_of_the_largest_lattice(chance, holds):
     assert len({line.count("|") for line in limits.root_table(figure)}) == 1
 
 
+def alike(**drops):
+    """A figure whose episodes are all alike."""
+    figure = emulated("07a", (1.0, 5.0, 8.0, 9.0, 10.0), **{name: flat(value) for name, value in drops.items()})
+    means = figure.rows["dispatcher"].str.replace("-", "_").map(drops)
+    return Figure("07a", figure.rows.assign(drops_per_queue=means), episodes=40)
+
+
+def test_what_is_alike_in_all_episodes_has_no_interval():
+    figure = alike(MF_R=2.0, JSQ=3.0, RND=2.5, OWN=2.5)
+    one = figure.at(delta_t=1.0)
+    assert str(one.difference("RND", "OWN")) == "equal in all 40 episodes"
+    assert str(one.difference("JSQ", "MF-R")) == "+1.000 in all 40 episodes"
+    assert one.is_best("MF-R")
+    assert not one.is_ahead("RND", ["OWN"])
+    claim = claims.random_is_own(figure)
+    assert claim.holds
+    assert claim.measured == "0 is in 5 of 5 intervals of the difference; largest equal in all 40 episodes"
+    assert str(Interval.of([1.5])) == "+1.500"
+    assert str(Interval.of([])) == "unknown"
+
+
+@pytest.mark.parametrize("drops", [0.0, 2.0])
+def test_a_page_of_episodes_that_are_alike_shows_no_nan(drops):
+    written = page({"07a": alike(MF_R=drops, JSQ=drops, RND=drops, OWN=drops)})
+    assert "nan" not in written
+    assert "equal in all 40 episodes" in written
+
+
+def test_a_page_of_few_episodes_and_iterations_shows_no_nan():
+    few = Figure("09a", trained("09a", {"MF-R": 2.7, "MF-RNN": 2.6}).rows.query("iteration == 1"))
+    lattice = rooted(float("nan"))
+    written = page({"09a": few, "bethe_root": lattice, "theorem_1_bethe": growing(-0.5, -0.2)})
+    assert "nan" not in written
+    assert "by chance with probability unknown" in written
+    assert "%, +0.100, not paired |" in written
+
+
+def test_nothing_is_told_by_chance_where_all_is_alike():
+    assert math.isnan(limits.chance_of(np.zeros((60, 4))))
+    same = growing(-0.5, -0.2)
+    assert math.isnan(limits.exponent(Figure("theorem_1_bethe", same.rows.assign(episode=0.0))))
+
+
+def test_a_level_without_an_interval_is_compared_by_that_of_the_drops():
+    figure = emulated("06", (5.0,), (101, 5001), MF_R=flat(2.7))
+    told = claims.training_is_reached(Figure("06", figure.rows, Level(2.71, math.nan, math.nan)))
+    assert told.holds
+    assert "nan" not in told.measured
+
+
 def test_claims_and_reasons_name_the_same_reasons():
     source = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in (claims, limits))
     assert set(re.findall(r', "([a-z]+)"\)$', source, re.MULTILINE)) == set(REASONS)
@@ -384,7 +437,7 @@ def test_a_page_without_contradictions_says_nothing_of_reasons():
 
 
 def test_the_figures_of_all_claims_and_reasons_have_scenarios():
-    names = command_line.scenarios(ROOT / "scenarios" / "paper")
+    names = scenarios(ROOT / "scenarios" / "paper")
     assert next(iter(names)) == "03a"
     needed = {name for checks in GROUPS.values() for check in checks for name in check.figures}
     needed |= {"theorem_1_bethe"} | {name for reason in REASONS.values() for name in reason.figures}
@@ -401,7 +454,7 @@ def made_in(folder, *arguments):
     """What is made of the scenarios in a folder, and what is left out."""
     (folder / "docs/paper").mkdir(parents=True, exist_ok=True)
     places = [word for place in ("scenarios", "runs", "docs") for word in (f"--{place}", str(folder / place))]
-    return command_line.make(command_line.parser().parse_args([*places, *arguments]))
+    return make(command_line.parser().parse_args([*places, *arguments]), "python -m policies.paper")
 
 
 def test_figures_are_made_one_by_one_and_not_again(tmp_path, capsys):
@@ -414,7 +467,7 @@ def test_figures_are_made_one_by_one_and_not_again(tmp_path, capsys):
     assert made["03a"].episodes == 3
     assert (tmp_path / "docs/paper/figure_03a.png").exists()
     assert not (tmp_path / "runs/figure_08").exists()
-    assert re.fullmatch(r"figure_03a: \d+ s\n", capsys.readouterr().err)
+    assert re.fullmatch(r"figure_03a: emulating, 1 of 1\n(\d+% .*\n)*figure_03a: \d+ s\n", capsys.readouterr().err)
     before = (tmp_path / "runs/figure_03a/episodes.parquet").read_bytes()
     more, _ = made_in(tmp_path, "--only", "03a", "--engine", "simpy", "--replications", "4")
     assert more["03a"].episodes == 4
@@ -427,7 +480,7 @@ def test_figures_are_made_one_by_one_and_not_again(tmp_path, capsys):
 def test_an_unknown_figure_is_told_of(tmp_path, capsys):
     arguments = ["--only", "11", "--docs", str(tmp_path / "docs"), "--runs", str(tmp_path / "runs")]
     assert command_line.main(arguments) == 2
-    assert capsys.readouterr().err.strip().startswith("--only must name figures, 03a, 03b,")
+    assert capsys.readouterr().err.strip().startswith("--only must name figures, 3a, 3b,")
     assert not (tmp_path / "docs/paper.md").exists()
 
 
@@ -437,14 +490,70 @@ def test_folders_that_will_not_do_are_told_of_in_one_line(tmp_path, capsys):
         arguments = ["--only", "03a", "--runs", str(tmp_path / "runs"), option, str(tmp_path / "file")]
         assert command_line.main(arguments) == 2
         assert capsys.readouterr().err == f"{option} must be a folder {what}, got {tmp_path / 'file'}\n"
+    (tmp_path / "runs/figure_09a").write_text("")
+    for runs, wrong in (("file", "file"), ("runs", "runs/figure_09a")):
+        places = ["--runs", str(tmp_path / runs), "--docs", str(tmp_path / "docs")]
+        assert command_line.main(["--only", "9a", *places]) == 2
+        told = f"--runs must lead to folders that can be written to, got {tmp_path / wrong}\n"
+        assert capsys.readouterr().err == told
 
 
-@pytest.mark.parametrize(("key", "least"), [("replications", 2), ("iterations", 1), ("workers", 1)])
-def test_numbers_that_are_too_small_are_told_of_before_anything_is_made(tmp_path, capsys, key, least):
-    arguments = ["--only", "03a", "--runs", str(tmp_path / "runs"), f"--{key}", str(least - 1)]
-    assert command_line.main(arguments) == 2
-    assert capsys.readouterr().err == f"--{key} must be at least {least}, got {least - 1}\n"
+@pytest.mark.parametrize(
+    ("key", "allowed"),
+    [("replications", "2 to 1,000,000"), ("iterations", "1 to 10,000,000"), ("workers", "1 to 10,000")],
+)
+def test_numbers_that_will_not_do_are_told_of_before_anything_is_made(tmp_path, capsys, key, allowed):
+    least, most = (int(number.replace(",", "")) for number in allowed.split(" to "))
+    for number in (least - 1, most + 1):
+        with pytest.raises(SystemExit) as stop:
+            command_line.main(["--only", "03a", "--runs", str(tmp_path / "runs"), f"--{key}", str(number)])
+        assert stop.value.code == 2
+        told = f"argument --{key}: must be a whole number from {allowed}, got {number} (see"
+        err = capsys.readouterr().err
+        assert told in err
+        assert err.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["5"], ["05"]),
+        (["05"], ["05"]),
+        (["7A", "7b"], ["07a", "07b"]),
+        (["7"], ["07a", "07b", "07c", "07d"]),
+        (["10b,3a"], ["03a", "10b"]),
+        (["figure_08"], ["08"]),
+        (["scenarios/paper/figure_08.yaml"], ["08"]),
+        (["theorem 1 torus"], ["theorem_1_torus"]),
+        (["Bethe_root"], ["bethe_root"]),
+        (["why"], ["why_delay", "why_late", "why_leaves", "why_ties"]),
+    ],
+)
+def test_figures_are_named_as_one_would(words, names):
+    assert chosen(scenarios(ROOT / "scenarios" / "paper"), words) == names
+
+
+@pytest.mark.parametrize("word", ["1", "11", "b", "7e", ""])
+def test_a_word_that_is_no_figure_is_refused_with_all_that_are(word):
+    names = list(scenarios(ROOT / "scenarios" / "paper"))
+    with pytest.raises(InputError, match=r"^--only must name figures, 3a, .*7d, .*why_ties; got") as refused:
+        chosen(names, [word])
+    assert "..." not in str(refused.value)
+
+
+def test_progress_is_told_from_the_beginning(tmp_path, capsys, monkeypatch):
+    small(
+        tmp_path / "scenarios", "03a", "topology: {kind: cycle, nodes: 9}\ndelta_t: [1, 5]\ndispatchers: [JSQ, RND]\n"
+    )
+    monkeypatch.setattr("emulator.report.SECONDS_BETWEEN_LINES", 0.0)
+    made_in(tmp_path, "--only", "3a", "--replications", "2", "--workers", "1")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "figure_03a: emulating, 1 of 1"
+    assert re.fullmatch(r"\d% done, \d+ s elapsed(, about \d+ s left)?", lines[1])
+    assert lines[-2].startswith("100% done")
+    made_in(tmp_path, "--only", "3a", "--replications", "2", "--quiet")
+    assert "% done" not in capsys.readouterr().err
 
 
 def test_a_page_of_some_figures_does_not_take_the_place_of_the_shipped_one(tmp_path):
@@ -482,7 +591,7 @@ def test_the_page_is_made_by_one_command(tmp_path):
     assert command_line.main([*arguments, "--runs", str(tmp_path / "runs"), "--docs", str(tmp_path / "docs")]) == 0
     written = (tmp_path / "docs/paper.md").read_text(encoding="utf-8")
     names = {path.stem for path in (tmp_path / "docs/paper").glob("*.png")}
-    assert names == {stem_of(name) for name in command_line.scenarios(ROOT / "scenarios" / "paper")}
+    assert names == {stem_of(name) for name in scenarios(ROOT / "scenarios" / "paper")}
     for name in names:
         assert f"(paper/{name}.png)" in written
     rows = [line for line in written.splitlines() if line.endswith(("| yes |", "| **no** |"))]

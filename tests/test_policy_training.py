@@ -24,9 +24,10 @@ from policies.direct_search import search  # noqa: E402
 from policies.environment import ParallelNetworks  # noqa: E402
 from policies.evaluation import drops, own_state, random_server  # noqa: E402
 from policies.export import rules_of, to_onnx  # noqa: E402
-from policies.learning import ALGORITHMS, identity_of  # noqa: E402
+from policies.learning import ALGORITHMS  # noqa: E402
 from policies.lessons import Wishes, lessons_of, systems_of  # noqa: E402
 from policies.presets import PRESETS, Preset, SearchPreset  # noqa: E402
+from policies.provenance import identity_of  # noqa: E402
 from policies.training import (  # noqa: E402
     NarrowedPolicy,
     PenalisedPolicy,

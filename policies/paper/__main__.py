@@ -2,7 +2,10 @@
 
 import sys
 
-from policies.paper.command_line import main
+from emulator.starting import start
 
 if __name__ == "__main__":
+    start("dispatchers")
+    from policies.paper.command_line import main
+
     sys.exit(main())

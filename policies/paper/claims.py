@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from policies.paper.figure import Claim, Figure, Interval, chance, each, listed
+from policies.paper.figure import Claim, Figure, Interval, chance, each, listed, quotient
 
 LIKE = 5.0
 """Percent by which means may differ that the paper calls similar, comparable or coinciding."""
@@ -40,7 +40,7 @@ def sizes_are_alike(trainings: Figure) -> Claim:
     last = _last(trainings.rows, 0.1)
     drops = last.groupby("training.hidden", sort=False)["drops"].mean()
     told = ", ".join(f"{-mean:.3f} with {str(size).strip('[]')}" for size, mean in drops.items())
-    spread = 100.0 * (drops.max() / drops.min() - 1.0)
+    spread = 100.0 * (quotient(float(drops.max()), float(drops.min())) - 1.0)
     measured = f"return in the last tenth of the iterations {told}: {spread:.1f} % apart"
     return Claim("Networks of four sizes perform alike", trainings.name, measured, bool(spread < LIKE), "sizes")
 
@@ -116,8 +116,9 @@ def is_near_jsq_on_cycles(figure: Figure) -> Claim:
 
 
 def _way(part: Figure) -> float:
-    """Return how far MF-R is on the way from JSQ to RND, in percent."""
-    return 100.0 * (part.mean("MF-R") - part.mean("JSQ")) / abs(part.mean("RND") - part.mean("JSQ"))
+    """Return how far MF-R is on the way from JSQ to RND, in percent; 0 where it has JSQ's drops."""
+    beyond = part.mean("MF-R") - part.mean("JSQ")
+    return 100.0 * quotient(beyond, abs(part.mean("RND") - part.mean("JSQ"))) if beyond else 0.0
 
 
 def is_best_between_on_cycles(figure: Figure) -> Claim:
@@ -187,16 +188,16 @@ def training_is_reached(figure: Figure) -> Claim:
     level = figure.level
     assert level is not None
     own = Interval.of(figure.at(nodes=5001.0).drops("MF-R"))
-    gap = own.mean - level.value
-    width = _width_of_difference(own, Interval(level.value, level.low, level.high))
-    measured = f"{own.mean:.3f} at 5,001 less {level.value:.3f}: {Interval(gap, gap - width, gap + width)}, not paired"
+    gap = _unpaired(own, Interval(*level))
+    measured = f"{own.mean:.3f} at 5,001 less {level.value:.3f}: {gap}, not paired"
     text = "They approach the drops in training on 101 nodes"
-    return Claim(text, figure.name, measured, abs(gap) <= width)
+    return Claim(text, figure.name, measured, abs(gap.mean) <= gap.width)
 
 
-def _width_of_difference(one: Interval, other: Interval) -> float:
-    """Return half the width of the interval of a difference that is not paired."""
-    return 0.5 * math.hypot(one.high - one.low, other.high - other.low)
+def _unpaired(one: Interval, other: Interval) -> Interval:
+    """Return a difference that is not paired; without an interval where neither has one."""
+    gap, width = one.mean - other.mean, math.hypot(one.width, other.width)
+    return Interval(gap, gap - width, gap + width) if width else Interval(gap, math.nan, math.nan)
 
 
 # "Performance in large systems": figures 7a to 7d.
@@ -301,12 +302,12 @@ def recurrence_gives_nothing(trainings: Figure) -> Claim:
     """A recurrent policy learns hardly better than a plain one."""
     last = _last(trainings.rows, 0.25).set_index("iteration")
     plain, recurrent = (last[last["algorithm"] == name]["drops"] for name in ("MF-R", "MF-RNN"))
-    percent = 100.0 * (1.0 - recurrent.mean() / plain.mean())
-    gap, width = plain.mean() - recurrent.mean(), _width_of_difference(Interval.of(plain), Interval.of(recurrent))
+    percent = 100.0 * (1.0 - quotient(float(recurrent.mean()), float(plain.mean())))
+    gap = _unpaired(Interval.of(plain), Interval.of(recurrent))
+    scatter = f"; the returns of single iterations scatter by {plain.std():.2f}" if len(plain) > 1 else ""
     measured = (
         f"return {-plain.mean():.3f} without, {-recurrent.mean():.3f} with over iterations {last.index.min()} to "
-        f"{last.index.max()}: a gain of {percent:.1f} %, {Interval(gap, gap - width, gap + width)}, not paired; "
-        f"the returns of single iterations scatter by {plain.std():.2f}"
+        f"{last.index.max()}: a gain of {percent:.1f} %, {gap}, not paired{scatter}"
     )
     return Claim("The effect of recurrent policies is negligible", trainings.name, measured, bool(abs(percent) < LIKE))
 

@@ -6,6 +6,7 @@ them meet the same paths of arrival rates.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -25,20 +26,41 @@ TOPOLOGIES = {
 
 
 class Interval(NamedTuple):
-    """A mean and the ends of its 95 % interval; NaN without two values."""
+    """A mean and the ends of its 95 % interval: the mean itself if all values are alike, NaN without two values."""
 
     mean: float
     low: float
     high: float
+    episodes: int | None = None
+    """How many values there are, if that is known."""
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Interval:
         """Return the mean of independent values with its Student t interval."""
-        return cls(*mean_interval(values))
+        sample = list(values)
+        mean, low, high = mean_interval(sample)
+        if len(sample) > 1 and not low < high:
+            low = high = mean
+        return cls(mean, low, high, len(sample))
+
+    @property
+    def width(self) -> float:
+        """Half of what is between the ends; 0 if there are none."""
+        return 0.5 * (self.high - self.low) if self.low < self.high else 0.0
 
     def __str__(self) -> str:
         """Return the mean with its sign, and the interval."""
-        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        return self.text("{:+.3f}")
+
+    def text(self, form: str, unit: str = "") -> str:
+        """Return mean and interval with numbers of some form; an interval of no width is none."""
+        mean = form.format(self.mean) + unit
+        if self.low < self.high:
+            return f"{mean} [{form.format(self.low)}, {form.format(self.high)}]"
+        if self.low == self.high:
+            every = "all episodes" if self.episodes is None else f"all {self.episodes:,} episodes"
+            return f"equal in {every}" if self.mean == 0.0 else f"{mean} in {every}"
+        return "unknown" if math.isnan(self.mean) else mean
 
 
 class Claim(NamedTuple):
@@ -104,7 +126,7 @@ class Figure:
 
     def percent(self, one: str, other: str) -> float:
         """Return by how many percent one dispatcher has more drops than another."""
-        return 100.0 * (self.mean(one) / self.mean(other) - 1.0)
+        return 100.0 * (quotient(self.mean(one), self.mean(other)) - 1.0)
 
     def is_best(self, dispatcher: str) -> bool:
         """Return whether a dispatcher is ahead of all others."""
@@ -113,6 +135,13 @@ class Figure:
     def is_ahead(self, dispatcher: str, others: Iterable[str]) -> bool:
         """Return whether a dispatcher has fewer drops than each of some others, by the paired intervals."""
         return all(self.difference(dispatcher, other).high < 0.0 for other in others)
+
+
+def quotient(one: float, other: float) -> float:
+    """Return one / other, 1 where both are 0: nothing is as much as nothing."""
+    if other == 0.0:
+        return 1.0 if one == 0.0 else math.copysign(math.inf, one)
+    return one / other
 
 
 def chance(count: int, share: float = 0.05) -> int:

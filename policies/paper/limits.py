@@ -133,7 +133,8 @@ def root(folder: Path, lengths: int) -> pd.DataFrame:
 def chance_of(gap: Floats) -> float:
     """Return the probability of such differences of two distributions, or larger ones, if there were none on average.
 
-    By Hotelling's T-squared; `gap` is replications x lengths, its rows sum to 0. NaN with too few replications.
+    By Hotelling's T-squared; `gap` is replications x lengths, its rows sum to 0. NaN with too few replications, or
+    where so many are alike that the differences do not vary in all directions.
     """
     from scipy.special import fdtrc
 
@@ -142,7 +143,10 @@ def chance_of(gap: Floats) -> float:
     if count <= 2 * size:
         return math.nan
     mean = free.mean(axis=0)
-    square = count * mean @ np.linalg.solve(np.cov(free, rowvar=False), mean)
+    covariance = np.cov(free, rowvar=False)
+    if np.linalg.matrix_rank(covariance) < size:
+        return math.nan
+    square = count * mean @ np.linalg.solve(covariance, mean)
     return float(fdtrc(size, count - size, square * (count - size) / (size * (count - 1))))
 
 
@@ -150,13 +154,19 @@ def _columns(name: str, interval: Interval) -> dict[str, float]:
     return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _interval(row: Any, name: str) -> Interval:
+def interval_of(row: Any, name: str) -> Interval:
+    """Return what stands in the columns of a name."""
     return Interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
 
 
 def exponent(figure: Figure) -> float:
-    """Return b of the fit N ** b to the distance of an episode's distribution from the largest graph's."""
-    rows = figure.rows[figure.rows["nodes"] < figure.rows["nodes"].max()]
+    """Return b of the fit N ** b to the distance of an episode's distribution from the largest graph's.
+
+    NaN where there are not two distances to fit it to.
+    """
+    rows = figure.rows[(figure.rows["nodes"] < figure.rows["nodes"].max()) & (figure.rows["episode"] > 0.0)]
+    if len(rows) < 2:
+        return math.nan
     return float(np.polyfit(np.log(rows["nodes"]), np.log(rows["episode"]), 1)[0])
 
 
@@ -164,10 +174,11 @@ def drops_converge(figure: Figure) -> Claim:
     """The drops of MF-R and the distribution of an episode's queue lengths converge as a graph grows."""
     rows = figure.rows.sort_values("nodes")
     first, last, power = rows.iloc[0], rows.iloc[-2], exponent(figure)
+    about = "" if math.isnan(power) else f", about as N^{power:.2f}"
     measured = (
         f"drops less those of {rows['nodes'].iloc[-1]:,} nodes {first.gap:+.1f} % with {first.nodes:,}, "
-        f"{last.gap:+.2f} % [{last.gap_low:+.2f}, {last.gap_high:+.2f}] with {last.nodes:,}; distance of an episode's "
-        f"distribution {first.episode:.3f}, {last.episode:.4f}, about as N^{power:.2f}"
+        f"{interval_of(last, 'gap').text('{:+.2f}', ' %')} with {last.nodes:,}; distance of an episode's "
+        f"distribution {first.episode:.3f}, {last.episode:.4f}{about}"
     )
     holds = abs(last.gap) < min(1.0, abs(first.gap)) and power < -0.25
     text = f"Theorem 1: MF-R's drops converge as the {figure.place} grows"
@@ -178,14 +189,17 @@ def root_differs(figure: Figure) -> Iterator[Claim]:
     """On the Bethe lattice the average over the nodes does not become that of the root."""
     for _, row in figure.rows[figure.rows["nodes"] == figure.rows["nodes"].max()].iterrows():
         measured = (
-            f"with {row.nodes:,} nodes root less average {_interval(row, 'length')} jobs, {_interval(row, 'full')} in "
-            f"P(full); distance {row.distance:.3f}, by chance with probability {_small(row.chance)}"
+            f"with {row.nodes:,} nodes root less average {interval_of(row, 'length')} jobs, "
+            f"{interval_of(row, 'full')} in P(full); distance {row.distance:.3f}, "
+            f"by chance with probability {_small(row.chance)}"
         )
         text = f"On the Bethe lattice the root is no average node under {row.dispatcher}"
         yield Claim(text, figure.name, measured, bool(row.chance < 0.01), "root")
 
 
 def _small(probability: float) -> str:
+    if math.isnan(probability):
+        return "unknown"
     return "below 0.001" if probability < 0.001 else f"{probability:.3f}"
 
 
@@ -195,12 +209,12 @@ def growth_table(figure: Figure, delta_t: float = 5.0) -> Iterator[str]:
     yield f"| N | drops | beyond the largest graph's, % | mean distribution {times} | an episode's distribution |"
     yield "|--:" * (4 + len(EPOCHS)) + "|"
     for _, row in figure.rows.iterrows():
-        drops, gap, single = (_interval(row, name) for name in ("drops", "gap", "episode"))
-        cells = [f"{row.nodes:,}", f"{drops.mean:.3f} [{drops.low:.3f}, {drops.high:.3f}]"]
+        drops, gap, single = (interval_of(row, name) for name in ("drops", "gap", "episode"))
+        cells = [f"{row.nodes:,}", drops.text("{:.3f}")]
         if row.nodes < figure.rows["nodes"].max():
-            cells += [f"{gap.mean:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]"]
+            cells += [gap.text("{:+.2f}")]
             cells += [f"{row[f'distance_{epoch}']:.4f}" for epoch in EPOCHS]
-            cells += [f"{single.mean:.4f} [{single.low:.4f}, {single.high:.4f}]"]
+            cells += [single.text("{:.4f}")]
         else:
             cells += ["0"] * (2 + len(EPOCHS))
         yield f"| {' | '.join(cells)} |"
@@ -212,6 +226,6 @@ def root_table(figure: Figure) -> Iterator[str]:
     yield "|--:|---|--:|--:|--:|--:|--:|--:|"
     for _, row in figure.rows.iterrows():
         yield (
-            f"| {row.nodes:,} | {row.dispatcher} | {row.root:.3f} | {row.average:.3f} | {_interval(row, 'length')} | "
-            f"{_interval(row, 'full')} | {row.distance:.3f} | {_small(row.chance)} |"
+            f"| {row.nodes:,} | {row.dispatcher} | {row.root:.3f} | {row.average:.3f} | "
+            f"{interval_of(row, 'length')} | {interval_of(row, 'full')} | {row.distance:.3f} | {_small(row.chance)} |"
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from policies.paper.figure import Figure, each
+from policies.paper import limits
+from policies.paper.figure import Figure, each, quotient
 
 
 class Reason(NamedTuple):
@@ -96,7 +97,7 @@ def observation(figure: Figure, own: Figure) -> str:
     gaps = {}
     for delta_t, part in figure.by("delta_t"):
         learned = own.at(delta_t=delta_t).mean("MF-R")
-        gaps[delta_t] = 100.0 * (part.mean("MF-R") / learned - 1.0)
+        gaps[delta_t] = 100.0 * (quotient(part.mean("MF-R"), learned) - 1.0)
     return (
         "The policies of figure 9b were learned on the distribution of all queues, as Algorithm 1 has it. Fed with the "
         "own queue alone they meet distributions that they never met: beyond the drops of figure 7c's policies, which "
@@ -165,7 +166,7 @@ def sharing(figure: Figure) -> str:
 def root(figure: Figure) -> str:
     """Return how small a difference between root and average could have been seen."""
     rows = figure.rows[figure.rows["nodes"] == figure.rows["nodes"].max()]
-    widths = {row.dispatcher: (row.length_high - row.length_low) / 2.0 for _, row in rows.iterrows()}
+    widths = {row.dispatcher: limits.interval_of(row, "length").width for _, row in rows.iterrows()}
     told = ", ".join(f"{width:.3f} under {dispatcher}" for dispatcher, width in widths.items())
     return (
         "Under RND a leaf receives three quarters of the jobs that the root does, its only neighbour one and a half "

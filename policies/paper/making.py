@@ -1,0 +1,191 @@
+"""How figures are made: which are meant, their runs, one after the other, and what is left out.
+
+A figure is a scenario file in scenarios/paper, which is emulated, or trained on if its picture is of trainings; its run
+can be stopped and taken up again like any other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from emulator.errors import InputError
+from emulator.picture import picture_of
+from emulator.plot_spec import KINDS_OF_TRAINING
+from emulator.processes import Report
+from emulator.replications import expected_seconds, shipped_policies, tasks_of
+from emulator.report import progress_bar
+from emulator.running import execute, load_plan
+from emulator.scenario_file import Plan
+from policies.command_line import is_writable
+from policies.course import Course
+from policies.lessons import Wishes
+from policies.paper import limits
+from policies.paper.figure import Figure
+
+LIBRARIES = ("torch", "stable_baselines3", "sb3_contrib", "cma")
+"""What trainings need."""
+
+
+class Order(NamedTuple):
+    """A figure that is to be made, whose scenario has been read."""
+
+    name: str
+    path: Path
+    plan: Plan
+    course: Course | None
+    """What is trained, if the picture is of trainings."""
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes."""
+        if self.course is not None:
+            return self.course.seconds
+        return sum(expected_seconds(self.plan, task) for task in tasks_of(self.plan))
+
+
+def scenarios(folder: Path) -> dict[str, Path]:
+    """Return the scenario files of all figures by name, in the order of the page."""
+    paths = {path.stem.removeprefix("figure_"): path for path in folder.glob("*.yaml") if path.stem != "base"}
+    return {name: paths[name] for name in sorted(paths, key=lambda name: (not name[0].isdigit(), name))}
+
+
+def chosen(names: Iterable[str], words: Sequence[str] | None) -> list[str]:
+    """Return the names that are meant by what was typed, all if nothing was. Raises `InputError`.
+
+    5, 05, 7a and 7A name a figure, 7 all of its parts; so do the scenario's name and its file's, and theorem_1 its
+    scenarios.
+    """
+    names = list(names)
+    if not words:
+        return names
+    meant: set[str] = set()
+    for word in ",".join(words).split(","):
+        pattern = re.escape(_shortened(word)) + r"([a-z]|_\w+)?"
+        found = [name for name in names if re.fullmatch(pattern, _shortened(name))]
+        if not found:
+            raise InputError(f"--only must name figures, {', '.join(map(_shortened, names))}; got {word[:40]}")
+        exact = [name for name in found if _shortened(name) == _shortened(word)]
+        meant.update(exact or found)
+    return [name for name in names if name in meant]
+
+
+def _shortened(name: str) -> str:
+    """Return 5 for 05, figure_05 and scenarios/paper/figure_05.yaml."""
+    stem = re.sub(r"[\s-]+", "_", name.rpartition("/")[2].strip().lower()).removesuffix(".yaml")
+    return stem.removeprefix("figure_").lstrip("0")
+
+
+def make(options: argparse.Namespace, command: str) -> tuple[dict[str, Figure], list[str]]:
+    """Make all figures that are asked for, with their pictures; return them, and sentences on those left out.
+
+    `command` is told in the files of policies. Raises `InputError` and `DispatcherError`.
+    """
+    paths = scenarios(options.scenarios)
+    if not paths:
+        raise InputError(f"--scenarios must be a folder with scenarios of figures, got {options.scenarios}")
+    wanted, library = chosen(paths, options.only), missing_library()
+    orders, untrained = [], []
+    for name in wanted:
+        order = _order(name, paths[name], options)
+        if order.course is not None and library is not None:
+            print(f"{order.path.stem}: left out, as trainings need {library}, which is not installed", file=sys.stderr)
+            untrained.append(name)
+        else:
+            orders.append(order)
+    _check_folders(orders, options)
+    return _made(orders, options, command), list(_left_out(paths, wanted, untrained, library))
+
+
+def _order(name: str, path: Path, options: argparse.Namespace) -> Order:
+    plan = load_plan(path, engine=options.engine, replications=options.replications)
+    if plan.points[0].scenario.plot.kind not in KINDS_OF_TRAINING:
+        return Order(name, path, plan, None)
+    folder = options.runs / path.stem
+    wishes = Wishes(iterations=options.iterations)
+    return Order(name, path, plan, Course([plan], wishes, folder, folder / "logs", fresh=options.fresh))
+
+
+def _check_folders(orders: Sequence[Order], options: argparse.Namespace) -> None:
+    """Make the folders that are written to, but for those of emulations, which look after their own."""
+    trained = (options.runs / order.path.stem for order in orders if order.course is not None)
+    for folder in (options.runs, *trained):
+        if not is_writable(folder):
+            raise InputError(f"--runs must lead to folders that can be written to, got {folder}")
+    if not is_writable(options.docs / "paper") or (options.docs / "paper.md").is_dir():
+        raise InputError(f"--docs must be a folder that can be written to, got {options.docs}")
+
+
+def _made(orders: Sequence[Order], options: argparse.Namespace, command: str) -> dict[str, Figure]:
+    figures = {}
+    total = sum(order.seconds for order in orders)
+    with progress_bar(total, quiet=options.quiet, doing="making figures") as advance:
+        for number, order in enumerate(orders, start=1):
+            stem, started = order.path.stem, time.perf_counter()
+            doing = "emulating" if order.course is None else "training"
+            print(f"{stem}: {doing}, {number} of {len(orders)}", file=sys.stderr, flush=True)
+            if order.course is not None:
+                figures[order.name] = _trained(order, options, command, advance)
+            else:
+                figures[order.name] = _emulated(order, options, advance)
+            shutil.copy(options.runs / stem / "summary.png", options.docs / "paper" / f"{stem}.png")
+            print(f"{stem}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    return figures
+
+
+def _trained(order: Order, options: argparse.Namespace, command: str, advance: Report) -> Figure:
+    """Train what a figure asks for, as far as it was not done before, and return what that left."""
+    folder = options.runs / order.path.stem
+    assert order.course is not None
+    for line in order.course.teach(command, options.workers, advance):
+        print(line, file=sys.stderr, flush=True)
+    return Figure(order.name, pd.read_parquet(folder / "training.parquet"))
+
+
+def _emulated(order: Order, options: argparse.Namespace, advance: Report) -> Figure:
+    """Make a figure's run, or take it up again, and return what it left."""
+    folder = options.runs / order.path.stem
+    summary = execute(order.plan, out=folder, workers=options.workers, fresh=options.fresh, advance=advance)
+    if summary.attrs["failures"]:
+        raise InputError(f"{order.path}: {summary.attrs['failures'][0]}")
+    return _read(order, folder)
+
+
+def _read(order: Order, folder: Path) -> Figure:
+    """Return what an emulation left."""
+    rows = pd.read_parquet(folder / "episodes.parquet")
+    episodes, lengths = rows["replication"].nunique(), order.plan.points[0].scenario.buffer + 1
+    if order.name.startswith("theorem_1"):
+        rows = limits.growth(folder, lengths)
+    elif order.name == "bethe_root":
+        rows = limits.root(folder, lengths)
+    levels = picture_of(order.plan, shipped_policies()).levels
+    return Figure(order.name, rows, next(iter(levels.values()), None), episodes)
+
+
+def missing_library() -> str | None:
+    """Return the first library that trainings need and that is not installed."""
+    return next((name for name in LIBRARIES if importlib.util.find_spec(name) is None), None)
+
+
+def _left_out(
+    paths: Mapping[str, Path], wanted: Sequence[str], untrained: Sequence[str], library: str | None
+) -> Iterator[str]:
+    unwanted = [name for name in paths if name not in wanted]
+    if untrained:
+        yield f"Not here: {_named(untrained)}, whose trainings need {library}, which was not installed."
+    if unwanted:
+        yield f"Not asked for: {_named(unwanted)}."
+
+
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(name.lstrip("0").replace("_", " ") for name in names)

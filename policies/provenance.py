@@ -1,0 +1,128 @@
+"""Where a policy comes from: what its file says of that, by content and never by where files lie.
+
+So a project that was moved, or is reached by another name, is the same one, and a file tells nobody's folders.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dispatchers.files import read_regular
+from dispatchers.model_file import LARGEST_FILE
+from dispatchers.policy import CONTRACT_VERSION
+from emulator.errors import InputError
+from emulator.version import __version__
+from policies.presets import SacPreset
+
+if TYPE_CHECKING:
+    from emulator.scenario import Scenario
+    from policies.lessons import Lesson
+    from policies.presets import Observation
+
+LIBRARIES = ["torch", "stable-baselines3", "sb3-contrib", "cma", "numpy"]
+"""What a policy's bits depend on."""
+
+EXECUTED_AS: dict[Observation, str] = {"own": "MF-R", "accessible": "MF-N", "all": "MF-G"}
+"""The dispatcher that executes a policy on what it was trained for."""
+
+EXECUTED_BY_ITS_OWN = ("MF-RNN", "NA-PS", "SAC")
+"""Algorithms whose policies are executed by the dispatcher of their name."""
+
+SCENARIOS = ("training_scenario", "score_on")
+"""What is told of scenarios, as JSON."""
+
+FILES = (("topology", "path"), ("training", "score"))
+"""Keys of a scenario that name files: a graph's, told by its hash, and the scenario whose values are `score_on`."""
+
+_FOLDERS = re.compile(r"""(?:^|(?<=[=:(\[{,\s"']))/(?:[^/,)\]}"']+/)*(?=[^/,)\]}"'])""")
+"""The folders of an absolute path, also of one inside a command or a value."""
+
+
+def identity_of(lesson: Lesson) -> dict[str, str]:
+    """Return what a policy's file says of how it came to be; all that its bits depend on."""
+    scenario, training = lesson.scenario, lesson.training
+    return {
+        "contract_version": CONTRACT_VERSION,
+        "buffer": str(scenario.buffer),
+        "delta_t": f"{scenario.delta_t:g}",
+        "topology": scenario.topology.kind,
+        "algorithm": training.algorithm,
+        "executed_as": _executed_as(lesson),
+        "training_scenario": _values(scenario),
+        **_graph(scenario, "topology_hash"),
+        "preset": training.preset,
+        "hyperparameters": str(lesson.preset),
+        "seed": str(lesson.seed),
+        "version": __version__,
+        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+    }
+
+
+def scored_on(lesson: Lesson) -> dict[str, str]:
+    """Return what a policy's file says of the system that it was scored on."""
+    return {"score_on": _values(lesson.test), **_graph(lesson.test, "score_topology_hash")}
+
+
+def is_same(told: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
+    """Return whether all that is wanted was told, whatever files were called."""
+    return all(_content(key, told.get(key)) == _content(key, text) for key, text in wanted.items())
+
+
+def without_folders(text: str) -> str:
+    """Return a text in which of every absolute path only the name is left."""
+    return _FOLDERS.sub("", text)
+
+
+def metadata_of(path: Path) -> dict[str, str]:
+    """Return what a policy's file says of itself. Raises `InputError`."""
+    import onnx
+
+    try:
+        model = onnx.load_from_string(read_regular(path, LARGEST_FILE))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except Exception:  # of many kinds, by where a file is damaged
+        raise InputError(f"{path}: is not an ONNX file, or a damaged one") from None
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _executed_as(lesson: Lesson) -> str:
+    if lesson.training.algorithm in EXECUTED_BY_ITS_OWN:
+        return lesson.training.algorithm
+    assert not isinstance(lesson.preset, SacPreset)
+    return EXECUTED_AS[lesson.preset.observation]
+
+
+def _values(scenario: Scenario) -> str:
+    values = scenario.model_dump(
+        exclude={"folder", "dispatchers", "replications", "engine", "trace", "plot"}, exclude_none=True, mode="json"
+    )
+    for section, key in FILES:
+        if key in values.get(section, {}):
+            values[section][key] = without_folders(values[section][key])
+    return json.dumps(values)
+
+
+def _graph(scenario: Scenario, key: str) -> dict[str, str]:
+    """Return, by `key`, the hash of a graph that comes from a file; nothing for one that the values give."""
+    if getattr(scenario.topology, "path", None) is None:
+        return {}
+    return {key: scenario.topology.build(scenario.seed).graph_hash}
+
+
+def _content(key: str, text: Any) -> Any:
+    """Return what two texts of the same content have in common."""
+    if key not in SCENARIOS:
+        return text
+    try:
+        values = json.loads(text)
+        for section, name in FILES:
+            values.get(section, {}).pop(name, None)
+    except (TypeError, ValueError, AttributeError, RecursionError):  # nothing that `_values` wrote
+        return text
+    return values
