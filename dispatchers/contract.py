@@ -50,7 +50,8 @@ class View:
     - `coins` (float64, rows): the decision coin, uniform on [0, 1).
     - `order` (int64, rows x columns): the accessible columns in an order drawn once per scheduler and epoch, then
       the padded ones.
-    - `age` (float64, rows x columns, ms): how old the knowledge of each server is; infinite if none came yet.
+    - `age` (float64, rows x columns, ms): how old the knowledge of each server is; infinite if none came yet. In every
+      run of a scenario it is 0 today, as messages arrive at once.
     - `schedulers` (int64, rows): the index of each scheduler.
 
     `distribution` (float64, buffer + 1) is the empirical distribution of all queue lengths and reaches only

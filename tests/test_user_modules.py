@@ -1,0 +1,230 @@
+"""Users' modules are read anew when a file of theirs has changed, and what they read is noted."""
+
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dispatchers import catalogue
+from dispatchers.checking import ask
+from dispatchers.errors import DispatcherError
+
+RULE = """
+from dispatchers import Dispatcher
+
+class Mine(Dispatcher):
+    def route(self, view):
+        return view.{}()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    return project
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+def made(folder, class_="rule:Mine", **options):
+    return catalogue.make(class_=class_, folder=folder, options=options)
+
+
+def answer(folder, view, class_="rule:Mine", **options):
+    return ask(made(folder, class_, **options).dispatcher, view).numbers
+
+
+def files(folder, class_="rule:Mine", **options):
+    """The files that a rule depends on, as seen from its folder."""
+    return sorted(os.path.relpath(path, folder) for path in made(folder, class_, **options).hashes)
+
+
+class TestReadAnew:
+    def test_an_edited_rule_is_read_again_five_times(self, folder, view):
+        # Of one size and within one second, which is all that __pycache__ looks at.
+        for body in ("own", "any_neighbour", "own", "uniform", "own"):
+            write(folder, "rule.py", RULE.format(body))
+            assert np.array_equal(answer(folder, view), getattr(view, body)())
+
+    def test_so_is_a_module_that_it_imports_though_python_has_kept_its_code(self, folder, view):
+        write(folder, "rule.py", RULE.format("own").replace("view.own()", "aside.say(view)") + "import aside\n")
+        for body in ("own()    ", "uniform()", "own()    "):
+            write(folder, "aside.py", f"def say(view): return view.{body}\n")
+            stamp = 1_000_000_000
+            os.utime(folder / "aside.py", (stamp, stamp))
+            assert np.array_equal(answer(folder, view), eval(f"view.{body}"))
+
+    def test_a_package_beside_the_scenario_with_imports_of_its_own(self, folder, view):
+        write(folder, "rules/__init__.py", "")
+        write(
+            folder,
+            "rules/mine.py",
+            "from .helper import body\n" + RULE.format("own").replace("view.own()", "body(view)"),
+        )
+        for name in ("own", "uniform"):
+            write(folder, "rules/helper.py", f"def body(view): return view.{name}()\n")
+            assert np.array_equal(answer(folder, view, "rules.mine:Mine"), getattr(view, name)())
+
+    def test_what_has_not_changed_is_not_imported_again(self, folder):
+        write(folder, "rule.py", "import pathlib\nwith open('log', 'a') as log: log.write('x')\n" + RULE.format("own"))
+        kept = made(folder).dispatcher
+        assert type(made(folder).dispatcher) is type(kept)
+        assert (folder / "log").read_text() == "x"
+
+    def test_two_folders_have_helpers_of_one_name(self, folder, view):
+        for name in ("own", "uniform"):
+            write(folder, f"{name}/aside.py", f"def say(view): return view.{name}()\n")
+            write(
+                folder,
+                f"{name}/rule.py",
+                "from aside import say\n" + RULE.format("own").replace("view.own()", "say(view)"),
+            )
+        for name in ("own", "uniform", "own"):
+            assert np.array_equal(answer(folder / name, view), getattr(view, name)())
+
+    def test_the_users_own_imports_are_left_alone(self, folder, monkeypatch):
+        write(folder, "rule.py", RULE.format("own"))
+        monkeypatch.syspath_prepend(str(folder))
+        monkeypatch.delitem(sys.modules, "rule", raising=False)
+        import rule  # type: ignore[import-not-found]
+
+        before, path, finders = rule.Mine, list(sys.path), list(sys.meta_path)
+        made(folder)
+        assert sys.modules["rule"] is rule
+        assert rule.Mine is before
+        assert (sys.path, sys.meta_path) == (path, finders)
+        del sys.modules["rule"]
+
+    def test_a_name_of_a_standard_module_stays_what_it_is(self, folder, view):
+        import statistics
+
+        write(folder, "statistics.py", RULE.format("uniform"))
+        assert np.array_equal(answer(folder, view, "statistics:Mine"), view.uniform())
+        assert sys.modules["statistics"] is statistics
+
+
+class TestFiles:
+    def test_the_module_and_what_it_imports_that_is_not_installed(self, folder):
+        write(folder, "rule.py", "import aside, numpy, json\nimport deep.below\n" + RULE.format("own"))
+        write(folder, "aside.py", "")
+        write(folder, "deep/below.py", "")
+        write(folder, "study.py", "a driver that nobody imports")
+        assert files(folder) == ["aside.py", "deep/below.py", "rule.py"]
+
+    @pytest.mark.parametrize(
+        "reads",
+        [
+            "io.open_code(os.path.abspath('w.txt')).close()",
+            "pathlib.Path(__file__).with_name('w.txt').read_bytes()",
+            "numpy.loadtxt('w.txt')",
+        ],
+    )
+    @pytest.mark.parametrize("when", ["imported", "made"])
+    def test_what_it_opens(self, folder, reads, when):
+        write(folder, "w.txt", "0.3")
+        if when == "imported":
+            write(folder, "rule.py", f"import io, os, pathlib, numpy\nW = {reads}\n" + RULE.format("own"))
+        else:
+            init = f"\n    def __init__(self):\n        import io, os, pathlib, numpy\n        self.w = {reads}\n"
+            write(folder, "rule.py", RULE.format("own") + init)
+        assert files(folder) == ["rule.py", "w.txt"]
+        before = made(folder).hashes
+        write(folder, "w.txt", "0.9")
+        assert made(folder).hashes != before
+
+    def test_what_it_opens_while_it_is_tried_out(self, folder, view):
+        write(folder, "w.txt", "0.3")
+        write(folder, "rule.py", RULE.format("own").replace("return", "open('w.txt').close(); return"))
+        found = catalogue.make(class_="rule:Mine", folder=folder, try_out=lambda rule: ask(rule, view)).hashes
+        assert sorted(os.path.basename(path) for path in found) == ["rule.py", "w.txt"]
+
+    def test_what_it_writes_hides_or_finds_elsewhere_is_its_own_affair(self, folder):
+        for name in ("log", ".hidden/x", "../elsewhere"):
+            write(folder, name, "text")
+        text = "from pathlib import Path\n[Path(name).read_text() for name in ('log', '.hidden/x', '../elsewhere')]\n"
+        text += "Path('log').write_text('more')\n"
+        write(folder, "rule.py", text + RULE.format("own"))
+        assert files(folder) == ["rule.py"]
+
+    def test_files_that_options_name(self, folder):
+        init = "\n    def __init__(self, deep, word):\n        pass\n"
+        write(folder, "rule.py", RULE.format("own") + init)
+        write(folder, "a.csv", "")
+        write(folder, "b/c.csv", "")
+        assert files(folder, deep={"x": ["a.csv", {"y": "b/c.csv"}]}, word="lazy") == ["a.csv", "b/c.csv", "rule.py"]
+
+    def test_declared_files(self, folder):
+        write(folder, "rule.py", RULE.format("own") + "\n    files = ['data/*.csv']\n")
+        with pytest.raises(DispatcherError, match=r"rule:Mine: declares the file .*csv, but there is none"):
+            made(folder)
+        write(folder, "rule.py", RULE.format("own") + "\n    files = ['data/x.csv']\n")
+        write(folder, "data/x.csv", "1")
+        assert files(folder) == ["data/x.csv", "rule.py"]
+
+    def test_options_that_are_names_of_files(self, folder, tmp_path):
+        init = "\n    file_options = ('policy',)\n    def __init__(self, policy):\n        self.path = policy\n"
+        write(folder, "rule.py", RULE.format("own") + init)
+        write(tmp_path / "shipped", "p.onnx", "")
+        found = catalogue.make(
+            class_="rule:Mine", folder=folder, options={"policy": "p.onnx"}, shipped=tmp_path / "shipped"
+        )
+        assert found.dispatcher.path == str(tmp_path / "shipped/p.onnx")
+        with pytest.raises(DispatcherError, match=r"rule:Mine: there is no policy lazy, looked for"):
+            made(folder, policy="lazy")
+        with pytest.raises(DispatcherError, match=r"rule:Mine: policy must be the name of a file, got 3"):
+            made(folder, policy=3)
+
+    def test_a_policy_of_a_users_is_no_file_unless_it_says_so(self, folder):
+        init = "\n    def __init__(self, policy):\n        self.policy = policy\n"
+        write(folder, "rule.py", RULE.format("own") + init)
+        assert made(folder, policy="lazy").dispatcher.policy == "lazy"
+        assert files(folder, policy="greedy") == ["rule.py"]
+
+    def test_a_built_in_rule_depends_on_its_policy(self, folder):
+        found = catalogue.make(name="MF-R", folder=folder, options={"policy": "torus_5.onnx"}, shipped=SHIPPED)
+        assert [os.path.basename(path) for path in found.hashes] == ["torus_5.onnx"]
+
+
+SHIPPED = Path(__file__).resolve().parent.parent / "policies" / "trained"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "told"),
+    [
+        ("name = 5", "name must be text, got 5"),
+        ("draws = 'sometimes'", "draws must be job or epoch, got 'sometimes'"),
+        ("observes = ['all']", r"observes must be accessible or all, got \['all'\]"),
+        ("buffer = [1, 2]", r"buffer must be a whole number >= 1 or None, got \[1, 2\]"),
+        ("nodes = __import__('numpy').zeros(3)", r"nodes must be a whole number >= 1 or None, got array"),
+        ("graph_hash = 3", "graph_hash must be text or None, got 3"),
+        ("files = 'weights.txt'", "files must be a list of names of files, got 'weights.txt'"),
+        ("files = {'a': 1}", "files must be a list of names of files"),
+        ("file_options = 'policy'", "file_options must be a tuple of names of options, got 'policy'"),
+    ],
+)
+def test_an_attribute_of_the_contract_that_holds_something_else_is_refused(folder, attribute, told):
+    write(folder, "rule.py", RULE.format("own") + f"\n    {attribute}\n")
+    with pytest.raises(DispatcherError, match=told):
+        made(folder)
+
+
+def test_a_rule_is_recurrent_or_per_job_not_both(folder):
+    text = """
+    from dispatchers import PerJobDispatcher, RecurrentDispatcher
+
+    class Mine(RecurrentDispatcher, PerJobDispatcher):
+        hidden = 1
+    """
+    write(folder, "rule.py", text)
+    with pytest.raises(DispatcherError, match="must be a PerJobDispatcher or a RecurrentDispatcher, not both"):
+        made(folder)
