@@ -360,3 +360,152 @@ def test_the_journal_says_what_it_is_of(folder, monkeypatch):
     assert json.loads(first)["identity"]["seed"] == "1"
     assert [json.loads(row)["dispatcher"] for row in rows] == ["JSQ", "RND"]
     assert len(load_plan("s.yaml").points) == 2
+
+
+def test_fewer_replications_keep_what_is_finished(folder, counted):
+    main(["s.yaml", "--quiet"])
+    before = content(folder / "runs/s")
+    episodes = pd.read_parquet("runs/s/episodes.parquet")
+    counted.clear()
+    assert main(["s.yaml", "--quiet", "--replications", "2"]) == 0
+    assert counted == []
+    pd.testing.assert_frame_equal(pd.read_parquet("runs/s/episodes.parquet"), episodes, check_exact=True)
+    few = pd.read_parquet("runs/s/summary.parquet")
+    assert set(few.replications) == {2}
+    first = episodes[episodes.replication < 2].groupby(["dispatcher", "delta_t"]).drops_per_queue.mean()
+    for row in few.itertuples():
+        assert row.mean_drops == pytest.approx(first[row.dispatcher, row.delta_t])
+    assert {name for name in before if "/" in name} <= set(content(folder / "runs/s"))
+    main(["s.yaml", "--quiet"])
+    assert counted == []
+    assert content(folder / "runs/s") == before
+
+
+def test_precision_summarises_what_it_needs_and_keeps_the_rest(folder, counted):
+    options = ["s.yaml", "--quiet", "--set", "delta_t=5", "--set", "trace.jobs=0"]
+    main([*options, "--replications", "40"])
+    counted.clear()
+    assert main([*options, "--replications", "40", "--set", "precision=0.9"]) == 0
+    assert counted == []
+    assert set(pd.read_parquet("runs/s/summary.parquet").replications) == {10}
+    assert len(pd.read_parquet("runs/s/episodes.parquet")) == 3 * 40
+
+
+RARE = """
+topology: {kind: cycle, nodes: 3}
+delta_t: 5
+arrivals: {high: 0.3, low: 0.3}
+dispatchers: [OWN, RND]
+replications: 2000
+precision: 0.25
+"""
+
+
+def test_a_mean_of_zero_is_never_precise(folder):
+    """The exact mean of OWN is 0.0225; ten episodes without a drop said 0, known to the last bit."""
+    (folder / "rare.yaml").write_text(RARE)
+    assert main(["rare.yaml", "--quiet"]) == 0
+    own, rnd = pd.read_parquet("runs/rare/summary.parquet").to_dict("records")
+    assert own["replications"] > 10
+    for row in (own, rnd):  # both have that mean, on a graph where all degrees are alike
+        assert abs(row["mean_drops"] - 0.0225) < 2.0 * (row["ci_high"] - row["mean_drops"])
+    nothing = ["--set", "arrivals.high=0", "--set", "arrivals.low=0", "--replications", "40"]
+    assert main(["rare.yaml", "--quiet", *nothing, "--out", "none"]) == 0
+    none = pd.read_parquet("none/summary.parquet")
+    assert set(none.replications) == {40}
+    assert none[["ci_low", "ci_high", "difference_low", "difference_high"]].isna().all(axis=None)
+
+
+KEEP = """
+from pathlib import Path
+from dispatchers import Dispatcher
+
+class Keep(Dispatcher):
+    def __init__(self):
+        self.share = float(Path(__file__).with_name("weights.txt").read_text())
+
+    def route(self, view):
+        return view.offload(self.share * (view.own_lengths > 0))
+"""
+
+
+@pytest.fixture
+def project(folder):
+    """A project with a class, a file that it reads, and edges, whose results are finished."""
+    place = folder / "alice" / "study"
+    place.mkdir(parents=True)
+    (place / "keep.py").write_text(KEEP)
+    (place / "weights.txt").write_text("0.3")
+    (place / "edges.csv").write_text("0,1\n1,2\n")
+    text = SCENARIO.replace("RND", '{class: "keep:Keep"}, {name: MF-R, policy: trained/torus_5.onnx}')
+    text = text.replace("{kind: cycle, nodes: 12}", "{kind: edge_list, path: edges.csv}").replace(": 6", ": 2")
+    (place / "s.yaml").write_text(text)
+    os.chdir(place)
+    assert main(["s.yaml", "--quiet"]) == 0
+    return place
+
+
+def test_results_belong_to_no_place(project, folder, counted):
+    counted.clear()
+    (folder / "link").symlink_to(project)
+    os.chdir(folder / "link")
+    assert main(["s.yaml", "--quiet"]) == 0
+    os.chdir(folder)
+    assert main(["alice/study/s.yaml", "--quiet", "--out", "alice/study/runs/s"]) == 0
+    (folder / "link").unlink()
+    project.rename(folder / "moved")
+    os.chdir(folder / "moved")
+    assert main(["s.yaml", "--quiet"]) == 0
+    assert counted == []
+    for name, text in content(folder / "moved/runs").items():
+        for part in ("alice", str(folder)):
+            assert part.encode() not in text, name
+    resolved = "runs/s/scenario.resolved.yaml"
+    assert main([resolved, "--quiet", "--out", "again"]) == 0
+    again, before = (pd.read_parquet(f"{place}/episodes.parquet") for place in ("again", "runs/s"))
+    assert again.fingerprint.tolist() == before.fingerprint.tolist()
+
+
+@pytest.mark.parametrize(
+    ("file", "text"), [("weights.txt", "0.9"), ("edges.csv", "0,1\n0,2\n"), ("keep.py", KEEP + "#")]
+)
+def test_a_file_that_results_depend_on_counts_by_its_content(project, capsys, file, text):
+    (project / file).write_text(text)
+    assert main(["s.yaml", "--quiet"]) == 2
+    assert f"it holds results of another {file} of " in capsys.readouterr().err
+
+
+def test_the_script_that_runs_a_scenario_does_not_count(folder):
+    (folder / "keep.py").write_text(KEEP)
+    (folder / "weights.txt").write_text("0.3")
+    (folder / "s.yaml").write_text(SCENARIO.replace("RND", '{class: "keep:Keep"}'))
+    study = 'import emulator\nprint(emulator.run("s.yaml").attrs["folder"])\n'
+    for text in (study, study + "# a comment\n"):
+        (folder / "study.py").write_text(text)
+        done = subprocess.run(
+            [sys.executable, "study.py"], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    assert run_in_a_new_process("s.yaml").returncode == 0
+
+
+def test_a_rule_that_changes_while_it_runs_ends_the_run(folder, monkeypatch, capsys, counted):
+    """Episodes of two rules must not stand in one mean: another point of the sweep makes its dispatchers anew."""
+    (folder / "keep.py").write_text(KEEP)
+    (folder / "weights.txt").write_text("0.3")
+    (folder / "s.yaml").write_text(SCENARIO.replace("RND", '{class: "keep:Keep"}'))
+    run = Emulator.run
+
+    def changing(self, task, *rest):
+        if task.point == 1:
+            (folder / "weights.txt").write_text("0.9")
+        return run(self, task, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Emulator, "run", changing)
+        assert main(["s.yaml", "--quiet"]) == 2
+    assert "weights.txt: has changed since the run began" in capsys.readouterr().err
+    (folder / "weights.txt").write_text("0.3")
+    counted.clear()
+    assert main(["s.yaml", "--quiet"]) == 0
+    assert {task.point for task in counted} == {1}
