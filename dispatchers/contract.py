@@ -26,6 +26,9 @@ Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
 
+Draws = Literal["job", "epoch"]
+"""How often something is drawn: for each job, or once per scheduler and epoch."""
+
 OWN_TO_A_ROW = ("coins", "order", "age", "schedulers")
 """What a view holds that belongs to one scheduler and epoch alone."""
 
@@ -190,9 +193,14 @@ class View:
         answer[:, 0] = neighbours[:, 0] == 0
         return answer
 
-    def offload(self, probability: Floats) -> Floats:
-        """Send a job with `probability` (one per row) to a uniformly random neighbour, else keep it (section 1.2.3)."""
+    def offload(self, probability: Floats, draws: Draws = "job") -> Floats:
+        """Send a job with `probability` (one per row) to a uniformly random neighbour, else keep it (section 1.2.3).
+
+        The action, to offload or not, is drawn anew for each job, or by the decision coin for all jobs of the epoch.
+        """
         share = np.asarray(probability, dtype=np.float64).reshape(-1, 1)
+        if draws == "epoch":
+            share = (self.coins[:, None] < share).astype(np.float64)
         return (1.0 - share) * self.own() + share * self.any_neighbour()
 
     def least(self, cost: Floats | Integers) -> Floats:
@@ -220,7 +228,7 @@ class Dispatcher:
     Tables and traces call a class of yours by its `label:` in the scenario, else by the class name.
     """
 
-    draws: Literal["job", "epoch"] = "job"
+    draws: Draws = "job"
     """Whether a server is drawn anew for each job, with the job's coin, or once per epoch, with the decision coin."""
 
     observes: Literal["accessible", "all"] = "accessible"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from dispatchers.contract import Dispatcher, Floats, View
+from dispatchers.contract import Dispatcher, Draws, Floats, View
 from dispatchers.errors import DispatcherError
-
-Ties = Literal["epoch", "job"]
 
 
 class SendToOwn(Dispatcher):
@@ -33,7 +29,7 @@ class Random(Dispatcher):
 class _LeastCost(Dispatcher):
     """Send jobs to an accessible server of least cost, ties broken uniformly, once per epoch or for each job."""
 
-    def __init__(self, ties: Ties = "epoch"):
+    def __init__(self, ties: Draws = "epoch"):
         if ties not in ("epoch", "job"):
             raise DispatcherError(f"ties must be epoch or job, got {ties!r}")
         self.draws = ties

@@ -8,28 +8,39 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 
-from dispatchers.contract import Dispatcher, Floats, View
+from dispatchers.contract import Dispatcher, Draws, Floats, View
 from dispatchers.errors import DispatcherError
+from dispatchers.model_file import ModelFile
 from dispatchers.policy import Policy, Remembered
 
 
 class MeanFieldRule(Dispatcher):
-    """Offload with the probability that the decision rule has for the own queue length."""
+    """Offload with the probability that the decision rule has for the own queue length.
+
+    `draws` says how often a scheduler draws whether to offload: anew for each job (section 1.3.3 allows it), or once
+    per epoch, for all of its jobs (Algorithm 1, lines 10 to 13). By default it is as the policy was learned. Which
+    neighbour gets a job is drawn for each job in both readings.
+    """
 
     file_options = ("policy",)
 
-    def __init__(self, policy: str):
+    acts: Draws = "job"
+    """The option `draws`."""
+
+    def __init__(self, policy: str, draws: Draws | None = None):
         self.policy = Policy(policy)
         self.files = (self.policy.path,)
         self.buffer = self.policy.buffer
+        self.acts = reading(draws, self.policy)
 
     def route(self, view: View) -> Floats:
         """See `Dispatcher.route`."""
         rules = self.rules(view)
-        return view.offload(rules[np.arange(view.rows), view.own_lengths])
+        return view.offload(rules[np.arange(view.rows), view.own_lengths], self.acts)
 
     @abstractmethod
     def rules(self, view: View) -> Floats:
@@ -44,16 +55,17 @@ class MeanFieldOwn(MeanFieldRule):
 
     name = "MF-R"
 
-    def __init__(self, policy: str | None = None, rule: Sequence[float] | None = None):
+    def __init__(self, policy: str | None = None, rule: Sequence[float] | None = None, draws: Draws | None = None):
         if (policy is None) == (rule is None):
             raise DispatcherError("MF-R needs either policy or rule" + (", got both" if policy else ""))
         if policy is not None:
-            super().__init__(policy)
+            super().__init__(policy, draws)
             # Fed with one-hots, only the entry for the own length is ever used: a rule of its own.
             self.rule = np.diagonal(self.policy.rules(np.eye(self.policy.buffer + 1))).copy()
         else:
             self.rule = _fixed_rule(rule)
             self.buffer = len(self.rule) - 1
+            self.acts = reading(draws, None)
 
     def rules(self, view: View) -> Floats:
         """See `MeanFieldRule.rules`."""
@@ -65,8 +77,8 @@ class ParameterSharing(MeanFieldOwn):
 
     name = "NA-PS"
 
-    def __init__(self, policy: str):
-        super().__init__(policy)
+    def __init__(self, policy: str, draws: Draws | None = None):
+        super().__init__(policy, draws=draws)
 
 
 class MeanFieldNeighbourhood(MeanFieldRule):
@@ -74,8 +86,8 @@ class MeanFieldNeighbourhood(MeanFieldRule):
 
     name = "MF-N"
 
-    def __init__(self, policy: str):
-        super().__init__(policy)
+    def __init__(self, policy: str, draws: Draws | None = None):
+        super().__init__(policy, draws)
         self._remembered = Remembered(self.policy.rules)
 
     def rules(self, view: View) -> Floats:
@@ -95,6 +107,15 @@ class MeanFieldGlobal(MeanFieldRule):
         """See `MeanFieldRule.rules`."""
         rule = self.policy.rules(view.distribution[None, :])
         return np.broadcast_to(rule, (view.rows, rule.shape[1]))
+
+
+def reading(draws: Draws | None, policy: ModelFile | None) -> Draws:
+    """Return how often a scheduler draws whether to offload: as is asked for, else as a policy was learned."""
+    told = policy.metadata.get("draws", "job") if draws is None and policy is not None else draws or "job"
+    for each in get_args(Draws):
+        if told == each:
+            return each
+    raise DispatcherError(f"draws must be job or epoch, got {told!r}")
 
 
 def _fixed_rule(rule: Sequence[float] | None) -> Floats:

@@ -24,6 +24,8 @@ class Training(Section):
     observation: Literal["own", "all"] | None = None
     """What MF-R's policy observes while it is trained: an own queue length, or, as in the paper, the distribution of
     all queues; the preset's if not given."""
+    draws: Literal["job", "epoch"] | None = None
+    """How often a scheduler draws whether to offload: anew for each job, which is the default, or once per epoch."""
     iterations: Count | None = None
     """Iterations of PPO, generations of a direct search or episodes of SAC; the preset's if not given."""
     hidden: Annotated[list[Count], Field(min_length=1)] | None = None
@@ -37,6 +39,8 @@ class Training(Section):
     def _check(self) -> Training:
         if self.observation is not None and self.algorithm != "MF-R":
             raise ScenarioError("observation", f"must stand beside algorithm: MF-R, got {self.algorithm}")
+        if self.draws == "epoch" and self.algorithm == "SAC":
+            raise ScenarioError("draws", "must be left out for SAC, which draws a server, once per epoch")
         if self.hidden is not None and self.algorithm in WITHOUT_LAYERS:
             raise ScenarioError("hidden", f"must be left out for {self.algorithm}, which has no hidden layers")
         return self

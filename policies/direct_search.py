@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dispatchers.contract import Draws
 from emulator.system import System
 from policies.environment import Floats, ParallelNetworks
 from policies.epoch_law import linear_offload
@@ -27,13 +28,15 @@ def search(
     seed: int,
     start: Floats | None = None,
     log: TrainingLog | None = None,
+    draws: Draws = "job",
 ) -> Floats:
     """Return the weights, buffer + 1 x buffer + 1, of the rule `clip(weights @ distribution, 0, 1)` with least drops.
 
     A row belongs to an own queue length; it is constant for a fixed rule (`observation: own`). All candidates of a
     generation meet the same random numbers, the next generation others; the mean of the middles of the later half of
     the generations is returned.
-    The search begins at the rule `start` (buffer + 1 probabilities), by default at that of RND.
+    The search begins at the rule `start` (buffer + 1 probabilities), by default at that of RND. `draws` says how often
+    schedulers draw whether to offload.
     """
     import cma
 
@@ -41,7 +44,7 @@ def search(
     system = systems[0]
     together = preset.networks * len(systems)
     copies = max(1, round(preset.nodes / system.nodes / together)) * together
-    networks = ParallelNetworks(systems, copies=copies, seed=seed, copies_per_path=preset.networks)
+    networks = ParallelNetworks(systems, copies=copies, seed=seed, copies_per_path=preset.networks, draws=draws)
     if start is None:
         degree = float(np.mean(system.topology.degrees))
         start = np.full(system.buffer + 1, degree / (degree + 1.0))

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatchers.contract import Draws
 from emulator.errors import InputError
 from emulator.randomness import DECISION
 from emulator.system import System
 from emulator.workload import Workload
-from policies.epoch_law import EpochLaw, accessible_keys, dispatched_drops, draw_coins, received_rates
+from policies.epoch_law import EpochLaw, accessible_keys, dispatched_drops, draw_actions, draw_coins, received_rates
 
 Floats = NDArray[np.float64]
 
@@ -22,16 +23,25 @@ class ParallelNetworks:
 
     Groups of `copies_per_path` consecutive copies share one path of arrival rates. Several systems, which may differ
     in their graph and in who has which service rate, are taken in turn by one copy after the other. Nothing is drawn
-    from a system's own seed: `seed` takes its place.
+    from a system's own seed: `seed` takes its place. `draws` says how often schedulers draw whether to offload.
     """
 
-    def __init__(self, systems: System | Sequence[System], *, copies: int, seed: int, copies_per_path: int = 1):
+    def __init__(
+        self,
+        systems: System | Sequence[System],
+        *,
+        copies: int,
+        seed: int,
+        copies_per_path: int = 1,
+        draws: Draws = "job",
+    ):
         systems = [systems] if isinstance(systems, System) else list(systems)
         if len({system.nodes for system in systems}) > 1:
             raise InputError("graphs that are trained on together must have equally many nodes")
         self.system = replace(systems[0], seed=seed)
         self.copies = copies
         self.copies_per_path = copies_per_path
+        self.draws = draws
         self.law = EpochLaw(systems)
         self.graph_of = np.arange(copies) % len(systems)
         """Which of the systems each copy is of."""
@@ -72,6 +82,9 @@ class ParallelNetworks:
 
         `offload` is the probability that a scheduler sends a job to a random neighbour, copies x nodes.
         """
+        if self.draws == "epoch":
+            offload = draw_actions(offload, np.uint64(self.system.seed), self.replications, self.epoch)
+        self.offloaded = offload
         rates = self.arrival_rates[:, self.epoch]
         return self.step_received(received_rates(offload, rates, self.graph_of, self.offsets, self.neighbours))
 
@@ -118,13 +131,13 @@ class ParallelNetworks:
             np.add.at(distributions[row], self.queue_lengths[copy, accessible], 1.0 / len(accessible))
         return distributions, which.reshape(keys.shape)
 
-    def dispatched_drops(self, drops: Floats, offload: Floats) -> Floats:
+    def dispatched_drops(self, drops: Floats) -> Floats:
         """Return the expected drops among the jobs of each scheduler in the last epoch, copies x nodes.
 
-        `drops` is what `step` returned for `offload`.
+        `drops` is what `step` returned.
         """
-        rates = self.arrival_rates[:, self.epoch - 1]
-        return dispatched_drops(drops, self.received, offload, rates, self.graph_of, self.offsets, self.neighbours)
+        rates, sent = self.arrival_rates[:, self.epoch - 1], self.offloaded
+        return dispatched_drops(drops, self.received, sent, rates, self.graph_of, self.offsets, self.neighbours)
 
     def coins(self) -> Floats:
         """Return a number for each copy, uniform on [0, 1), drawn anew each epoch."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emulator.compiling import compiled
 from emulator.errors import InputError
-from emulator.randomness import JOB, random_uniform
+from emulator.randomness import DECISION, JOB, random_uniform
 from emulator.system import System
 
 Floats = NDArray[np.float64]
@@ -127,6 +127,20 @@ def received_rates(offload, arrival_rates, graph_of, offsets, neighbours):  # ty
                 total += share[neighbours[place]]
             received[copy, node] = arrival_rates[copy] * total
     return received
+
+
+@compiled()
+def draw_actions(offload, seed, replications, epoch):  # type: ignore[no-untyped-def]
+    """Return 1 for each scheduler that offloads all jobs of the epoch and 0 for the others, copies x nodes."""
+    copies, nodes = offload.shape
+    actions = np.empty((copies, nodes))
+    for copy in range(copies):
+        for node in range(nodes):
+            # The epoch's number 0 is the coin of a copy, see `draw_coins`.
+            actions[copy, node] = (
+                random_uniform(node, epoch, 1, DECISION, seed, replications[copy]) < offload[copy, node]
+            )
+    return actions
 
 
 @compiled()

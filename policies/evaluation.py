@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dispatchers.contract import Draws
 from dispatchers.policy import RecurrentPolicy
 from emulator.compiling import compiled
 from emulator.randomness import DECISION, SEED_LIMIT, random_uniform
@@ -112,21 +113,24 @@ def _join_shortest_queue(queue_lengths, access, offsets, rates, seed, replicatio
     return received
 
 
-def drops(system: System, offload: Offload, *, episodes: int, seed: int = EVALUATION_SEED) -> Floats:
+def drops(
+    system: System, offload: Offload, *, episodes: int, seed: int = EVALUATION_SEED, draws: Draws = "job"
+) -> Floats:
     """Return the drops per server and 50 ms in each episode, as expected from its queues at epochs' starts.
 
-    The same seed gives the same paths of arrival rates whatever `offload` is, so differences are paired.
+    `draws` says how often schedulers draw whether to offload. The same seed gives the same paths of arrival rates
+    whatever `offload` is, so differences are paired.
     """
-    return _played(system, lambda networks: networks.step(offload(networks)), episodes, seed)
+    return _played(system, lambda networks: networks.step(offload(networks)), episodes, seed, draws)
 
 
 def drops_of_received(system: System, received: Offload, *, episodes: int, seed: int = EVALUATION_SEED) -> Floats:
     """The same for rules that say how many jobs per ms come to each server, copies x nodes."""
-    return _played(system, lambda networks: networks.step_received(received(networks)), episodes, seed)
+    return _played(system, lambda networks: networks.step_received(received(networks)), episodes, seed, "job")
 
 
-def _played(system: System, advance: Offload, episodes: int, seed: int) -> Floats:
-    networks = ParallelNetworks(system, copies=episodes, seed=seed)
+def _played(system: System, advance: Offload, episodes: int, seed: int, draws: Draws) -> Floats:
+    networks = ParallelNetworks(system, copies=episodes, seed=seed, draws=draws)
     networks.reset()
     total = np.zeros(episodes)
     while not networks.is_over:

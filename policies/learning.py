@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from dispatchers.contract import Draws
 from emulator.cores import cores_at_hand
 from emulator.errors import InputError
 from emulator.plot_spec import KINDS_OF_TRAINING
@@ -149,15 +150,17 @@ def _by_ppo(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learn
 
     preset = lesson.preset
     assert isinstance(preset, Preset)
-    model = to_onnx(train(systems_of(lesson), preset, seed=lesson.seed, log=log), metadata)
+    model = to_onnx(train(systems_of(lesson), preset, seed=lesson.seed, log=log, draws=lesson.draws), metadata)
     if preset.recurrent is not None:
         policy = recurrent_policy_of(model)
-        return Learned(model, lambda system, episodes: drops(system, recurrent(policy), episodes=episodes))
+        return Learned(
+            model, lambda system, episodes: drops(system, recurrent(policy), episodes=episodes, draws=lesson.draws)
+        )
     if preset.observation == "own" and preset.rows == "networks":
         # What was observed told nothing: the answers are one rule, learned several times, and chance averages out.
         rules = rules_of(model)(np.eye(lesson.scenario.buffer + 1))
         model = fixed_to_onnx(rules.mean(axis=0), metadata)
-    return _follower(model, metadata)
+    return _follower(model, metadata, lesson.draws)
 
 
 def _by_search(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learned:
@@ -171,18 +174,19 @@ def _by_search(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Le
         # The best fixed rule is quickly found and a good place to begin at.
         fixed = PRESETS["fast"]["STATIC"]
         assert isinstance(fixed, SearchPreset)
-        start = search(systems, fixed, seed=lesson.seed)[:, 0]
-    weights = search(systems, preset, seed=lesson.seed, start=start, log=log)
-    return _follower(linear_to_onnx(weights, metadata), metadata)
+        start = search(systems, fixed, seed=lesson.seed, draws=lesson.draws)[:, 0]
+    weights = search(systems, preset, seed=lesson.seed, start=start, log=log, draws=lesson.draws)
+    return _follower(linear_to_onnx(weights, metadata), metadata, lesson.draws)
 
 
-def _follower(model: onnx.ModelProto, metadata: dict[str, str]) -> Learned:
+def _follower(model: onnx.ModelProto, metadata: dict[str, str], draws: Draws) -> Learned:
     from policies.export import rules_of
 
     rules = rules_of(model)
 
     def drops_on(system: System, episodes: int) -> Floats:
-        return drops(system, EXECUTIONS[metadata["executed_as"]](rules, system.buffer), episodes=episodes)
+        execute = EXECUTIONS[metadata["executed_as"]]
+        return drops(system, execute(rules, system.buffer), episodes=episodes, draws=draws)
 
     return Learned(model, drops_on)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dispatchers.contract import Draws
 from emulator.errors import InputError
 from policies.presets import AnyPreset, preset_of
 from policies.provenance import without_folders
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 UNNAMED = "MF-R"
 """The algorithm that the name of a file leaves out."""
+
+
+NAMED = ("delta_t", "training.algorithm", "training.draws")
+"""Keys whose values the name of a file holds anyway."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,11 @@ class Lesson:
     out: Path
     swept: tuple[tuple[str, int | float | str], ...]
     """The values of the keys that the training scenario sweeps."""
+
+    @property
+    def draws(self) -> Draws:
+        """How often a scheduler draws whether to offload."""
+        return self.training.draws or "job"
 
     def __hash__(self) -> int:
         """By the file: no two lessons of a command have the same."""
@@ -80,11 +90,16 @@ def _swept(point: Point) -> dict[str, int | float | str]:
 
 
 def file_name(scenario: Scenario, name: str, swept: Mapping[str, Any]) -> str:
-    """Return `torus_5.onnx`; `torus_mf_n_5.onnx` for another algorithm than MF-R; other swept values at the end."""
+    """Return `torus_5.onnx`, `torus_mf_n_5.onnx` for another algorithm, `torus_mf_n_epoch_5.onnx` for `draws: epoch`.
+
+    Other swept values stand at the end.
+    """
     algorithm = (UNNAMED if scenario.training is None else scenario.training.algorithm).lower().replace("-", "_")
     parts = [name] if algorithm in (name, UNNAMED.lower().replace("-", "_")) else [name, algorithm]
+    if scenario.training is not None and scenario.training.draws == "epoch":
+        parts.append("epoch")
     parts.append(f"{scenario.delta_t:g}")
-    others = [value for key, value in swept.items() if key not in ("delta_t", "training.algorithm")]
+    others = [value for key, value in swept.items() if key not in NAMED]
     parts += [re.sub(r"[^0-9A-Za-z.]+", "-", str(value)).strip("-") for value in others]
     return "_".join(parts) + ".onnx"
 

@@ -53,6 +53,7 @@ def identity_of(lesson: Lesson) -> dict[str, str]:
         "topology": scenario.topology.kind,
         "algorithm": training.algorithm,
         "executed_as": _executed_as(lesson),
+        **({"draws": "epoch"} if lesson.draws == "epoch" else {}),
         "training_scenario": _values(scenario),
         **_graph(scenario, "topology_hash"),
         "preset": training.preset,
@@ -102,6 +103,8 @@ def _values(scenario: Scenario) -> str:
     values = scenario.model_dump(
         exclude={"folder", "dispatchers", "replications", "engine", "trace", "plot"}, exclude_none=True, mode="json"
     )
+    if values.get("training", {}).get("draws") == "job":
+        del values["training"]["draws"]  # as if it were not said
     for section, key in FILES:
         if key in values.get(section, {}):
             values[section][key] = without_folders(values[section][key])

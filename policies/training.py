@@ -21,6 +21,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch.distributions import Normal, kl_divergence
 
+from dispatchers.contract import Draws
 from emulator.errors import InputError
 from emulator.system import System
 from emulator.workload import epoch_times
@@ -35,17 +36,23 @@ NARROWED_AFTER = 0.5
 
 
 def train(
-    systems: System | Sequence[System], preset: Preset, *, seed: int, log: TrainingLog | None = None
+    systems: System | Sequence[System],
+    preset: Preset,
+    *,
+    seed: int,
+    log: TrainingLog | None = None,
+    draws: Draws = "job",
 ) -> GaussianPolicy:
     """Learn a policy. On one machine the same arguments give the same policy to the last bit.
 
-    An episode is the systems', up to their horizon. `log` takes a line for each iteration and a checkpoint after it,
-    and training goes on from the checkpoint that it has. Seeds the global generators of Python, NumPy and torch, which
+    An episode is the systems', up to their horizon. `draws` says how often schedulers draw whether to offload. `log`
+    takes a line for each iteration and a checkpoint after it, and training goes on from the checkpoint that it has.
+    Seeds the global generators of Python, NumPy and torch, which
     stable-baselines3 draws from, and leaves torch with one thread: more are slower here and give other bits.
     """
     torch.set_num_threads(1)
     systems = [systems] if isinstance(systems, System) else list(systems)
-    environment = _environment(systems, preset, seed)
+    environment = _environment(systems, preset, seed, draws)
     algorithm = _algorithm(environment, preset, seed)
     algorithm.policy.action_net.bias.data.fill_(preset.start)  # type: ignore[operator]
     checkpoint = None if log is None else log.checkpoint()
@@ -63,7 +70,7 @@ def train(
     return gaussian_policy(algorithm.policy)
 
 
-def _environment(systems: Sequence[System], preset: Preset, seed: int) -> NetworksEnvironment:
+def _environment(systems: Sequence[System], preset: Preset, seed: int, draws: Draws = "job") -> NetworksEnvironment:
     epochs = len(epoch_times(systems[0].delta_t, systems[0].horizon)) - 1
     each = systems[0].nodes if preset.rows == "schedulers" else 1
     groups = max(1, round(preset.batch / epochs / each / preset.copies_per_path))
@@ -75,6 +82,7 @@ def _environment(systems: Sequence[System], preset: Preset, seed: int) -> Networ
         copies=rows * preset.networks,
         seed=seed,
         copies_per_path=preset.copies_per_path * preset.networks,
+        draws=draws,
     )
     if preset.rows == "schedulers":
         return SchedulersEnvironment(networks)

@@ -159,9 +159,8 @@ class SchedulersEnvironment(NetworksEnvironment):
     def offload(self, probabilities: Floats) -> Floats:
         """See `NetworksEnvironment.offload`."""
         own = self.networks.queue_lengths.ravel()
-        self.offloaded = probabilities[np.arange(len(own)), own].reshape(self.networks.copies, -1)
-        return self.offloaded
+        return probabilities[np.arange(len(own)), own].reshape(self.networks.copies, -1)
 
     def rewards(self, drops: Floats) -> Floats:
         """See `NetworksEnvironment.rewards`."""
-        return self.centred(-self.networks.dispatched_drops(drops, self.offloaded).ravel())
+        return self.centred(-self.networks.dispatched_drops(drops).ravel())

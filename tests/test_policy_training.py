@@ -123,7 +123,7 @@ def test_schedulers_that_share_a_policy_follow_their_own_entry_and_answer_for_th
                 expected = -twin.arrival_rates[copy, twin.epoch - 1] * sent
                 assert rewards.reshape(2, 9)[copy, node] == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(
-        twin.dispatched_drops(drops, own).sum(axis=1), drops.sum(axis=1), rtol=1e-9
+        twin.dispatched_drops(drops).sum(axis=1), drops.sum(axis=1), rtol=1e-9
     )  # every job that is dropped has been sent by somebody
 
 
