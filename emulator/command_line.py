@@ -186,7 +186,7 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
         print(
             f"  {values + ': ' if values else ''}{point.node_count():,} nodes, {epochs} epochs, "
             f"about {expected_jobs(point):,.0f} jobs in each of "
-            f"{scenario.replications} x {len(scenario.dispatchers)} episodes"
+            f"{scenario.replications:,} x {len(scenario.dispatchers)} episodes"
         )
     extent = extent_of(plan)
     print(

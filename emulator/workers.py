@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from dispatchers.checking import describe
@@ -57,7 +58,7 @@ def run_tasks(
     staging: Path | None,
     workers: Workers,
     advance: Callable[[float], None],
-    hashes: Mapping[str, str] | None = None,
+    hashes: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[Task, Row | Exception]]:
     """Run episodes and yield each one's row as it is finished, in any order, or the error that ended it.
 
@@ -71,7 +72,7 @@ def run_tasks(
         for task in tasks:
             yield task, outcome_of(emulator, task, advance)
     else:
-        prepare = partial(_episodes, plan, staging, workers.threads, hashes)
+        prepare = partial(_episodes, plan, staging, workers.threads, dict(hashes))
         yield from run_in_processes(prepare, iter(tasks), workers.processes, advance)
 
 
@@ -107,7 +108,7 @@ class _Share:
         self.advance(self.seconds - self.done)
 
 
-def _episodes(plan: Plan, staging: Path | None, threads: int, hashes: Mapping[str, str] | None) -> Work:
+def _episodes(plan: Plan, staging: Path | None, threads: int, hashes: Mapping[str, str]) -> Work:
     """Return what runs the episodes of a plan in a process of its own."""
     emulator = Emulator(plan, staging, threads, hashes)
     emulator.compile()

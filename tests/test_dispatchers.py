@@ -363,8 +363,8 @@ BROKEN = {
     "choose raises": (JobRule(lambda job: 1 // 0), "choose raised ZeroDivisionError"),
     "choose forgets": (JobRule(forgetful()), "for the same job"),
     "no advance": (type("Bare", (RecurrentDispatcher,), {"hidden": 1})(), r"must define advance\(self, view\)"),
-    "nothing carried": (StateRule(None, hidden=0), "hidden must be a whole number >= 1, got 0"),
-    "half a number carried": (StateRule(None, hidden=1.5), "hidden must be a whole number >= 1, got 1.5"),
+    "nothing carried": (StateRule(None, hidden=0), "hidden must be a whole number from 1 to 10000, got 0"),
+    "half a number carried": (StateRule(None, hidden=1.5), "hidden must be a whole number from 1 to 10000, got 1.5"),
     "no width of what is carried": (type("Bare", (RecurrentDispatcher,), {})(), "hidden must be .*, got 0"),
     "only probabilities": (
         StateRule(lambda v: v.own()),
