@@ -6,6 +6,7 @@ import difflib
 import inspect
 import operator
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import EntryPoint, entry_points
@@ -46,8 +47,8 @@ BUILT_IN: dict[str, type[Dispatcher]] = {
 }
 """The dispatchers that come with this software, by name."""
 
-_importing: set[str] = set()
-"""Modules whose import is under way."""
+_importing: set[tuple[int, str, str]] = set()
+"""Modules whose import is under way, each with its thread and folder."""
 
 GROUP = "emulator.dispatchers"
 """The group of entry points in which installed packages offer dispatchers."""
@@ -155,9 +156,9 @@ def _file_options(rule: type[Dispatcher], title: str) -> Sequence[str]:
 
 
 def _declared(dispatcher: Dispatcher, folder: Path, title: str) -> list[tuple[str, str]]:
-    """Return the files that a rule declares: how it calls them, of whole paths the name alone, and their whole paths."""
+    """Return the files that a rule declares: what it calls them, of whole paths the name alone, and where they are."""
     declared = []
-    for file in map(os.fspath, dispatcher.files):
+    for file in (os.fspath(each) for each in dispatcher.files):
         place = os.path.abspath(folder / file)
         if not os.path.isfile(place):
             raise DispatcherError(f"{title}: declares the file {place}, but there is none")
@@ -215,10 +216,11 @@ def _checked_class(rule: Any, title: str) -> type[Dispatcher]:
 
 
 def _world(name: str, folder: Path, title: str) -> World:
-    if f"{folder}:{name}" in _importing:
+    me = threading.get_ident(), str(folder), name
+    if me in _importing:
         told = 'it runs a scenario while it is imported: put the call below `if __name__ == "__main__":`'
         raise DispatcherError(f"{title}: {told}")
-    _importing.add(f"{folder}:{name}")
+    _importing.add(me)
     try:
         return world_of(name, folder)
     except ModuleNotFoundError as error:
@@ -231,7 +233,7 @@ def _world(name: str, folder: Path, title: str) -> World:
     except (Exception, SystemExit) as error:
         raise DispatcherError(f"{title}: cannot be imported: {describe(error)}") from error
     finally:
-        _importing.discard(f"{folder}:{name}")
+        _importing.discard(me)
 
 
 def _checked_options(

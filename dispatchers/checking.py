@@ -125,7 +125,7 @@ def check_declarations(dispatcher: Dispatcher, name: str | None = None) -> None:
             refuse(attribute, " or ".join(allowed))
     for attribute in ("buffer", "nodes"):
         value = getattr(dispatcher, attribute)
-        if value is not None and not (_is_whole(value) and value >= 1):
+        if value is not None and not (_is_whole(value) and 1 <= value < 2**31):
             refuse(attribute, "a whole number >= 1 or None")
     if not isinstance(dispatcher.graph_hash, str | None):
         refuse("graph_hash", "text or None")
