@@ -526,7 +526,7 @@ class Rarely(Dispatcher):
 
 def test_a_cell_that_fails_leaves_the_same_whatever_the_number_of_workers(folder, capsys):
     """Its replications before the first that fails; what another process was quick to do comes after it."""
-    (folder / "rarely.py").write_text(RARELY.format(jobs=13))
+    (folder / "rarely.py").write_text(RARELY.format(jobs=9))
     text = SCENARIO.replace("{name: JSQ-M, weight: sharing}", '{class: "rarely:Rarely"}').replace(": 6", ": 16")
     (folder / "s.yaml").write_text(text.replace("nodes: 12", "nodes: 3"))
     for workers in "12":
