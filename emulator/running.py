@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dispatchers.checking import describe
-from dispatchers.errors import DispatcherError
+from dispatchers.errors import DispatcherError, one_line
 from emulator import interruption
 from emulator.cluster import run_on_cluster
 from emulator.engines import COMPARED_JOBS, Mode, obstacle_to
@@ -164,7 +164,8 @@ def _failure(plan: Plan, cell: Cell, error: Exception) -> str:
     point = plan.points[cell[0]]
     settings = ", ".join(map(setting_text, point.values, point.values.values()))
     text = str(error) if isinstance(error, DispatcherError) else describe(error)
-    return f"{point.scenario.dispatchers[cell[1]].display}{f' at {settings}' if settings else ''} failed: {text}"
+    where = f" at {one_line(settings, 100)}" if settings else ""
+    return one_line(f"{point.scenario.dispatchers[cell[1]].display}{where} failed: {text}")
 
 
 def first_dispatcher(plan: Plan) -> str:
