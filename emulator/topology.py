@@ -139,7 +139,9 @@ def bethe(depth: int, degree: int) -> Topology:
     for _ in range(depth):
         size += shell
         shell *= degree - 1
-        _check_size("nodes of a Bethe lattice", size, 1, MOST_NODES)
+        if size > MOST_NODES:  # all shells of a great depth would add up to millions of digits
+            break
+    _check_size("nodes of a Bethe lattice", size, 1, MOST_NODES)
     children = np.arange(1, size)
     # Node 0 has the children 1..degree, every later node the next degree - 1.
     parents = np.maximum((children - 2) // (degree - 1), 0)
