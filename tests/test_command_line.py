@@ -298,6 +298,7 @@ def test_bad_input_gets_one_line_and_status_2(folder, capsys, arguments, message
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
+    assert len(captured.err) <= LONGEST_LINE + 1
     assert message in captured.err
     assert content(folder) == before
 
