@@ -229,10 +229,14 @@ def _search_path() -> list[str]:
 
 
 def hash_of(path: str | Path) -> str | None:
-    """Return the SHA-256 of a regular file, None if there is none that can be read."""
+    """Return the SHA-256 of a regular file, None if there is none that can be read.
+
+    Of what calls itself empty, as files of the kernel do, nothing is read: it could make us wait for ever.
+    """
     if os.path.isfile(path):
         with suppress(OSError), open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            is_empty = os.fstat(file.fileno()).st_size == 0
+            return (hashlib.sha256() if is_empty else hashlib.file_digest(file, "sha256")).hexdigest()
     return None
 
 

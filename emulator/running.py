@@ -178,7 +178,8 @@ def _failure(plan: Plan, cell: Cell, error: Exception) -> str:
     point = plan.points[cell[0]]
     settings = ", ".join(map(setting_text, point.values, point.values.values()))
     text = str(error) if isinstance(error, DispatcherError) else describe(error)
-    return f"{point.scenario.dispatchers[cell[1]].display}{f' at {settings}' if settings else ''} failed: {text}"
+    where = f" at {one_line(settings, 100)}" if settings else ""
+    return one_line(f"{point.scenario.dispatchers[cell[1]].display}{where} failed: {text}")
 
 
 def first_dispatcher(plan: Plan) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -20,6 +21,9 @@ from emulator.scenario_file import Plan
 
 WORTH_A_PROCESS = 4.0
 """Seconds of work that are much longer than it takes to start a process."""
+
+MANY_EPISODES = 20_000
+"""So many are worth it whatever they hold; no more are looked at, for there may be millions."""
 
 
 class Workers(NamedTuple):
@@ -44,7 +48,10 @@ def workers_for(plan: Plan, tasks: Iterator[Task], wanted: int | None) -> Worker
         seconds += expected_seconds(plan, task)
         if episodes > cores and seconds > WORTH_A_PROCESS * cores:
             break
-    processes = cores if wanted is not None else min(cores, int(seconds // WORTH_A_PROCESS))
+        if episodes == MANY_EPISODES:
+            seconds = math.inf
+            break
+    processes = cores if wanted is not None else int(min(cores, seconds // WORTH_A_PROCESS))
     processes = max(1, min(processes, episodes))
     if processes > 1:
         check_main_module()
