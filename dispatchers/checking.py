@@ -26,6 +26,9 @@ TOLERANCE = 1e-9
 EPOCHS = 3
 """How many decisions one after the other a recurrent rule is tried for."""
 
+MOST_HIDDEN = 10_000
+"""Numbers that a scheduler carries."""
+
 BY_ROW = (
     "queue_lengths",
     "service_rates",
@@ -109,7 +112,7 @@ def check_declarations(dispatcher: Dispatcher, name: str | None = None) -> None:
     name = name or name_of(dispatcher)
 
     def refuse(attribute: str, allowed: str) -> NoReturn:
-        got = one_line(repr(getattr(dispatcher, attribute)), 60)
+        got = describe_value(getattr(dispatcher, attribute))
         raise DispatcherError(f"{name}: the attribute {attribute} must be {allowed}, got {got}")
 
     if isinstance(dispatcher, PerJobDispatcher) and isinstance(dispatcher, RecurrentDispatcher):
@@ -122,15 +125,24 @@ def check_declarations(dispatcher: Dispatcher, name: str | None = None) -> None:
             refuse(attribute, " or ".join(allowed))
     for attribute in ("buffer", "nodes"):
         value = getattr(dispatcher, attribute)
-        if value is not None and not (_is_whole(value) and value >= 1):
+        if value is not None and not (_is_whole(value) and 1 <= value < 2**31):
             refuse(attribute, "a whole number >= 1 or None")
     if not isinstance(dispatcher.graph_hash, str | None):
         refuse("graph_hash", "text or None")
-    if isinstance(dispatcher, RecurrentDispatcher) and not (_is_whole(dispatcher.hidden) and dispatcher.hidden >= 1):
-        refuse("hidden", "a whole number >= 1")
+    hidden = dispatcher.hidden if isinstance(dispatcher, RecurrentDispatcher) else 1
+    if not _is_whole(hidden) or not 1 <= hidden <= MOST_HIDDEN:
+        refuse("hidden", f"a whole number from 1 to {MOST_HIDDEN}")
     files: Any = dispatcher.files
     if not isinstance(files, list | tuple) or not all(isinstance(file, str | os.PathLike) for file in files):
         refuse("files", "a list of names of files")
+
+
+def describe_value(value: object) -> str:
+    """Return how a message shows a user's value, whatever its `repr` does."""
+    try:
+        return one_line(repr(value), 60)
+    except Exception:
+        return type(value).__name__
 
 
 def _is_whole(value: Any) -> bool:
@@ -306,7 +318,10 @@ def describe(error: BaseException) -> str:
     while trace is not None:
         place = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
         trace = trace.tb_next
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a user's error may fail to say what it is
+        text = ""
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
 
 

@@ -13,7 +13,12 @@ class DispatcherError(ValueError):
 
 def one_line(text: str, length: int = LONGEST_LINE) -> str:
     """Return a text on one line: white space folded, what cannot be printed escaped, the middle cut if it is long."""
-    line = printable(" ".join(text.split()))
+    return shortened(" ".join(text.split()), length)
+
+
+def shortened(text: str, length: int = LONGEST_LINE) -> str:
+    """Return a text in which what cannot be printed is escaped, the middle cut if it is long."""
+    line = printable(text)
     if len(line) <= length:
         return line
     tail = (length - 5) // 3

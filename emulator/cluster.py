@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 from emulator.errors import InputError
@@ -41,7 +42,7 @@ def run_on_cluster(
     address: str,
     cores: int | None,
     advance: Callable[[float], None],
-    hashes: Mapping[str, str] | None = None,
+    hashes: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[Task, Row | Exception]]:
     """Run episodes on the Ray cluster at `address`, or on one that is started here if it is `local`.
 
@@ -49,7 +50,7 @@ def run_on_cluster(
     """
     ray = _connected(address, cores)
     run = ray.remote(num_cpus=1, max_retries=RETRIES)(_run)
-    shared = ray.put((plan, hashes))
+    shared = ray.put((plan, dict(hashes)))
     waiting = iter(tasks)
     running: dict[Any, Task] = {}
     try:
@@ -108,18 +109,18 @@ def _answer(ray: Any, reference: Any) -> Answer:
         return RuntimeError(" ".join(str(error).split())[:200]), {}
 
 
-_emulators: dict[tuple[str, str], Emulator] = {}
+_emulators: dict[tuple[str, str, str], Emulator] = {}
 """In a process of the cluster: what it keeps from one episode to the next."""
 
 
-def _run(shared: tuple[Plan, Mapping[str, str] | None], task: Task) -> Answer:
+def _run(shared: tuple[Plan, Mapping[str, str]], task: Task) -> Answer:
     """Run one episode in a process of the cluster."""
     plan, hashes = shared
     with TemporaryDirectory() as folder:
         staging = Path(folder)
         for kind in TRACE_FOLDERS:
             (staging / kind).mkdir()
-        key = str(plan.path), plan.resolved_yaml()
+        key = str(plan.path), plan.resolved_yaml(), repr(sorted(hashes.items()))
         emulator = _emulators.setdefault(key, Emulator(plan, staging, hashes=hashes))
         emulator.staging = staging
         try:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from dispatchers.errors import one_line, printable
+from dispatchers.errors import one_line, shortened
 from emulator import interruption
 from emulator.interruption import INTERRUPTED
 from emulator.version import __version__
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _status_of(error)
         if status is None:
             raise
-        print(error, file=sys.stderr)
+        print(one_line(str(error)), file=sys.stderr)
         return status
 
 
@@ -182,11 +182,11 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
     for point in plan.points:
         scenario = point.scenario
         epochs = len(epoch_times(scenario.delta_t, scenario.horizon)) - 1
-        values = ", ".join(map(setting_text, point.values, point.values.values()))
+        values = shortened(", ".join(map(setting_text, point.values, point.values.values())), 180)
         print(
             f"  {values + ': ' if values else ''}{point.node_count():,} nodes, {epochs} epochs, "
             f"about {expected_jobs(point):,.0f} jobs in each of "
-            f"{scenario.replications} x {len(scenario.dispatchers)} episodes"
+            f"{scenario.replications:,} x {len(scenario.dispatchers)} episodes"
         )
     extent = extent_of(plan)
     print(
@@ -194,7 +194,7 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
         f"on {workers.processes} process{'es' * (workers.processes > 1)}"
         + (f" with {workers.threads} threads each" if workers.threads > 1 else "")
     )
-    print(f"results would go to {printable(options.out or f'runs/{plan.name}')}")
+    print(shortened(f"results would go to {options.out or f'runs/{plan.name}'}"))
 
 
 def _title(plan: Plan) -> str:
@@ -208,7 +208,7 @@ def _title(plan: Plan) -> str:
     delta_t, horizon = (setting_text(key, getattr(scenario, key)).replace(" =", "") for key in ("delta_t", "horizon"))
     what = f"swept over {' and '.join(plan.swept)}" if plan.swept else delta_t
     title = f"{plan.name}: {kinds} of {size} nodes, {what}, {horizon}, seed {scenario.seed}, engine {scenario.engine}"
-    return f"{printable(title)}\n  dispatchers: {names}"
+    return f"{shortened(title)}\n{shortened(f'  dispatchers: {names}')}"
 
 
 def _print_summary(plan: Plan, summary: pd.DataFrame) -> None:
@@ -220,4 +220,5 @@ def _print_summary(plan: Plan, summary: pd.DataFrame) -> None:
     print(summary_table(summary, plan.swept, first_dispatcher(plan)))
     for line in summary.attrs["engines"]:
         print(line)
-    print(f"\nfiles: {printable(summary.attrs['folder'])}")
+    print()
+    print(shortened(f"files: {summary.attrs['folder']}"))

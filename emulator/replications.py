@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,6 @@ from emulator.picture import Picture, picture_of
 from emulator.results import part_name
 from emulator.scenario_file import Plan, Point
 from emulator.system import System
-from emulator.topology_spec import EdgeList
 from emulator.version import __version__
 from emulator.workload import Workload
 
@@ -180,6 +179,7 @@ class _Prepared:
     dispatcher: Dispatcher
     system: System
     threads: int
+    world: AbstractContextManager[Any]
 
     @cached_property
     def obstacle(self) -> str | None:
@@ -211,8 +211,8 @@ class Emulator:
     """Where trace files are written; None writes none."""
     threads: int = 1
     """Threads that share the work of an episode of the compiled engine."""
-    hashes: Mapping[str, str] | None = None
-    """The files that the run has begun with, by their absolute paths; None looks after none."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Of the files that the run has begun with, by their absolute paths."""
     resolved: str = field(init=False)
     _point: int = field(default=-1, init=False)
     _system: System = field(init=False)
@@ -234,14 +234,18 @@ class Emulator:
         for index in range(len(point.scenario.dispatchers)):
             with suppress(Exception):  # which will be told of the episode that it ends
                 prepared = self._prepared(Task(0, index, 0), system)
-                if prepared.obstacle is None and kinds != [Mode.SIMPY]:
-                    prepared.compile(workload)
+                with prepared.world:
+                    if prepared.obstacle is None and kinds != [Mode.SIMPY]:
+                        prepared.compile(workload)
 
     def run(self, task: Task, progress: Callable[[float], None] | None = None) -> Row:
         """Run one episode, write its traces, and return its row."""
-        point = self.plan.points[task.point]
-        system = self._system_of(task.point)
-        prepared = self._prepared(task, system)
+        prepared = self._prepared(task, self._system_of(task.point))
+        with prepared.world:
+            return self._run(task, prepared, progress)
+
+    def _run(self, task: Task, prepared: _Prepared, progress: Callable[[float], None] | None) -> Row:
+        point, system = self.plan.points[task.point], prepared.system
         workload = Workload(system, task.replication)
         trace = point.scenario.trace
         mode = mode_of(point.scenario, self._jobs, task.replication, prepared.obstacle)
@@ -273,10 +277,10 @@ class Emulator:
     def _prepared(self, task: Task, system: System) -> _Prepared:
         if task.dispatcher not in self._dispatchers:
             made = make_dispatcher(self.plan.points[task.point], task.dispatcher)
-            for path, value in made.hashes.items() if self.hashes is not None else []:
-                if self.hashes is not None and self.hashes.get(path) != value:
+            for path, value in made.hashes.items():
+                if self.hashes.get(path, value) != value:
                     raise InputError(f"{path}: has changed since the run began; its episodes are kept, start it anew")
-            self._dispatchers[task.dispatcher] = _Prepared(made.dispatcher, system, self.threads)
+            self._dispatchers[task.dispatcher] = _Prepared(made.dispatcher, system, self.threads, made.world)
         return self._dispatchers[task.dispatcher]
 
     def _emulate(self, task: Task, *arguments: Any, **options: Any) -> Episode:
@@ -369,15 +373,19 @@ class Checked(NamedTuple):
 
     picture: Picture
     """How the summary is to be drawn."""
+    obstacles: dict[str, str]
+    """By the name of a dispatcher, why it cannot be compiled."""
+    files: dict[str, str]
+    """Hashes of what results depend on, by names that say nothing of where it stands, such as `mine.py of Keep`."""
+    opened: dict[str, str]
+    """The same of files that dispatchers have opened; they may open less another time."""
     hashes: dict[str, str]
-    """The hash of each file that the dispatchers depend on, by its absolute path."""
-    named_hashes: dict[str, str]
-    """The same, the topology's among them, by names that say nothing of where the plan stands: `mine.py of Keep`."""
+    """Of the files of dispatchers, by their absolute paths."""
 
     @property
     def uses_folder(self) -> bool:
         """Whether a dispatcher depends on files that do not come with this software."""
-        shipped = f"{os.path.realpath(shipped_policies() or os.devnull)}{os.sep}"
+        shipped = f"{shipped_policies()}{os.sep}"
         return not all(path.startswith(shipped) for path in self.hashes)
 
 
@@ -386,38 +394,43 @@ def check_plan(plan: Plan) -> Checked:
 
     A user's class is also put through `check_dispatcher`. Raises `InputError` with the place in the file.
     """
-    checked: set[str] = set()
-    hashes: dict[str, str] = {}
-    named: dict[str, set[str]] = {}
+    done: set[str] = set()
+    checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {})
     for point in plan.points:
         scenario = point.scenario
         description = repr((scenario.topology, scenario.service, scenario.seed))
-        if description not in checked:
-            checked.add(description)
+        if description not in done:
+            done.add(description)
             point.system()
-            if isinstance(scenario.topology, EdgeList) and scenario.topology.path is not None:
-                path = scenario.topology.path
-                named.setdefault(f"{Path(path).name} of the topology", set()).add(hash_of(path) or "")
+            path = getattr(scenario.topology, "path", None)
+            if path is not None:
+                _append(checked.files, "edges of the topology", hash_of(path) or "")
         for index, spec in enumerate(scenario.dispatchers):
             description = repr((spec, spec.folder, scenario.buffer, point.node_count()))
-            if description not in checked:
-                checked.add(description)
-                made = make_dispatcher(point, index, thoroughly=True)
-                _check_obstacle(point, index, made.dispatcher)
-                hashes |= made.hashes
-                for path, value in made.hashes.items():
-                    named.setdefault(f"{_name_of_file(path, spec.folder)} of {spec.display}", set()).add(value)
-    names = {name: " ".join(sorted(values)) for name, values in sorted(named.items())}
-    return Checked(picture_of(plan, shipped_policies()), hashes, names)
+            if description not in done:
+                done.add(description)
+                _check_dispatcher(point, index, checked)
+    return checked
 
 
-def _check_obstacle(point: Point, index: int, dispatcher: Dispatcher) -> None:
-    if point.scenario.engine == "compiled" and (obstacle := obstacle_to(dispatcher)) is not None:
-        display, place = point.scenario.dispatchers[index].display, point.places[f"dispatchers.{index}"]
-        raise InputError(f"{place}: {display}: {obstacle}; use engine auto or simpy")
+def _check_dispatcher(point: Point, index: int, checked: Checked) -> None:
+    spec, engine = point.scenario.dispatchers[index], point.scenario.engine
+    made = make_dispatcher(point, index, thoroughly=True)
+    with made.world:
+        obstacle = None if engine == "simpy" else obstacle_to(made.dispatcher)
+    if obstacle is not None:
+        if engine == "compiled":
+            place = point.places[f"dispatchers.{index}"]
+            raise InputError(f"{place}: {spec.display}: {obstacle}; use engine auto or simpy")
+        checked.obstacles[spec.display] = obstacle
+    checked.hashes.update(made.hashes)
+    for names, hashes in ((checked.files, made.files), (checked.opened, made.opened)):
+        for name, value in hashes.items():
+            _append(names, f"{name} of {spec.display}", value)
 
 
-def _name_of_file(path: str, folder: Path) -> str:
-    """Return what a file is called wherever its project stands."""
-    start = os.path.realpath(folder)
-    return os.path.relpath(path, start) if path.startswith(start + os.sep) else Path(path).name
+def _append(hashes: dict[str, str], name: str, value: str) -> None:
+    """Add what a name stands for at a point of a sweep, if it has not stood for that at another one."""
+    before = hashes.get(name, "")
+    if value not in before.split():
+        hashes[name] = f"{before} {value}".strip()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dispatchers.errors import shortened
 from emulator.tables import UNITS, text_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ Advance = Callable[[float], None]
 
 SECONDS_BETWEEN_LINES = 10.0
 """How often progress is told at most where standard error is not a terminal."""
+
+LARGE = 1e12
+"""From here on, numbers are told as powers of ten: drops in a tiny horizon, scaled to 50 ms, can have 300 digits."""
 
 _HEADER = ["dispatcher", "drops", "95 % interval", "difference", "95 % interval", "sojourn", "n"]
 
@@ -37,7 +41,7 @@ def summary_table(summary: pd.DataFrame, swept: Sequence[str], first: str | None
     remaining = iter(cells)
     for values, block in blocks:
         if swept:
-            lines += ["", ", ".join(map(setting_text, swept, values))]
+            lines += ["", shortened(", ".join(map(setting_text, swept, values)))]
         lines += [_line(next(remaining), widths) for _ in range(len(block))]
     return "\n".join([*lines, "", *_notes(summary, swept, first)])
 
@@ -88,11 +92,15 @@ def _decimals(means: pd.Series) -> int:
 
 
 def _number(value: float, decimals: int) -> str:
-    return f"{value:z.{decimals}f}" if math.isfinite(value) else "-"
+    return _decimal(value, decimals) if math.isfinite(value) else "-"
 
 
 def _interval(low: float, high: float, decimals: int) -> str:
-    return f"[{low:z.{decimals}f}, {high:z.{decimals}f}]" if math.isfinite(low) else "-"
+    return f"[{_decimal(low, decimals)}, {_decimal(high, decimals)}]" if math.isfinite(low) else "-"
+
+
+def _decimal(value: float, decimals: int) -> str:
+    return f"{value:z.{decimals}f}" if abs(value) < LARGE else f"{value:.6g}"
 
 
 @contextmanager

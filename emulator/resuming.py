@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import IO, Any
 
 from dispatchers.files import read_regular
 from emulator.errors import InputError
-from emulator.replications import Row, Task, part_of
+from emulator.replications import Checked, Row, Task, part_of, shipped_policies
 from emulator.results import EPISODES_FILE, TRACE_FOLDERS, ResultsFolder
 from emulator.scenario_file import Plan, Point
 from emulator.tables import whole_file
@@ -27,31 +27,55 @@ JOURNAL_FILE = "journal.jsonl"
 LARGEST_JOURNAL = 2**36
 """Bytes; a million episodes have less than a hundredth of that."""
 
+OPENED = "opened "
+"""How the names of files begin that a dispatcher has opened without being asked to declare them."""
+
 NOT_COUNTED = ("replications", "precision", "paired_precision", "name", "plot", "training", "folder")
 """Keys that may change from one run to the next in the same results folder."""
 
 
-def identity_of(plan: Plan, named_hashes: Mapping[str, str]) -> dict[str, str]:
+def identity_of(plan: Plan, checked: Checked) -> dict[str, str]:
     """Return what episodes depend on, as names and texts: another one means other results.
 
-    `named_hashes` are those of the files that the plan reads; where they stand does not count.
+    Files count by their content, wherever they stand and whatever they are called.
     """
     resolved = {key: value for key, value in plan.resolved().items() if key not in NOT_COUNTED}
+    resolved["dispatchers"] = [_without_files(spec, plan.folder) for spec in resolved["dispatchers"]]
+    resolved["topology"] = _without_path(resolved["topology"])
     texts = {key: json.dumps(_plain(value), sort_keys=True, default=str) for key, value in resolved.items()}
-    return {**texts, **{f"file {name}": value for name, value in named_hashes.items()}, "version": __version__}
+    files = {f"file {name}": value for name, value in sorted(checked.files.items())}
+    opened = {f"{OPENED}{name}": value for name, value in sorted(checked.opened.items())}
+    return {**texts, **files, **opened, "version": __version__}
+
+
+def _without_files(value: Any, folder: Path) -> Any:
+    """Return a dispatcher's options in which what names a file only says so."""
+    if isinstance(value, dict):
+        fixed = {key: value[key] for key in ("name", "class", "label") if key in value}
+        return {key: _without_files(item, folder) for key, item in value.items()} | fixed
+    if isinstance(value, list):
+        return [_without_files(item, folder) for item in value]
+    places = (folder, shipped_policies() or folder)
+    is_file = isinstance(value, str) and value and any(os.path.isfile(place / value) for place in places)
+    return "a file" if is_file else value
+
+
+def _without_path(topology: Any) -> Any:
+    """Return a topology, or several, in which a file of edges only says that it is one."""
+    if isinstance(topology, list):
+        return [_without_path(item) for item in topology]
+    if isinstance(topology, dict) and "path" in topology:
+        paths = topology["path"]
+        return topology | {"path": ["a file"] * len(paths) if isinstance(paths, list) else "a file"}
+    return topology
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in which 5.0 is 5, and a file is called by its name alone."""
+    """Return a value in which 5.0 is 5."""
     if isinstance(value, dict):
-        return {
-            key: PurePath(item).name if key == "path" and isinstance(item, str) else _plain(item)
-            for key, item in value.items()
-        }
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    if isinstance(value, str) and os.path.isabs(value):
-        return PurePath(value).name
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -61,10 +85,10 @@ class Finished:
     Raises `InputError` if the folder holds results of another scenario, unless a fresh start is asked for.
     """
 
-    def __init__(self, plan: Plan, folder: ResultsFolder, named_hashes: Mapping[str, str], *, fresh: bool = False):
+    def __init__(self, plan: Plan, folder: ResultsFolder, checked: Checked, *, fresh: bool = False):
         self.plan = plan
         self.folder = folder
-        self.identity = identity_of(plan, named_hashes)
+        self.identity = identity_of(plan, checked)
         self.rows: dict[Task, Row] = {}
         """Those that the plan asks for, and those beyond its replications, which are kept."""
         self._file: IO[bytes] | None = None
@@ -106,6 +130,10 @@ class Finished:
         except OSError as error:
             raise InputError(f"{self.journal}: cannot be written: {error.strerror or error}") from error
         self.rows[task] = row
+
+    def keep(self, wanted: Callable[[Task], bool]) -> None:
+        """Give up the finished episodes that are not wanted."""
+        self.rows = {task: row for task, row in self.rows.items() if wanted(task)}
 
     def trace_files(self, tasks: Iterable[Task]) -> set[str]:
         """Return the names of the trace files that belong to some episodes, with their folder."""
@@ -165,11 +193,18 @@ class Finished:
         if not isinstance(found, dict):
             raise self._refusal("it holds results of unknown origin")
         names = [*self.identity, *(name for name in found if name not in self.identity)]
-        changed = next(name for name in names if found.get(name) != self.identity.get(name))
-        if changed.startswith("file "):
-            raise self._refusal(f"it holds results of another {changed.removeprefix('file ')}")
+        changed = next((name for name in names if not self._is_alike(found, name)), None)
+        if changed is None:
+            return
+        if changed.startswith(("file ", OPENED)):
+            raise self._refusal(f"it holds results of another {changed.partition(' ')[2]}")
         before, now = (texts.get(changed, "none").strip('"') for texts in (found, self.identity))
         raise self._refusal(f"it holds results of another scenario ({changed}: {_short(before)}, now {_short(now)})")
+
+    def _is_alike(self, found: dict[str, str], name: str) -> bool:
+        """Return whether earlier results agree in something; a file that is opened need not be so every time."""
+        before, now = found.get(name), self.identity.get(name)
+        return before == now or (name.startswith(OPENED) and None in (before, now))
 
     def _refusal(self, why: str) -> InputError:
         return InputError(f"output folder {self.folder.path}: {why}; choose another --out, or --fresh to start over")

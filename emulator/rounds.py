@@ -87,6 +87,8 @@ def _is_precise(plan: Plan, point: int, dispatchers: list[int], count: int, fini
             _is_within(scenario.paired_precision, [a - b for a, b in zip(sample, first, strict=True)])
             for sample in values.values()
         ]
+    elif scenario.paired_precision is not None:
+        return False  # the first dispatcher has failed
     return all(checks)
 
 

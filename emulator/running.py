@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dispatchers.checking import describe
-from dispatchers.errors import DispatcherError
+from dispatchers.errors import DispatcherError, one_line
 from emulator import interruption
 from emulator.cluster import run_on_cluster
-from emulator.engines import COMPARED_JOBS, Mode, obstacle_to
+from emulator.engines import COMPARED_JOBS, Mode
 from emulator.replications import (
     Cell,
     Checked,
@@ -24,7 +24,6 @@ from emulator.replications import (
     expected_seconds,
     extent_of,
     like_replications,
-    make_dispatcher,
     tasks_of,
 )
 from emulator.report import setting_text
@@ -39,6 +38,13 @@ from emulator.workers import run_tasks, workers_for
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class Failure(NamedTuple):
+    """The first replication of a cell that has failed, and why."""
+
+    replication: int
+    error: Exception
 
 
 class Interrupted(KeyboardInterrupt):
@@ -109,14 +115,14 @@ def execute(
     workers_for(plan, tasks_of(plan), workers)  # which may be wrong
     checked = check_plan(plan) if checked is None else checked
     with ResultsFolder(out if out is not None else Path("runs") / plan.name) as folder:
-        finished = Finished(plan, folder, checked.named_hashes, fresh=fresh)
-        failures: dict[Cell, Exception] = {}
+        finished = Finished(plan, folder, checked, fresh=fresh)
+        failures: dict[Cell, Failure] = {}
         advance(sum(expected_seconds(plan, task) for task in finished.rows))
         try:
             with finished.recording(), interruption.as_such():
                 _run_rounds(plan, finished, failures, checked, workers, cluster, advance)
             if not finished.rows:
-                raise next(iter(failures.values()))
+                raise next(iter(failures.values())).error
         except KeyboardInterrupt:
             summary = _write(plan, folder, finished, failures, checked) if finished.rows else None
             asked_for = sum(task.replication < plan.points[task.point].scenario.replications for task in finished.rows)
@@ -125,7 +131,7 @@ def execute(
             if not finished.rows:
                 folder.clear_staging()
         summary = _write(plan, folder, finished, failures, checked)
-    summary.attrs["failures"] = [_failure(plan, cell, error) for cell, error in failures.items()]
+    summary.attrs["failures"] = [_failure(plan, cell, failures[cell].error) for cell in sorted(failures)]
     return summary
 
 
@@ -138,7 +144,7 @@ def import_all() -> None:
 def _run_rounds(
     plan: Plan,
     finished: Finished,
-    failures: dict[Cell, Exception],
+    failures: dict[Cell, Failure],
     checked: Checked,
     workers: int | None,
     cluster: str | None,
@@ -146,7 +152,7 @@ def _run_rounds(
 ) -> None:
     staging = finished.folder.staging
     while next((wanted := next_round(plan, finished.rows, failures)).missing(finished.rows), None) is not None:
-        tasks = (task for task in wanted.missing(finished.rows) if task.cell not in failures)
+        tasks = (task for task in wanted.missing(finished.rows) if _is_before_failure(task, failures))
         if cluster is not None:
             outcomes = run_on_cluster(plan, tasks, staging, cluster, workers, advance, checked.hashes)
         else:
@@ -154,17 +160,26 @@ def _run_rounds(
             outcomes = run_tasks(plan, tasks, staging, how, advance, checked.hashes)
         for task, outcome in outcomes:
             interruption.raise_if_requested()
-            if isinstance(outcome, Exception):
-                failures.setdefault(task.cell, outcome)
-            else:
+            if not isinstance(outcome, Exception):
                 finished.add(task, outcome)
+            elif _is_before_failure(task, failures):
+                failures[task.cell] = Failure(task.replication, outcome)
+        # Those that other processes were quick to do would make the results depend on how many there are.
+        finished.keep(lambda task: _is_before_failure(task, failures))
+
+
+def _is_before_failure(task: Task, failures: Mapping[Cell, Failure]) -> bool:
+    """Return whether an episode comes before the first one of its cell that is known to fail."""
+    failure = failures.get(task.cell)
+    return failure is None or task.replication < failure.replication
 
 
 def _failure(plan: Plan, cell: Cell, error: Exception) -> str:
     point = plan.points[cell[0]]
     settings = ", ".join(map(setting_text, point.values, point.values.values()))
     text = str(error) if isinstance(error, DispatcherError) else describe(error)
-    return f"{point.scenario.dispatchers[cell[1]].display}{f' at {settings}' if settings else ''} failed: {text}"
+    where = f" at {one_line(settings, 100)}" if settings else ""
+    return one_line(f"{point.scenario.dispatchers[cell[1]].display}{where} failed: {text}")
 
 
 def first_dispatcher(plan: Plan) -> str:
@@ -207,13 +222,17 @@ def _written(
     summary_picture(summary, plan.swept, folder.picture, *checked.picture)
     folder.commit(finished.trace_files(order))
     summary.attrs["folder"] = str(folder.path)
-    summary.attrs["engines"] = engine_lines(plan)
+    summary.attrs["engines"] = engine_lines(plan, checked.obstacles)
     return summary
 
 
-def engine_lines(plan: Plan) -> list[str]:
-    """Return lines that say which engine emulates what, and why; one, unless a dispatcher asks for SimPy."""
+def engine_lines(plan: Plan, obstacles: Mapping[str, str]) -> list[str]:
+    """Return lines that say which engine emulates what, and why; one, unless a dispatcher asks for SimPy.
+
+    `obstacles` says why some dispatchers cannot be compiled.
+    """
     first = plan.points[0].scenario
+    others = [one_line(f"engine: SimPy emulated {name}, for {why}") for name, why in obstacles.items()]
     modes = {
         expected_mode(plan, Task(place, 0, replication))
         for place, point in enumerate(plan.points)
@@ -224,7 +243,7 @@ def engine_lines(plan: Plan) -> list[str]:
     limit = f"{COMPARED_JOBS:,} jobs an episode"
     if Mode.BOTH not in modes:
         why = f"; more than {limit} are too many for SimPy to compare" if first.engine == "auto" else ""
-        return [f"engine: the compiled engine emulated all{why}", *_obstacles(plan)]
+        return [f"engine: the compiled engine emulated all{why}", *others]
     compared = all(expected_mode(plan, Task(point, 0, 0)) is Mode.BOTH for point in range(len(plan.points)))
     last = max(first.trace.messages, 1) - 1
     simpy = (
@@ -233,18 +252,7 @@ def engine_lines(plan: Plan) -> list[str]:
         else (f"replications 0 to {last}, the compiled engine repeated the first")
     )
     where = "" if compared else f", except above {limit},"
-    return [f"engine: SimPy emulated {simpy} bit for bit{where} and did the rest", *_obstacles(plan)]
-
-
-def _obstacles(plan: Plan) -> list[str]:
-    point = plan.points[0]
-    if point.scenario.engine != "auto":
-        return []
-    found = (
-        (spec.display, obstacle_to(make_dispatcher(point, index).dispatcher))
-        for index, spec in enumerate(point.scenario.dispatchers)
-    )
-    return [f"engine: SimPy emulated {name}, for {why}" for name, why in found if why is not None]
+    return [f"engine: SimPy emulated {simpy} bit for bit{where} and did the rest", *others]
 
 
 def combined_fingerprint(rows: list[Row]) -> str:

@@ -187,6 +187,8 @@ class Scenario(Section):
         if self.horizon > EPOCH_LIMIT * self.delta_t:
             limit = f"at most {EPOCH_LIMIT} epochs up to the horizon {number_text(self.horizon)}"
             raise ScenarioError("delta_t", f"must make {limit}, got {number_text(self.delta_t)}")
+        if self.paired_precision is not None and len(self.dispatchers) < 2:
+            raise ScenarioError("paired_precision", "needs at least two dispatchers, got 1")
         if self.engine == "compiled" and self.trace.messages:
             allowed = "must be auto or simpy where messages are traced, for they travel in SimPy alone"
             raise ScenarioError("engine", f"{allowed}, got compiled")

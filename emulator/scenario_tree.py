@@ -60,13 +60,11 @@ def read_scenario(path: Path, overrides: Sequence[Override] = ()) -> Node:
 def _read(path: Path, chain: list[str], named_at: Place | None = None) -> Node:
     """Read a file, which is named at a place, and what it extends; `chain` holds the files that led here."""
     try:
-        tree = read_file(path)
+        tree = _read_mapping(path)
     except InputError as error:
-        if named_at is None or str(error).startswith(f"{path}:1:"):
+        if named_at is None:
             raise
         raise InputError(f"{named_at}: extends {error}") from None
-    if not isinstance(tree.value, dict):
-        raise InputError(f"{tree.place}: a scenario must be a mapping of keys, got {show(tree.plain)}")
     own = {key: node for key, node in tree.value.items() if key != "extends"}
     child = _anchored(Node(own, tree.place), path.parent)
     if "extends" not in tree.value:
@@ -86,6 +84,13 @@ def _read(path: Path, chain: list[str], named_at: Place | None = None) -> Node:
     # The name stays behind, or both would write into the same folder.
     inherited = {key: node for key, node in parent.value.items() if key != "name"}
     return merge(Node(inherited, parent.place), child)
+
+
+def _read_mapping(path: Path) -> Node:
+    tree = read_file(path)
+    if not isinstance(tree.value, dict):
+        raise InputError(f"{tree.place}: a scenario must be a mapping of keys, got {show(tree.plain)}")
+    return tree
 
 
 def _setting(override: Override) -> Node:

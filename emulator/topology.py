@@ -139,7 +139,9 @@ def bethe(depth: int, degree: int) -> Topology:
     for _ in range(depth):
         size += shell
         shell *= degree - 1
-        _check_size("nodes of a Bethe lattice", size, 1, MOST_NODES)
+        if size > MOST_NODES:  # all shells of a great depth would add up to millions of digits
+            break
+    _check_size("nodes of a Bethe lattice", size, 1, MOST_NODES)
     children = np.arange(1, size)
     # Node 0 has the children 1..degree, every later node the next degree - 1.
     parents = np.maximum((children - 2) // (degree - 1), 0)
@@ -222,15 +224,19 @@ def configuration_model(nodes: int, degrees: Sequence[int], seed: int) -> Topolo
         )
     stubs = np.repeat(np.arange(nodes), sequence)
     attempts = _attempts_at_a_simple_matching(sequence)
+    effort = 400_000 + 5 * len(stubs)
     for attempt in range(attempts + 20):
         words = random_words(_attempt_seed(seed, attempt), TOPOLOGY, len(stubs))
         ends = stubs[np.argsort(words, kind="stable")].reshape(-1, 2)
         if attempt < attempts:
             simple = len(_bad_edges(ends, nodes)) == 0
         else:
-            simple = _switch_until_simple(ends, nodes, _attempt_seed(seed, attempt) ^ 0x55555555)
+            effort = _switch_until_simple(ends, nodes, _attempt_seed(seed, attempt) ^ 0x55555555, effort)
+            simple = effort > 0 and len(_bad_edges(ends, nodes)) == 0
         if simple:
             return _from_edges("configuration_model", ends, nodes)
+        if effort <= 0:  # about half of all pairs are edges, or more: switches make as many bad ones as they mend
+            break
     return _from_edges("configuration_model", _havel_hakimi(sequence), nodes)
 
 
@@ -274,18 +280,22 @@ def _attempt_seed(seed: int, attempt: int) -> int:
     return (seed * 0x9E3779B1 + attempt * 0x85EBCA6B + 1) % 2**32
 
 
-def _switch_until_simple(ends: Integers, nodes: int, seed: int) -> bool:
-    """Switch ends of bad edges with those of random edges, in place, until the graph is simple; tell if it is."""
+def _switch_until_simple(ends: Integers, nodes: int, seed: int, effort: int) -> int:
+    """Switch ends of bad edges with those of random edges, in place, until the graph is simple.
+
+    Return what is left of the `effort`, counted in switches; without any, the graph is not simple, nor may it be else.
+    """
     for round_number in range(200):
         bad = _bad_edges(ends, nodes)
-        if len(bad) == 0:
-            return True
+        effort -= len(bad) + len(ends) // 4  # a look at all edges takes as long as that many switches
+        if len(bad) == 0 or effort <= 0:
+            break
         words = random_words(_attempt_seed(seed, round_number), TOPOLOGY, 2 * len(bad))
         partners = (words[: len(bad)] % np.uint64(len(ends))).astype(np.int64)
         sides = (words[len(bad) :] & np.uint64(1)).astype(np.int64)
         for edge, partner, side in zip(bad.tolist(), partners.tolist(), sides.tolist(), strict=True):
             ends[edge, 1], ends[partner, side] = ends[partner, side], ends[edge, 1]
-    return False
+    return effort
 
 
 def _bad_edges(ends: Integers, nodes: int) -> Integers:

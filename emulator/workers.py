@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from dispatchers.checking import describe
@@ -19,6 +21,9 @@ from emulator.scenario_file import Plan
 
 WORTH_A_PROCESS = 4.0
 """Seconds of work that are much longer than it takes to start a process."""
+
+MANY_EPISODES = 20_000
+"""So many are worth it whatever they hold; no more are looked at, for there may be millions."""
 
 
 class Workers(NamedTuple):
@@ -43,7 +48,10 @@ def workers_for(plan: Plan, tasks: Iterator[Task], wanted: int | None) -> Worker
         seconds += expected_seconds(plan, task)
         if episodes > cores and seconds > WORTH_A_PROCESS * cores:
             break
-    processes = cores if wanted is not None else min(cores, int(seconds // WORTH_A_PROCESS))
+        if episodes == MANY_EPISODES:
+            seconds = math.inf
+            break
+    processes = cores if wanted is not None else int(min(cores, seconds // WORTH_A_PROCESS))
     processes = max(1, min(processes, episodes))
     if processes > 1:
         check_main_module()
@@ -57,7 +65,7 @@ def run_tasks(
     staging: Path | None,
     workers: Workers,
     advance: Callable[[float], None],
-    hashes: Mapping[str, str] | None = None,
+    hashes: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[Task, Row | Exception]]:
     """Run episodes and yield each one's row as it is finished, in any order, or the error that ended it.
 
@@ -71,7 +79,7 @@ def run_tasks(
         for task in tasks:
             yield task, outcome_of(emulator, task, advance)
     else:
-        prepare = partial(_episodes, plan, staging, workers.threads, hashes)
+        prepare = partial(_episodes, plan, staging, workers.threads, dict(hashes))
         yield from run_in_processes(prepare, iter(tasks), workers.processes, advance)
 
 
@@ -107,7 +115,7 @@ class _Share:
         self.advance(self.seconds - self.done)
 
 
-def _episodes(plan: Plan, staging: Path | None, threads: int, hashes: Mapping[str, str] | None) -> Work:
+def _episodes(plan: Plan, staging: Path | None, threads: int, hashes: Mapping[str, str]) -> Work:
     """Return what runs the episodes of a plan in a process of its own."""
     emulator = Emulator(plan, staging, threads, hashes)
     emulator.compile()

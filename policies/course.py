@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dispatchers.errors import one_line
 from emulator.errors import InputError
 from emulator.picture import picture_of_training
 from policies.learning import expected_seconds, is_learned, learn_all, log_folder, teacher
@@ -31,13 +32,12 @@ class Course:
         self.logs = logs
         self.fresh = fresh
         self.lessons = lessons_of(plans, wishes, out)
-        for lesson in self.lessons:
-            if lesson.out.exists() and not lesson.out.is_file():
-                kind = "the folder" if lesson.out.is_dir() else "what is none,"
-                raise InputError(f"--out must lead to files, got {kind} {lesson.out}")
-            log = log_folder(lesson, logs)
-            if log.exists() and not log.is_dir():
-                raise InputError(f"--logs must lead to folders, got {log}")
+        try:
+            for lesson in self.lessons:
+                _check_places(lesson.out, log_folder(lesson, logs))
+        except OSError as error:  # a name that is too long, say
+            told = f"{one_line(str(error.filename), 150)}: {error.strerror}"
+            raise InputError(f"--out and --logs must lead to files and folders, got {told}") from None
         self.pictures = [picture_of_training(plan) for plan in plans]
 
     @cached_property
@@ -68,6 +68,14 @@ class Course:
             if picture is not None:
                 write_trainings(own, self.logs, own[0].out.parent, picture)
                 yield f"{own[0].out.parent}: training.parquet and summary.png of {plan.name}"
+
+
+def _check_places(out: Path, log: Path) -> None:
+    if out.exists() and not out.is_file():
+        kind = "the folder" if out.is_dir() else "what is none,"
+        raise InputError(f"--out must lead to files, got {kind} {out}")
+    if log.exists() and not log.is_dir():
+        raise InputError(f"--logs must lead to folders, got {log}")
 
 
 def check_libraries() -> None:

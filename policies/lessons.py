@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,7 +74,7 @@ def lessons_of(plans: Sequence[Plan], wishes: Wishes, out: Path | None) -> list[
         raise InputError(f"--out must be a folder where there are several policies, got {out}")
     if len(points) > 1 or (out is not None and not is_file):
         files = [(out or Path(".")) / name for name in names]
-        double = {file.name for file in files if files.count(file) > 1}
+        double = {file.name for file, count in Counter(files).items() if count > 1}
         if double:
             raise InputError(f"several trainings would write {min(double)}: take one of the scenarios at a time")
     else:

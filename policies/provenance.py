@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 LIBRARIES = ["torch", "stable-baselines3", "sb3-contrib", "cma", "numpy"]
 """What a policy's bits depend on."""
+
+version = cache(metadata.version)
+"""A library's version, which takes a millisecond to look up; a sweep asks for it at each of its points."""
 
 EXECUTED_AS: dict[Observation, str] = {"own": "MF-R", "accessible": "MF-N", "all": "MF-G"}
 """The dispatcher that executes a policy on what it was trained for."""

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import emulator
+from dispatchers.errors import LONGEST_LINE
 from emulator import InputError
 from emulator.command_line import main
 
@@ -186,6 +187,49 @@ def test_dry_run_tells_the_plan_and_writes_nothing(folder, capsys):
     assert files(folder) == ["mine.py", "small.yaml"]
 
 
+def test_a_dry_run_of_a_million_replications_is_quick(folder, capsys):
+    assert main(["small.yaml", "--dry-run"]) == 0  # which imports what both need
+    begun = time.perf_counter()
+    assert main(["small.yaml", "--dry-run", "--replications", "1000000"]) == 0
+    assert time.perf_counter() - begun < 2.0
+    assert "6,000,000 episodes" in capsys.readouterr().out
+
+
+MANY = """\
+topology: {kind: edge_list, nodes: 3, edges: []}
+delta_t: [1.23456789012345]
+horizon: [2.23456789012345]
+buffer: [1]
+arrivals: {high: [0.987654321012345], low: [1.0e-300], high_to_low: [0.123456789012345], low_to_high: [0.5]}
+service: {rate: [1.23456789012345], work: [deterministic]}
+trace: {jobs: 1, epochs: 1, messages: 1}
+engine: simpy
+replications: 1
+"""
+
+
+def test_no_line_and_no_file_name_is_too_long_however_much_is_swept(folder, capsys):
+    names = ", ".join(f"{{name: OWN, label: {letter * 100}}}" for letter in "abcdé")
+    (folder / "many.yaml").write_text(f"{MANY}dispatchers: [{names}]\n", encoding="utf-8")
+    for options in (["--dry-run"], ["--quiet"]):
+        assert main(["many.yaml", *options, "--out", "long/" * 80]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= LONGEST_LINE
+        assert any(line.startswith("  dispatchers: aaa") and "... ééé" in line for line in lines)
+    assert {name.rpartition("/")[0][-8:].rpartition("/")[2] for name in files(folder)} >= {"jobs", "epochs", "messages"}
+
+
+def test_a_dispatcher_that_fails_is_told_in_one_line_whatever_it_says(folder, capsys):
+    shout = "assert job.total_sent or job.elapsed < 0.5, '\\x1b[31m' + 'x' * 1000\n        return 0"
+    (folder / "late.py").write_text(re.sub("return 7.*", lambda _: shout, LATE))
+    (folder / "late.yaml").write_text(SMALL.replace("JSQ,", 'JSQ, {class: "late:Late"},'))
+    assert main(["late.yaml", "--workers", "1", "--quiet"]) == 1
+    for line in capsys.readouterr().err.splitlines():
+        assert line.startswith("Late at delta_t = ")
+        assert line.isprintable()
+        assert len(line) <= LONGEST_LINE
+
+
 def test_a_users_class_runs_beside_the_scenario(folder):
     (folder / "deep").mkdir()
     shutil.move("mine.py", "deep/mine.py")
@@ -239,7 +283,10 @@ def test_swept_keys_are_columns(folder):
         (["small.yaml", "--set", "topology={kind: configuration_model, nodes: 3, degrees: [5]}"], "no simple graph"),
         (["small.yaml", "--out", "small.yaml"], "small.yaml: it is a file"),
         (["small.yaml", "--workers", "0"], "--workers must be >= 1, got 0"),
-        (["small.yaml", "--seed", "-1"], "seed must be >= 0, got -1"),
+        (["small.yaml", "--seed", "-1"], "--seed -1: seed must be >= 0, got -1"),
+        (["small.yaml", "--replications", "0"], "--replications 0: replications must be >= 1, got 0"),
+        (["small.yaml", "--set", f"dispatchers=[{{name: MF-R, policy: {'p' * 300}}}]"], "there is no policy ppp"),
+        (["small.yaml", "--set", f"plot.reference={{policy: {'p' * 300}, key: k}}"], "there is no file ppp"),
     ],
 )
 @pytest.mark.parametrize("dry", [False, True])
@@ -251,6 +298,7 @@ def test_bad_input_gets_one_line_and_status_2(folder, capsys, arguments, message
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
+    assert len(captured.err) <= LONGEST_LINE + 1
     assert message in captured.err
     assert content(folder) == before
 

@@ -1,5 +1,6 @@
 """Every rule against its definition, the contract's helpers, the checks, and how dispatchers are found."""
 
+import hashlib
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -25,6 +26,7 @@ from dispatchers.contract import cumulate, name_of, pick
 from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn, ShortestExpectedDelay
 from dispatchers.mean_field import MeanFieldOwn
 from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
+from dispatchers.user_modules import hash_of
 from emulator import random_networks
 from emulator.agreement import Habitual, Moody, Tracking
 
@@ -363,8 +365,8 @@ BROKEN = {
     "choose raises": (JobRule(lambda job: 1 // 0), "choose raised ZeroDivisionError"),
     "choose forgets": (JobRule(forgetful()), "for the same job"),
     "no advance": (type("Bare", (RecurrentDispatcher,), {"hidden": 1})(), r"must define advance\(self, view\)"),
-    "nothing carried": (StateRule(None, hidden=0), "hidden must be a whole number >= 1, got 0"),
-    "half a number carried": (StateRule(None, hidden=1.5), "hidden must be a whole number >= 1, got 1.5"),
+    "nothing carried": (StateRule(None, hidden=0), "hidden must be a whole number from 1 to 10000, got 0"),
+    "half a number carried": (StateRule(None, hidden=1.5), "hidden must be a whole number from 1 to 10000, got 1.5"),
     "no width of what is carried": (type("Bare", (RecurrentDispatcher,), {})(), "hidden must be .*, got 0"),
     "only probabilities": (
         StateRule(lambda v: v.own()),
@@ -632,3 +634,8 @@ class TestFinding:
             make(name="Gone")
         with pytest.raises(DispatcherError, match=r"Odd: must be a subclass of dispatchers\.Dispatcher"):
             make(name="Odd")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there are no files of the kernel")
+def test_of_a_file_of_the_kernel_which_calls_itself_empty_nothing_is_read():
+    assert hash_of("/proc/self/status") == hashlib.sha256().hexdigest()

@@ -26,6 +26,14 @@ def row(dispatcher, mean, delta_t=5.0, difference=0.0, replications=10):
     }
 
 
+def test_numbers_of_any_size_leave_room_for_the_others():
+    """The drops of a tiny horizon are scaled to 50 ms."""
+    lines = summary_table(pd.DataFrame([row("JSQ", 3e300), row("RND", 4e11, difference=-1e308)]), []).splitlines()
+    assert max(map(len, lines)) < 130
+    assert lines[2].split()[:2] == ["JSQ", "3e+300"]
+    assert lines[3].split()[1] == "400000000000.000"
+
+
 def test_a_row_tells_mean_interval_and_difference():
     table = summary_table(pd.DataFrame([row("JSQ", 3.0), row("RND", 4.0, difference=1.0)]), [])
     lines = table.splitlines()

@@ -472,7 +472,8 @@ def test_results_belong_to_no_place(project, folder, counted):
 def test_a_file_that_results_depend_on_counts_by_its_content(project, capsys, file, text):
     (project / file).write_text(text)
     assert main(["s.yaml", "--quiet"]) == 2
-    assert f"it holds results of another {file} of " in capsys.readouterr().err
+    told = "edges" if file == "edges.csv" else file
+    assert f"it holds results of another {told} of " in capsys.readouterr().err
 
 
 def test_the_script_that_runs_a_scenario_does_not_count(folder):
@@ -509,3 +510,35 @@ def test_a_rule_that_changes_while_it_runs_ends_the_run(folder, monkeypatch, cap
     counted.clear()
     assert main(["s.yaml", "--quiet"]) == 0
     assert {task.point for task in counted} == {1}
+
+
+RARELY = """
+from dispatchers import Dispatcher
+
+class Rarely(Dispatcher):
+    def route(self, view):
+        lengths = view.queue_lengths[view.sharing[:, 0] == 3]  # of which the check on random views has few
+        if view.delta_t == 2.0 and len(lengths) and lengths.sum(axis=1).max() >= {jobs}:
+            raise ValueError("too many jobs")
+        return view.own()
+"""
+
+
+def test_a_cell_that_fails_leaves_the_same_whatever_the_number_of_workers(folder, capsys):
+    """Its replications before the first that fails; what another process was quick to do comes after it."""
+    (folder / "rarely.py").write_text(RARELY.format(jobs=9))
+    text = SCENARIO.replace("{name: JSQ-M, weight: sharing}", '{class: "rarely:Rarely"}').replace(": 6", ": 16")
+    (folder / "s.yaml").write_text(text.replace("nodes: 12", "nodes: 3"))
+    for workers in "12":
+        assert main(["s.yaml", "--quiet", "--workers", workers, "--engine", "simpy", "--out", workers]) == 1
+    assert "Rarely at delta_t = 2 ms failed: Rarely: ValueError: too many jobs" in capsys.readouterr().err
+    assert content(folder / "1") == content(folder / "2")
+    episodes = pd.read_parquet("1/episodes.parquet")
+    done = episodes[(episodes.dispatcher == "Rarely") & (episodes.delta_t == 2)].replication.tolist()
+    assert done == list(range(len(done)))
+    assert 0 < len(done) < 16
+
+
+def test_a_precision_of_differences_needs_two_dispatchers(folder, capsys):
+    assert main(["s.yaml", "--set", "dispatchers=[RND]", "--set", "paired_precision=0.1"]) == 2
+    assert "paired_precision needs at least two dispatchers, got 1" in capsys.readouterr().err

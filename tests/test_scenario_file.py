@@ -1,5 +1,6 @@
 """Scenario files: places in errors, sweeps, `extends`, `--set`, and the resolved scenario to run again."""
 
+import os
 import pickle
 import tempfile
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatchers.errors import LONGEST_LINE
 from emulator.errors import InputError
 from emulator.scenario_file import load
 from emulator.sweep import POINT_LIMIT
@@ -151,6 +153,7 @@ def values(plan, key):
         ({"zzz": "1"}, "4:1: zzz is unknown; allowed are name, folder, topology, "),
         ({"delta_t": None}, "1:1: delta_t is missing: Time between broadcasts, ms"),
         ({"<<": "{a: 1}"}, "4:1: merge keys"),
+        ({"service.rate": "[1e-300, 1]"}, "4:1: service.rate is unknown, did you mean service? allowed are name, "),
         ({"plot": "5"}, "4:7: plot must be a mapping, got 5"),
         ({"plot": "{kind: pie}"}, "4:14: plot.kind must be lines, bars, columns, learning_curve or training_time, "),
         ({"plot": "{interval: none}"}, "4:18: plot.interval must be band or bars, got none"),
@@ -404,6 +407,50 @@ def test_files_do_not_extend_each_other_in_a_circle_or_without_end(folder):
         Path(f"c{number}.yaml").write_text(f"extends: c{number - 1}.yaml\n", encoding="utf-8")
     assert load("c10.yaml").name == "c10"
     assert refused("c11.yaml") == "c1.yaml:1:10: extends must not lead through more than 10 files"
+
+
+NO_FILES = [
+    ("/dev/zero", "there is no /dev/zero", "Not a regular file"),
+    ("pipe", "there is no pipe", "Not a regular file"),
+    (".", "there is no .", "Is a directory"),
+    ("x" * 300, "there is no x", "File name too long"),
+    ("big.yaml", "extends big.yaml: Larger than 1048576 bytes, the most that is read", "field larger than"),
+    (
+        "/proc/kmsg",
+        "extends /proc/kmsg:1:1: a scenario must be a mapping of keys, got null",
+        "without edges needs nodes",
+    ),
+    ("broken.yaml", "extends broken.yaml:2:4: is not YAML: ", "must be two whole numbers"),
+    (
+        "list.yaml",
+        "extends list.yaml:1:1: a scenario must be a mapping of keys, got [1, 2]",
+        "must be two whole numbers",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "extended", "of_edges"), NO_FILES, ids=[name[:20] for name, *_ in NO_FILES])
+def test_a_file_that_cannot_be_read_is_told_where_it_is_named(folder, name, extended, of_edges):
+    os.mkfifo("pipe")
+    Path("big.yaml").write_bytes(b"#" * 2**21)
+    Path("broken.yaml").write_text("a: 1\nb: }\n", encoding="utf-8")
+    Path("list.yaml").write_text("[1, 2]", encoding="utf-8")
+    message = refused(write(extends=name))
+    assert message.startswith("s.yaml:4:10: extends ")
+    assert extended in message
+    assert len(message) <= LONGEST_LINE
+    plan = load(write(topology=f"{{kind: edge_list, path: {name}}}"))
+    with pytest.raises(InputError, match=rf"^s\.yaml:1:11: topology .*{of_edges}") as error:
+        plan.points[0].system()
+    assert len(str(error.value)) <= LONGEST_LINE
+
+
+@pytest.mark.parametrize("edges", ["edges: []", "path: empty.csv", "path: header.csv"])
+def test_without_edges_there_are_queues_on_their_own(folder, edges):
+    Path("empty.csv").touch()
+    Path("header.csv").write_text("source,target\n", encoding="utf-8")
+    system = load(write(topology=f"{{kind: edge_list, nodes: 3, {edges}}}")).points[0].system()
+    assert system.topology.degrees.tolist() == [0, 0, 0]
 
 
 def test_relative_paths_belong_to_the_file_in_which_they_stand(folder):

@@ -1,5 +1,6 @@
 """Every topology against its definition (section 2.1), and every bad graph refused."""
 
+import time
 from collections import Counter
 from itertools import combinations, product
 
@@ -119,6 +120,14 @@ class TestConfigurationModel:
     def test_a_sequence_is_kept(self):
         sequence = [4, 1, 1, 2, 2, 3, 0, 1]
         assert configuration_model(8, sequence, 3).degrees.tolist() == sequence
+
+    @pytest.mark.parametrize(("nodes", "degree"), [(100, 99), (100, 98), (200, 150)])
+    def test_a_dense_graph_takes_seconds_not_hours(self, nodes, degree):
+        begun = time.perf_counter()
+        topology = configuration_model(nodes, [degree], 1)
+        assert time.perf_counter() - begun < 8.0
+        assert (topology.degrees == degree).all()
+        edge_list(np.array(edges_of(topology)), nodes=nodes)  # refuses loops and double edges
 
     @settings(max_examples=60, deadline=None, derandomize=True)
     @given(st.integers(0, 2**32 - 1), st.integers(3, 40), st.sets(st.integers(1, 6), min_size=1))

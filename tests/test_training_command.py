@@ -294,6 +294,8 @@ def test_progress_goes_to_standard_error(folder, capsys):
             "ring.yaml: topology must give the graph of the training, which alone SAC's policies fit",
         ),
         (["small.yaml", "--out", "folder.onnx"], "--out must lead to files, got the folder folder.onnx"),
+        (["small.yaml", "--out", f"{'x' * 300}.onnx"], "xxx.onnx: File name too long"),
+        (["small.yaml", "--logs", "x" * 5000], "--out and --logs must lead to files and folders, got xxx"),
         (["small.yaml", "--logs", "small.yaml"], "--logs must lead to a folder that can be written to, got small.yaml"),
         (["small.yaml", "--workers", "0"], "argument --workers: must be a whole number from 1 to 10,000, got 0"),
         (

@@ -3,13 +3,14 @@
 import os
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dispatchers import catalogue
-from dispatchers.checking import ask
+from dispatchers.checking import ask, check_fit
 from dispatchers.errors import DispatcherError
 
 RULE = """
@@ -113,6 +114,76 @@ class TestReadAnew:
         assert sys.modules["statistics"] is statistics
 
 
+class TestInPlace:
+    """What a class may do while it is made, tried out and asked."""
+
+    @pytest.mark.parametrize(
+        "does",
+        [
+            "pickle.loads(pickle.dumps(self))",
+            "typing.get_type_hints(type(self))",
+            "inspect.getsource(type(self))",
+            "importlib.import_module('rule').Mine is type(self) or 1 / 0",
+            "__import__('helper').SHARE",
+        ],
+    )
+    def test_its_modules_are_there(self, folder, view, does):
+        write(folder, "helper.py", "SHARE = 0.5\n")
+        head = "import importlib, inspect, pickle, typing\n"
+        text = RULE.format("own").replace("return", f"{does}\n        return")
+        write(folder, "rule.py", head + text + f"\n    def __init__(self): {does}\n")
+        found = made(folder)
+        for _ in range(2):
+            with found.world:
+                assert np.array_equal(ask(found.dispatcher, view).numbers, view.own())
+        assert "helper" not in sys.modules
+        assert "rule" not in sys.modules
+
+    def test_a_module_imported_in_a_method_is_read_anew(self, folder, view):
+        write(
+            folder, "rule.py", RULE.format("own").replace("return view.own()", "import helper; return helper.say(view)")
+        )
+        for body in ("own", "uniform", "own"):
+            write(folder, "helper.py", f"def say(view): return view.{body}()\n")
+            found = made(folder)
+            with found.world:
+                assert np.array_equal(ask(found.dispatcher, view).numbers, getattr(view, body)())
+
+    def test_a_helper_is_there_once(self, folder):
+        write(folder, "a.py", RULE.format("own").replace("Mine", "A"))
+        write(
+            folder, "rule.py", "import a\nfrom a import A\n\nclass Mine(A):\n    def __init__(self): assert a.A is A\n"
+        )
+        assert type(made(folder).dispatcher).__mro__[1].__name__ == "A"
+
+    def test_what_others_have_imported_from_elsewhere_is_left_alone(self, folder, tmp_path, monkeypatch):
+        """As a debugger, or `pip install --target`, brings."""
+        write(tmp_path, "libs/library.py", "")
+        write(tmp_path, "libs/library-1.dist-info/METADATA", "")
+        write(tmp_path, "debugger/tracer.py", "")
+        for place in ("libs", "debugger"):
+            monkeypatch.syspath_prepend(str(tmp_path / place))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "libs"))
+        library, tracer = (__import__(name) for name in ("library", "tracer"))
+        write(folder, "rule.py", "import library, tracer\nseen = library, tracer\n" + RULE.format("own"))
+        found = made(folder)
+        assert type(found.dispatcher).route.__globals__["seen"] == (library, tracer)
+        for name in ("library", "tracer"):
+            del sys.modules[name]
+
+    def test_two_threads_take_turns(self, folder, view):
+        write(folder, "rule.py", RULE.format("own"))
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: answer(folder, view), range(40)))
+        assert all(np.array_equal(each, view.own()) for each in answers)
+
+    def test_a_script_that_holds_its_rule_and_runs_it_is_told(self, folder):
+        text = "from dispatchers import catalogue\ncatalogue.make(class_='rule:Mine')\n"
+        write(folder, "rule.py", text + RULE.format("own"))
+        with pytest.raises(DispatcherError, match="it runs a scenario while it is imported: put the call below"):
+            made(folder)
+
+
 class TestFiles:
     def test_the_module_and_what_it_imports_that_is_not_installed(self, folder):
         write(folder, "rule.py", "import aside, numpy, json\nimport deep.below\n" + RULE.format("own"))
@@ -144,16 +215,43 @@ class TestFiles:
 
     def test_what_it_opens_while_it_is_tried_out(self, folder, view):
         write(folder, "w.txt", "0.3")
-        write(folder, "rule.py", RULE.format("own").replace("return", "open('w.txt').close(); return"))
-        found = catalogue.make(class_="rule:Mine", folder=folder, try_out=lambda rule: ask(rule, view)).hashes
-        assert sorted(os.path.basename(path) for path in found) == ["rule.py", "w.txt"]
+        text = RULE.format("own").replace("return", "__import__('pathlib').Path('w.txt').read_text(); return")
+        write(folder, "rule.py", text)
+        found = catalogue.make(class_="rule:Mine", folder=folder, try_out=lambda rule: ask(rule, view))
+        assert (sorted(found.files), sorted(found.opened)) == (["rule.py"], ["w.txt"])
+
+    def test_what_it_opened_only_once_in_the_session(self, folder):
+        write(folder, "w.txt", "0.3")
+        text = "import functools, pathlib\nread = functools.cache(lambda: float(pathlib.Path('w.txt').read_text()))\n"
+        write(folder, "rule.py", text + RULE.format("own") + "\n    def __init__(self): self.share = read()\n")
+        first, second = made(folder), made(folder)
+        assert first.opened == second.opened
+        assert list(first.opened) == ["w.txt"]
+        write(folder, "w.txt", "0.9")
+        assert made(folder).dispatcher.share == 0.9
 
     def test_what_it_writes_hides_or_finds_elsewhere_is_its_own_affair(self, folder):
-        for name in ("log", ".hidden/x", "../elsewhere"):
+        for name in ("log", ".hidden/x", "../elsewhere", "renamed"):
             write(folder, name, "text")
-        text = "from pathlib import Path\n[Path(name).read_text() for name in ('log', '.hidden/x', '../elsewhere')]\n"
-        text += "Path('log').write_text('more')\n"
+        text = "from pathlib import Path\nPath('log').rename('renamed')\n"
+        text += "[Path(name).read_text() for name in ('renamed', '.hidden/x', '../elsewhere')]\n"
+        text += "Path('log').write_text('more'); Path('log').read_text()\n"
         write(folder, "rule.py", text + RULE.format("own"))
+        assert files(folder) == ["rule.py"]
+
+    def test_a_log_that_an_option_names_is_its_own_affair(self, folder):
+        init = "\n    def __init__(self, log):\n        with open(log, 'a') as file: file.write('x')\n"
+        write(folder, "rule.py", RULE.format("own") + init)
+        write(folder, "rule.log", "")
+        assert files(folder, log="rule.log") == ["rule.py"]
+
+    def test_a_library_beside_a_virtual_environment_is_no_project(self, folder, monkeypatch):
+        """What is in the project's folder is the user's, also where that is the folder of the environment."""
+        monkeypatch.setattr(sys, "prefix", str(folder))
+        write(folder, "rule.py", RULE.format("own"))
+        write(folder, "lib/python3.11/site-packages/other.py", "")
+        monkeypatch.syspath_prepend(str(folder / "lib/python3.11/site-packages"))
+        write(folder, "rule.py", "import other\n" + RULE.format("own"))
         assert files(folder) == ["rule.py"]
 
     def test_files_that_options_name(self, folder):
@@ -193,6 +291,7 @@ class TestFiles:
     def test_a_built_in_rule_depends_on_its_policy(self, folder):
         found = catalogue.make(name="MF-R", folder=folder, options={"policy": "torus_5.onnx"}, shipped=SHIPPED)
         assert [os.path.basename(path) for path in found.hashes] == ["torus_5.onnx"]
+        assert list(found.files) == ["policy"]
 
 
 SHIPPED = Path(__file__).resolve().parent.parent / "policies" / "trained"
@@ -209,13 +308,23 @@ SHIPPED = Path(__file__).resolve().parent.parent / "policies" / "trained"
         ("graph_hash = 3", "graph_hash must be text or None, got 3"),
         ("files = 'weights.txt'", "files must be a list of names of files, got 'weights.txt'"),
         ("files = {'a': 1}", "files must be a list of names of files"),
+        ("files = property(lambda self: 1 / 0)", "cannot be made: ZeroDivisionError"),
+        ("name = property(lambda self: 1 / 0)", "cannot be made: ZeroDivisionError"),
+        ("buffer = 10 ** 5000", "buffer must be a whole number >= 1 or None, got int"),
+        ("file_options = ('nope',)", None),
+        ("__new__ = lambda cls: 3", "rule:Mine: makes 3, which is no Dispatcher"),
+        ("__signature__ = 3", "cannot be made: TypeError"),
         ("file_options = 'policy'", "file_options must be a tuple of names of options, got 'policy'"),
     ],
 )
 def test_an_attribute_of_the_contract_that_holds_something_else_is_refused(folder, attribute, told):
     write(folder, "rule.py", RULE.format("own") + f"\n    {attribute}\n")
-    with pytest.raises(DispatcherError, match=told):
+    if told is None:
         made(folder)
+        return
+    with pytest.raises(DispatcherError, match=told) as refusal:
+        catalogue.make(class_="rule:Mine", folder=folder, try_out=lambda rule: check_fit(rule, 5))
+    assert len(str(refusal.value)) <= 300
 
 
 def test_a_rule_is_recurrent_or_per_job_not_both(folder):

@@ -96,6 +96,8 @@ def test_every_value_and_key_knows_its_place():
         ("a: 1\nb: 2\n'a': 3", "f.yaml:3:1: a stands twice, first at f.yaml:1:1"),
         ("a: {b: 1, b: 1}", "f.yaml:1:11: b stands twice"),
         ("1: a", "f.yaml:1:1: a key must be text, got 1"),
+        ("0x10: a", "f.yaml:1:1: a key must be text, got 0x10"),
+        ("1e3: a", "f.yaml:1:1: a key must be text, got 1e3"),
         ("null: a", "f.yaml:1:1: a key must be text, got null"),
         ("? [a]\n: b", "f.yaml:1:3: a key must be text, got [a]"),
         ("? {a: b}\n: c", "f.yaml:1:3: a key must be text, got {a: b}"),
