@@ -199,6 +199,7 @@ def _dispatchers(generator: np.random.Generator, system: System) -> list[Callabl
         ShortestExpectedDelay,
         lambda: ShortestExpectedDelay("job"),
         lambda: MeanFieldOwn(rule=generator.random(buffer + 1).tolist()),
+        lambda: MeanFieldOwn(rule=generator.random(buffer + 1).tolist(), draws="epoch"),
         RoundRobin,
         JoinShortestQueueWithMemory,
         lambda: JoinShortestQueueWithMemory("sharing", bonus=float(generator.random())),

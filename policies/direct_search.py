@@ -20,6 +20,12 @@ from policies.epoch_law import linear_offload
 from policies.presets import SearchPreset
 from policies.training_log import TrainingLog
 
+SELDOM = 0.2
+"""The probabilities of a rule to begin at that offloads seldom."""
+
+TRIALS = 20
+"""Episodes by which the ends of several searches are told apart."""
+
 
 def search(
     systems: System | Sequence[System],
@@ -32,24 +38,41 @@ def search(
 ) -> Floats:
     """Return the weights, buffer + 1 x buffer + 1, of the rule `clip(weights @ distribution, 0, 1)` with least drops.
 
-    A row belongs to an own queue length; it is constant for a fixed rule (`observation: own`). All candidates of a
-    generation meet the same random numbers, the next generation others; the mean of the middles of the later half of
-    the generations is returned.
-    The search begins at the rule `start` (buffer + 1 probabilities), by default at that of RND. `draws` says how often
-    schedulers draw whether to offload.
+    A row belongs to an own queue length; it is constant for a fixed rule (`observation: own`). `draws` says how often
+    schedulers draw whether to offload. The search begins at the rule `start` (buffer + 1 probabilities), by default at
+    that of RND, and, where actions hold for an epoch, also at one that seldom offloads: there are several optima then,
+    and the better end is returned.
     """
-    import cma
-
     systems = [systems] if isinstance(systems, System) else list(systems)
     system = systems[0]
     together = preset.networks * len(systems)
     copies = max(1, round(preset.nodes / system.nodes / together)) * together
     networks = ParallelNetworks(systems, copies=copies, seed=seed, copies_per_path=preset.networks, draws=draws)
-    if start is None:
+    if start is not None:
+        starts = [start]
+    else:
         degree = float(np.mean(system.topology.degrees))
-        start = np.full(system.buffer + 1, degree / (degree + 1.0))
+        places = [degree / (degree + 1.0), *([SELDOM] if draws == "epoch" else [])]
+        starts = [np.full(system.buffer + 1, place) for place in places]
+    found = [_search_from(networks, each, preset, seed, log) for each in starts]
+    if len(found) == 1:
+        return found[0]
+    episodes = range(preset.iterations, preset.iterations + TRIALS)  # which no generation has met
+    return min(found, key=lambda weights: sum(_drops(networks, weights, preset, episode) for episode in episodes))
+
+
+def _search_from(
+    networks: ParallelNetworks, start: Floats, preset: SearchPreset, seed: int, log: TrainingLog | None
+) -> Floats:
+    """Return the weights that a search from a fixed rule ends at.
+
+    All candidates of a generation meet the same random numbers, the next generation others; the mean of the middles of
+    the later half of the generations is returned.
+    """
+    import cma
+
     features = _features(networks, start, preset)
-    numbers = np.zeros((system.buffer + 1, len(features)))
+    numbers = np.zeros((len(start), len(features)))
     numbers[:, 0] = start
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its options' names

@@ -150,3 +150,14 @@ def test_what_a_rule_is_in_the_mean_stays_within_0_and_1_and_its_slopes_do_not(m
     assert 0.9 < means.max() <= 1.0
     assert slopes.min() < 0.0
     assert slopes.max() > 1.0
+
+
+def test_actions_that_hold_for_an_epoch_gain_nothing_when_epochs_are_long():
+    """A search from RND's rule alone gets stuck above; never to offload is as good as any rule there."""
+    system = make_system(torus(9), delta_t=8.0, horizon=48.0)
+    preset = replace(PRESETS["fast"]["STATIC"], iterations=30)
+    kept = drops(system, lambda networks: np.zeros(networks.queue_lengths.shape), episodes=60)
+    for draws, least, most in (("epoch", 0.995, 1.005), ("job", 0.9, 0.99)):
+        rule = np.clip(search(system, preset, seed=1, draws=draws)[:, 0], 0.0, 1.0)
+        found = drops(system, lambda networks, rule=rule: rule[networks.queue_lengths], episodes=60, draws=draws)
+        assert least < found.mean() / kept.mean() < most

@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -479,6 +480,38 @@ class TestCheckDispatcher:
     def test_a_plan_is_returned_as_it_is(self, view):
         plan = RoundRobin().plan(view)
         assert validate_plan(plan, view, "RR") is plan
+
+
+class TestReadings:
+    """Whether to offload is drawn for each job, or once per epoch for all of them (Algorithm 1, lines 10 to 13)."""
+
+    def test_an_action_holds_for_the_epoch_and_its_neighbours_are_drawn_for_each_job(self, view):
+        answer = MeanFieldOwn(rule=RULE, draws="epoch").route(view)
+        offloads = view.coins < np.array(RULE)[view.own_lengths]
+        assert np.array_equal(answer, np.where(offloads[:, None], view.any_neighbour(), view.own()))
+        assert 0 < offloads.sum() < view.rows
+
+    def test_each_job_is_the_default(self, view):
+        assert np.array_equal(MeanFieldOwn(rule=RULE).route(view), MeanFieldOwn(rule=RULE, draws="job").route(view))
+
+    @pytest.mark.parametrize("name", ["MF-R", "MF-N", "MF-G", "NA-PS", "MF-RNN"])
+    @pytest.mark.parametrize("learned_for", ["job", "epoch"])
+    def test_a_policy_is_executed_as_it_was_learned_unless_one_says_otherwise(self, name, learned_for, tmp_path, view):
+        if name == "MF-RNN":
+            model = random_networks.recurrent(np.random.default_rng(0), 5, 4)
+        else:
+            model = onnx.load(next((ROOT / "policies" / "trained").glob("torus_5.onnx")))
+        if learned_for == "epoch":
+            model.metadata_props.add(key="draws", value="epoch")
+        (tmp_path / "p.onnx").write_bytes(model.SerializeToString())
+        options = {"policy": "p.onnx"}
+        assert make(name=name, options=options, folder=tmp_path).acts == learned_for
+        for draws in ("job", "epoch"):
+            dispatcher = make(name=name, options=options | {"draws": draws}, folder=tmp_path)
+            assert dispatcher.acts == draws
+            check_dispatcher(dispatcher)
+        with pytest.raises(DispatcherError, match="draws must be job or epoch, got 'week'"):
+            make(name=name, options=options | {"draws": "week"}, folder=tmp_path)
 
 
 class TestOptions:

@@ -183,15 +183,17 @@ def test_own_is_the_queue_with_switched_arrival_rate():
     assert sample.std() / math.sqrt(4000) < 0.01 * expected
 
 
-def test_the_engine_drops_as_many_jobs_as_the_law_expects():
+@pytest.mark.parametrize("draws", ["job", "epoch"])
+def test_the_engine_drops_as_many_jobs_as_the_law_expects(draws):
     rule = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     tree = edge_list([[0, 1], [0, 2], [0, 3], [3, 4]])
     system = make_system(tree, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7], delta_t=3.0, horizon=20.0)
-    episodes = [run_episode(system, MeanFieldOwn(rule=rule), Workload(system, number)).totals for number in range(400)]
+    dispatcher = MeanFieldOwn(rule=rule, draws=draws)
+    episodes = [run_episode(system, dispatcher, Workload(system, number)).totals for number in range(400)]
     dropped = np.array([totals.drops for totals in episodes]) / system.nodes * 50.0 / 20.0
     # The same seed, so the same paths of arrival rates.
     rules = rule_of_length(rule)
-    expected = drops(system, own_state(rules, BUFFER), episodes=400, seed=system.seed)
+    expected = drops(system, own_state(rules, BUFFER), episodes=400, seed=system.seed, draws=draws)
     assert stats.ttest_rel(dropped, expected).pvalue > 1e-6
     assert (dropped - expected).std() / math.sqrt(400) < 0.05 * expected.mean()
 
