@@ -461,6 +461,7 @@ def tried(path, content, tree, chance, engine):
     if status or chance.random() < 0.2:
         return "refused" if status else "would run"
     arguments = [each for each in arguments if not each.startswith(("--out", "--cluster", "--workers"))]
+    arguments.append("--replications=1")
     if not is_tiny(arguments):
         return "would run"
     Path("results").mkdir()
@@ -527,5 +528,5 @@ def test_mutants_are_told_in_one_line_or_run(count, seed, engine, tmp_path, monk
     assert fates.count("would run") > 0.05 * count
     assert fates.count("refused by policies") > 0.05 * count
     assert fates.count("would be learned") > 0.02 * count
-    assert fates.count("has run, status 0") > 0.005 * count
+    assert fates.count("has run, status 0") > 0.003 * count
     assert capfd.readouterr() == ("", "")
