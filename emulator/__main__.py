@@ -2,18 +2,12 @@
 
 import sys
 
-from emulator import interruption
-from emulator.starting import start
+from emulator.starting import run, start
 
 
 def main() -> int:
     """Run the command line and return its exit status."""
-    interruption.end_at_once()
-    from emulator.command_line import main as run
-
-    status = run()
-    interruption.ignore()
-    return status
+    return run("emulator.command_line")
 
 
 if __name__ == "__main__":

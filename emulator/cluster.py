@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,7 +42,7 @@ def run_on_cluster(
     cores: int | None,
     advance: Callable[[float], None],
     hashes: Mapping[str, str] | None = None,
-) -> Iterator[tuple[Task, Row | Exception]]:
+) -> Generator[tuple[Task, Row | Exception]]:
     """Run episodes on the Ray cluster at `address`, or on one that is started here if it is `local`.
 
     As `emulator.workers.run_tasks`. Raises `InputError` if there is no Ray or no such cluster.

@@ -161,8 +161,6 @@ def _run(options: argparse.Namespace) -> int:
         if interrupted.summary is not None:
             _print_summary(plan, interrupted.summary)
         raise
-    finally:
-        interruption.say("interrupted: the finished episodes are kept")
     _print_summary(plan, summary)
     for failure in summary.attrs["failures"]:
         print(failure, file=sys.stderr)

@@ -7,8 +7,9 @@ import multiprocessing
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -74,7 +75,7 @@ def _is_guarded(file: Path, line: int) -> bool:
 
 def run_in_processes(
     prepare: Callable[[], Work], waiting: Iterator[Task], processes: int, advance: Report, *, ahead: int = AHEAD
-) -> Iterator[tuple[Task, Any]]:
+) -> Generator[tuple[Task, Any]]:
     """Yield each task with its outcome as it is done, in any order; a `RuntimeError` if it ended two processes.
 
     `prepare`, tasks and outcomes are sent from process to process; each calls `prepare` once for what does its tasks.
@@ -87,7 +88,9 @@ def run_in_processes(
 
     workers: list[_Worker[Task]] = []
     try:
-        workers.extend(_Worker(prepare) for _ in range(processes))
+        for _ in range(processes):
+            with interruption.deferred():
+                workers.append(_Worker(prepare))
         while True:
             for worker in workers:
                 worker.give(next_task, ahead)
@@ -100,7 +103,8 @@ def run_in_processes(
                     answer = worker.connection.recv()
                 except (EOFError, OSError):
                     worker.stop()
-                    workers[workers.index(worker)] = _Worker(prepare)
+                    with interruption.deferred():
+                        workers[workers.index(worker)] = _Worker(prepare)
                     task = worker.tasks[0]
                     unlucky[task] += 1
                     if unlucky[task] > 1:  # it is the task that ends processes
@@ -126,6 +130,7 @@ class _Worker(Generic[Task]):
         context = multiprocessing.get_context("spawn")  # threads of this process must not be forked
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, prepare), daemon=True)
+        resource_tracker.ensure_running()  # else `start` does, and lets signals through
         with interruption.not_for_children():
             self.process.start()
         theirs.close()
@@ -141,7 +146,7 @@ class _Worker(Generic[Task]):
 
     def stop(self) -> None:
         """End the process."""
-        self.process.terminate()
+        self.process.kill()
         self.process.join()
         self.connection.close()
 

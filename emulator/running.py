@@ -6,6 +6,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,14 +118,14 @@ def execute(
                 _run_rounds(plan, finished, failures, checked, workers, cluster, advance)
             if not finished.rows:
                 raise next(iter(failures.values()))
+            summary = _write(plan, folder, finished, failures, checked)
         except KeyboardInterrupt:
-            summary = _write(plan, folder, finished, failures, checked) if finished.rows else None
+            kept = _write(plan, folder, finished, failures, checked) if finished.rows else None
             asked_for = sum(task.replication < plan.points[task.point].scenario.replications for task in finished.rows)
-            raise Interrupted(asked_for, extent_of(plan).episodes, summary) from None
+            raise Interrupted(asked_for, extent_of(plan).episodes, kept) from None
         finally:
             if not finished.rows:
                 folder.clear_staging()
-        summary = _write(plan, folder, finished, failures, checked)
     summary.attrs["failures"] = [_failure(plan, cell, error) for cell, error in failures.items()]
     return summary
 
@@ -152,12 +153,13 @@ def _run_rounds(
         else:
             how = workers_for(plan, wanted.missing(finished.rows), workers)
             outcomes = run_tasks(plan, tasks, staging, how, advance, checked.hashes)
-        for task, outcome in outcomes:
-            interruption.raise_if_requested()
-            if isinstance(outcome, Exception):
-                failures.setdefault(task.cell, outcome)
-            else:
-                finished.add(task, outcome)
+        with closing(outcomes):  # processes that go on would write where files are moved
+            for task, outcome in outcomes:
+                interruption.raise_if_requested()
+                if isinstance(outcome, Exception):
+                    failures.setdefault(task.cell, outcome)
+                else:
+                    finished.add(task, outcome)
 
 
 def _failure(plan: Plan, cell: Cell, error: Exception) -> str:

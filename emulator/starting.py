@@ -2,10 +2,20 @@
 
 import os
 import sys
+from importlib import import_module
 
 from emulator import interruption
 
 BAD_INPUT = 2
+
+
+def run(module: str) -> int:
+    """Run the `main` of a module and return its exit status; a signal may come at any moment."""
+    interruption.end_at_once()
+    try:
+        return import_module(module).main()
+    finally:
+        interruption.ignore()
 
 
 def start(*packages: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -58,7 +58,7 @@ def run_tasks(
     workers: Workers,
     advance: Callable[[float], None],
     hashes: Mapping[str, str] | None = None,
-) -> Iterator[tuple[Task, Row | Exception]]:
+) -> Generator[tuple[Task, Row | Exception]]:
     """Run episodes and yield each one's row as it is finished, in any order, or the error that ended it.
 
     `tasks` is asked for the next one only shortly before it is run. `advance` is called with the expected seconds of

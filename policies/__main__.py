@@ -2,10 +2,8 @@
 
 import sys
 
-from emulator.starting import start
+from emulator.starting import run, start
 
 if __name__ == "__main__":
     start("dispatchers")
-    from policies.command_line import main
-
-    sys.exit(main())
+    sys.exit(run("policies.command_line"))

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from emulator import interruption
 from emulator.errors import InputError
 from emulator.picture import picture_of
 from emulator.plot_spec import KINDS_OF_TRAINING
@@ -130,6 +131,7 @@ def _made(orders: Sequence[Order], options: argparse.Namespace, command: str) ->
     total = sum(order.seconds for order in orders)
     with progress_bar(total, quiet=options.quiet, doing="making figures") as advance:
         for number, order in enumerate(orders, start=1):
+            interruption.heed()
             stem, started = order.path.stem, time.perf_counter()
             doing = "emulating" if order.course is None else "training"
             print(f"{stem}: {doing}, {number} of {len(orders)}", file=sys.stderr, flush=True)
