@@ -11,5 +11,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    start("dispatchers")
+    start("dispatchers", advice="the console script load-balancing-emulator runs here all the same")
     sys.exit(main())

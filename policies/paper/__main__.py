@@ -2,8 +2,7 @@
 
 import sys
 
-from emulator.starting import run, start
+from policies.__main__ import run
 
 if __name__ == "__main__":
-    start("dispatchers")
     sys.exit(run("policies.paper.command_line"))
