@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -32,9 +34,8 @@ def place_for_matplotlib() -> None:
         return
     usual = [Path(place) / "matplotlib" for place in _homes("XDG_CONFIG_HOME", ".config")]
     if not any(map(_is_writable, usual)):
-        folder = first_writable(*usual)
-        if folder is not None:
-            os.environ["MPLCONFIGDIR"] = str(folder)
+        with suppress(OSError):  # if there is no place at all, matplotlib says what it needs
+            os.environ["MPLCONFIGDIR"] = str(first_writable(*usual) or _for_this_process())
 
 
 def _general() -> Iterator[Path]:
@@ -58,6 +59,13 @@ def _temporary() -> Path | None:
         if is_ours and not folder.is_symlink() and _is_writable(folder):
             return folder
     return None
+
+
+def _for_this_process() -> Path:
+    """Return a new temporary folder that goes when the process ends."""
+    folder = tempfile.mkdtemp(prefix=f"{NAME}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _is_writable(folder: Path) -> bool:
