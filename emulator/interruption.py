@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """The exit status."""
 
+
+class Requested(KeyboardInterrupt):
+    """A signal has come.
+
+    Were it `KeyboardInterrupt` itself, Python would end with another status if it had come while text was executed, by
+    numba for instance, though it was dealt with.
+    """
+
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _requested = False
 _message: str | None = "interrupted: nothing was written"
@@ -115,7 +124,7 @@ def deferred() -> Iterator[None]:
 def raise_if_requested() -> None:
     """Raise `KeyboardInterrupt` if a signal has come that somebody swallowed."""
     if _requested:
-        raise KeyboardInterrupt
+        raise Requested
 
 
 @contextmanager
@@ -151,7 +160,7 @@ def _interrupt(*_: object) -> None:
     global _requested, _message
     _requested, _message = True, None
     _set(_do_nothing)
-    raise KeyboardInterrupt
+    raise Requested
 
 
 def _note(*_: object) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator import interruption
+
 ROOT = Path(__file__).resolve().parent.parent
 
 SCENARIO = """
@@ -135,6 +137,99 @@ def test_a_signal_ends_a_run_with_one_line_and_the_same_command_goes_on(place, c
         disturb(process, numbers, moment, is_for_all=workers == 2)
         check_end(process, (command, workers, numbers, moment))
     check_resumption(place, command, out, workers, numbers)
+
+
+def in_a_block(text):
+    """Run a text in a `raised` block of a process; return what it said and its exit status."""
+    lines = ["import os, signal, sys", "from emulator import interruption", "interruption.end_at_once()", "try:"]
+    lines += ["    with interruption.raised():", *(f"        {line}" for line in text.strip().splitlines())]
+    lines += [
+        "except KeyboardInterrupt:",
+        "    print('told', file=sys.stderr)",
+        "    signal.raise_signal(signal.SIGINT)",
+    ]
+    lines += ["    interruption.ignore()", "    sys.exit(130)"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.run([sys.executable, "-c", "\n".join(lines)], env=environment, capture_output=True, text=True)
+    return process.stdout, process.stderr, process.returncode
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "signal.raise_signal(signal.SIGINT)",
+        "signal.raise_signal(signal.SIGTERM)",
+        """exec("signal.raise_signal(signal.SIGINT)")""",
+        """
+class Resource:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+Resource()
+interruption.raise_if_requested()
+""",
+        """
+try:
+    signal.raise_signal(signal.SIGTERM)
+except KeyboardInterrupt:
+    raise ImportError("initialization failed")
+""",
+        """
+with interruption.deferred():
+    signal.raise_signal(signal.SIGINT)
+    print("here")
+print("not here")
+""",
+        """
+with interruption.undisturbed():
+    signal.raise_signal(signal.SIGINT)
+signal.raise_signal(signal.SIGINT)
+print("here")
+interruption.heed()
+""",
+        """
+for number in 2 * [signal.SIGINT, signal.SIGTERM]:
+    try:
+        signal.raise_signal(number)
+    finally:
+        continue
+interruption.raise_if_requested()
+""",
+        """
+signal.pthread_sigmask(signal.SIG_BLOCK, [2, 15])
+os.kill(os.getpid(), 15)
+os.kill(os.getpid(), 2)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [2, 15])
+""",
+    ],
+)
+def test_whatever_code_makes_of_a_signal_it_is_told_once(text):
+    out, error, status = in_a_block(text)
+    assert (out, error, status) == ("here\n" if '"here"' in text else "", "told\n", 130)
+
+
+def test_two_signals_at_once_while_a_command_starts_are_told_once():
+    both = """
+import os, signal
+from emulator import interruption
+interruption.end_at_once()
+signal.pthread_sigmask(signal.SIG_BLOCK, [2, 15])
+os.kill(os.getpid(), 15)
+os.kill(os.getpid(), 2)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [2, 15])
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.run([sys.executable, "-c", both], env=environment, capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (130, "interrupted: nothing was written\n")
+
+
+def test_in_a_script_a_signal_counts_when_the_files_are_in_place():
+    before = signal.getsignal(signal.SIGINT)
+    said = []
+    with pytest.raises(KeyboardInterrupt), interruption.undisturbed():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        said.append("here")
+    assert said == ["here"]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.slow
