@@ -64,6 +64,7 @@ TOP = "sys/fs/cgroup"
         (OLD | {f"{TOP}/cpu/pod/cpu.cfs_quota_us": "100000\n"}, 8),
         (OLD | old(f"{TOP}/memory/pod", "100000"), 8),
         (OLD | old(f"{TOP}/cpu", "many"), 8),
+        (OLD | {f"{TOP}/pod/cpu.max": "100000 100000\n"}, 8),  # where systemd's group stands
         (OLD | old(f"{TOP}/cpu", "500000") | {f"{TOP}/cpu.max": "400000 100000\n"}, 4),
     ],
 )

@@ -139,8 +139,8 @@ def test_a_signal_ends_a_run_with_one_line_and_the_same_command_goes_on(place, c
     check_resumption(place, command, out, workers, numbers)
 
 
-def in_a_block(text):
-    """Run a text in a `raised` block of a process; return what it said and its exit status."""
+def in_a_block(folder, text):
+    """Run a text in a `raised` block of a module; return what it said and its exit status."""
     lines = ["import os, signal, sys", "from emulator import interruption", "interruption.end_at_once()", "try:"]
     lines += ["    with interruption.raised():", *(f"        {line}" for line in text.strip().splitlines())]
     lines += [
@@ -149,8 +149,10 @@ def in_a_block(text):
         "    signal.raise_signal(signal.SIGINT)",
     ]
     lines += ["    interruption.ignore()", "    sys.exit(130)"]
+    (folder / "block.py").write_text("\n".join(lines))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.run([sys.executable, "-c", "\n".join(lines)], env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-m", "block"]  # after which Python looks whether a KeyboardInterrupt has been left over
+    process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     return process.stdout, process.stderr, process.returncode
 
 
@@ -202,8 +204,8 @@ signal.pthread_sigmask(signal.SIG_UNBLOCK, [2, 15])
 """,
     ],
 )
-def test_whatever_code_makes_of_a_signal_it_is_told_once(text):
-    out, error, status = in_a_block(text)
+def test_whatever_code_makes_of_a_signal_it_is_told_once(tmp_path, text):
+    out, error, status = in_a_block(tmp_path, text)
     assert (out, error, status) == ("here\n" if '"here"' in text else "", "told\n", 130)
 
 
