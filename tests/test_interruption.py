@@ -124,10 +124,9 @@ def check_resumption(place, command, out, workers, told):
 @pytest.mark.parametrize(
     ("command", "workers", "numbers", "moments"),
     [
-        ("module", 1, [signal.SIGINT], (0.0, 0.1, 1.6)),
+        ("module", 1, [signal.SIGINT], (0.0, 0.1, 1.5)),
         ("console script", 1, [signal.SIGTERM, signal.SIGINT, signal.SIGTERM], (0.0, 0.4, 1.0)),
-        ("module", 2, [signal.SIGINT, signal.SIGINT], (0.02, 1.2)),
-        ("module", 2, [signal.SIGTERM], (0.7, 2.0)),
+        ("module", 2, [signal.SIGINT, signal.SIGINT], (0.02, 0.7, 1.4)),
     ],
 )
 def test_a_signal_ends_a_run_with_one_line_and_the_same_command_goes_on(place, command, workers, numbers, moments):
