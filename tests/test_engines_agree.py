@@ -368,7 +368,7 @@ def test_traces_of_long_episodes_are_the_same_written_epoch_by_epoch(folder, mon
 )
 def test_the_line_about_engines_is_true(folder, settings, told):
     plan = load_plan("small.yaml", settings=["dispatchers=[JSQ]", *settings])
-    (line,) = engine_lines(plan)
+    (line,) = engine_lines(plan, {})
     assert told in line
 
 

@@ -176,7 +176,7 @@ def test_what_is_no_script_of_pythons_is_let_be(tmp_path, monkeypatch):
     for text in ("no (python", None):
         file = tmp_path / "study.py"
         file.write_text(text) if text is not None else file.unlink()
-        monkeypatch.setattr(main, "__file__", str(file))
+        monkeypatch.setattr(main, "__file__", str(file), raising=False)
         exec(call, space)
     file.write_text("check_main_module()\n")
     with pytest.raises(InputError, match="several workers need this call below"):

@@ -234,7 +234,7 @@ def test_so_is_a_changed_policy_beside_another_of_the_same_name(folder, capsys):
     model.doc_string = "another"
     (folder / "a/p.onnx").write_bytes(model.SerializeToString())
     assert main(["two.yaml", "--quiet"]) == 2
-    assert "it holds results of another a/p.onnx of A" in capsys.readouterr().err
+    assert "it holds results of another policy of A" in capsys.readouterr().err
 
 
 def test_five_is_five_point_zero(folder, counted):
