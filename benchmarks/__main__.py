@@ -23,7 +23,7 @@ from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
 from emulator import simpy_engine
 from emulator.command_line import Parser
 from emulator.compiled_engine import CompiledEngine
-from emulator.replications import shipped_policies
+from emulator.plan_check import shipped_policies
 from emulator.starting import start
 from emulator.system import ArrivalProcess, System
 from emulator.topology import configuration_model, torus

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -304,6 +305,7 @@ def _not_allowed(node: Any) -> str:
 
 
 def _session(path: Path, content: bytes) -> Any:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # which tells of a home that cannot be written to, and more
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,13 +1,15 @@
 """A discrete-event emulator of large, localized queueing networks with pluggable dispatchers."""
 
-from typing import Any
-
 from emulator.version import __version__
+
+TYPE_CHECKING = False  # that of typing, which is slow to import
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["InputError", "__version__", "run"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     # Imported late: the command line looks after signals before anything slow is imported.
     if name == "InputError":
         from emulator.errors import InputError

@@ -2,20 +2,14 @@
 
 import sys
 
-from emulator import interruption
-from emulator.starting import start
+from emulator.starting import run, start
 
 
 def main() -> int:
     """Run the command line and return its exit status."""
-    interruption.end_at_once()
-    from emulator.command_line import main as run
-
-    status = run()
-    interruption.ignore()
-    return status
+    return run("emulator.command_line")
 
 
 if __name__ == "__main__":
-    start("dispatchers")
+    start("dispatchers", advice="the console script load-balancing-emulator runs here all the same")
     sys.exit(main())

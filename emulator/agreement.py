@@ -26,7 +26,7 @@ from emulator.compiled_engine import CompiledEngine
 from emulator.engines import EnginesDifferError, check_equal
 from emulator.errors import InputError
 from emulator.option_numbers import whole
-from emulator.replications import shipped_policies
+from emulator.plan_check import shipped_policies
 from emulator.report import progress_bar
 from emulator.starting import start
 from emulator.system import ArrivalProcess, System, WorkLaw

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -26,15 +28,17 @@ def first_writable(*folders: Path) -> Path | None:
     return _temporary()
 
 
-def place_for_matplotlib() -> None:
-    """Give matplotlib a folder of ours if it would find none; it would make one anew in every process."""
+def place_for_matplotlib(last: Path | None = None) -> None:
+    """Give matplotlib a folder of ours if it would find none: it would make one anew in every process, or give up.
+
+    `last` is where a folder is made for this process alone if there is no other place.
+    """
     if "MPLCONFIGDIR" in os.environ:
         return
     usual = [Path(place) / "matplotlib" for place in _homes("XDG_CONFIG_HOME", ".config")]
     if not any(map(_is_writable, usual)):
-        folder = first_writable(*usual)
-        if folder is not None:
-            os.environ["MPLCONFIGDIR"] = str(folder)
+        with suppress(OSError):  # if there is no place at all, matplotlib says what it needs
+            os.environ["MPLCONFIGDIR"] = str(first_writable(*usual) or _for_this_process(last))
 
 
 def _general() -> Iterator[Path]:
@@ -58,6 +62,16 @@ def _temporary() -> Path | None:
         if is_ours and not folder.is_symlink() and _is_writable(folder):
             return folder
     return None
+
+
+def _for_this_process(inside: Path | None) -> Path:
+    """Return a new folder that goes when the process ends, in the temporary folder or else inside another one."""
+    try:
+        folder = tempfile.mkdtemp(prefix=f"{NAME}-")
+    except OSError:
+        folder = tempfile.mkdtemp(prefix=f".{NAME}-", dir=inside)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _is_writable(folder: Path) -> bool:

@@ -10,19 +10,20 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
+from emulator.episode_runner import EpisodeRunner
 from emulator.errors import InputError
 from emulator.processes import Fatal
-from emulator.replications import Emulator, Row, Task, expected_seconds
 from emulator.results import TRACE_FOLDERS
 from emulator.scenario_file import Plan
 from emulator.tables import whole_file
+from emulator.tasks import Row, Task, expected_seconds
 from emulator.workers import outcome_of, portable
 
 AHEAD = 4
@@ -43,7 +44,7 @@ def run_on_cluster(
     cores: int | None,
     advance: Callable[[float], None],
     hashes: Mapping[str, str] = MappingProxyType({}),
-) -> Iterator[tuple[Task, Row | Exception]]:
+) -> Generator[tuple[Task, Row | Exception]]:
     """Run episodes on the Ray cluster at `address`, or on one that is started here if it is `local`.
 
     As `emulator.workers.run_tasks`. Raises `InputError` if there is no Ray or no such cluster.
@@ -109,7 +110,7 @@ def _answer(ray: Any, reference: Any) -> Answer:
         return RuntimeError(" ".join(str(error).split())[:200]), {}
 
 
-_emulators: dict[tuple[str, str, str], Emulator] = {}
+_emulators: dict[tuple[str, str, str], EpisodeRunner] = {}
 """In a process of the cluster: what it keeps from one episode to the next."""
 
 
@@ -121,7 +122,7 @@ def _run(shared: tuple[Plan, Mapping[str, str]], task: Task) -> Answer:
         for kind in TRACE_FOLDERS:
             (staging / kind).mkdir()
         key = str(plan.path), plan.resolved_yaml(), repr(sorted(hashes.items()))
-        emulator = _emulators.setdefault(key, Emulator(plan, staging, hashes=hashes))
+        emulator = _emulators.setdefault(key, EpisodeRunner(plan, staging, hashes=hashes))
         emulator.staging = staging
         try:
             outcome = outcome_of(emulator, task, lambda seconds: None)

@@ -130,9 +130,10 @@ def _print_schema() -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from emulator.replications import check_plan, extent_of
+    from emulator.plan_check import check_plan
     from emulator.report import progress_bar
-    from emulator.running import Interrupted, execute, import_all, load_plan
+    from emulator.running import Interrupted, execute, import_all, load_plan, results_folder
+    from emulator.tasks import extent_of
 
     plan = load_plan(
         options.scenario,
@@ -145,7 +146,7 @@ def _run(options: argparse.Namespace) -> int:
         _print_plan(plan, options)
         return 0
     checked = check_plan(plan)
-    import_all()
+    import_all(results_folder(plan, options.out))
     try:
         with interruption.raised(), progress_bar(extent_of(plan).seconds, quiet=options.quiet) as advance:
             summary = execute(
@@ -161,8 +162,6 @@ def _run(options: argparse.Namespace) -> int:
         if interrupted.summary is not None:
             _print_summary(plan, interrupted.summary)
         raise
-    finally:
-        interruption.say("interrupted: the finished episodes are kept")
     _print_summary(plan, summary)
     for failure in summary.attrs["failures"]:
         print(failure, file=sys.stderr)
@@ -171,8 +170,10 @@ def _run(options: argparse.Namespace) -> int:
 
 def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
     """Say what would run, having checked all that can be checked without running."""
-    from emulator.replications import check_plan, expected_jobs, extent_of, tasks_of
+    from emulator.plan_check import check_plan
     from emulator.report import setting_text
+    from emulator.running import results_folder
+    from emulator.tasks import expected_jobs, extent_of, tasks_of
     from emulator.workers import workers_for
     from emulator.workload import epoch_times
 
@@ -194,7 +195,7 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
         f"on {workers.processes} process{'es' * (workers.processes > 1)}"
         + (f" with {workers.threads} threads each" if workers.threads > 1 else "")
     )
-    print(shortened(f"results would go to {options.out or f'runs/{plan.name}'}"))
+    print(shortened(f"results would go to {results_folder(plan, options.out)}"))
 
 
 def _title(plan: Plan) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import multiprocessing
+import os
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Hashable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -40,11 +42,12 @@ class Fatal(NamedTuple):
 def check_main_module() -> None:
     """Raise `InputError` if a process started from here would run the main script, and so this call, once more.
 
-    Python imports the main script anew in each process that it starts, unless it has no file, as in a notebook.
+    Python imports the main script anew in each process that it starts, unless it has no file, as in a notebook, or is
+    called `__main__.py`.
     """
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
-    if file is None:
+    if file is None or Path(file).name == "__main__.py":
         return
     frame = sys._getframe()
     while frame is not None:
@@ -74,7 +77,7 @@ def _is_guarded(file: Path, line: int) -> bool:
 
 def run_in_processes(
     prepare: Callable[[], Work], waiting: Iterator[Task], processes: int, advance: Report, *, ahead: int = AHEAD
-) -> Iterator[tuple[Task, Any]]:
+) -> Generator[tuple[Task, Any]]:
     """Yield each task with its outcome as it is done, in any order; a `RuntimeError` if it ended two processes.
 
     `prepare`, tasks and outcomes are sent from process to process; each calls `prepare` once for what does its tasks.
@@ -87,7 +90,9 @@ def run_in_processes(
 
     workers: list[_Worker[Task]] = []
     try:
-        workers.extend(_Worker(prepare) for _ in range(processes))
+        for _ in range(processes):
+            with interruption.deferred():
+                workers.append(_Worker(prepare))
         while True:
             for worker in workers:
                 worker.give(next_task, ahead)
@@ -100,7 +105,8 @@ def run_in_processes(
                     answer = worker.connection.recv()
                 except (EOFError, OSError):
                     worker.stop()
-                    workers[workers.index(worker)] = _Worker(prepare)
+                    with interruption.deferred():
+                        workers[workers.index(worker)] = _Worker(prepare)
                     task = worker.tasks[0]
                     unlucky[task] += 1
                     if unlucky[task] > 1:  # it is the task that ends processes
@@ -126,8 +132,10 @@ class _Worker(Generic[Task]):
         context = multiprocessing.get_context("spawn")  # threads of this process must not be forked
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, prepare), daemon=True)
-        with interruption.not_for_children():
-            self.process.start()
+        with _own_modules():
+            resource_tracker.ensure_running()  # else `start` does, and lets signals through
+            with interruption.not_for_children():
+                self.process.start()
         theirs.close()
         self.tasks: deque[Task] = deque()
         """What it was given and has not answered, the one it works on first."""
@@ -141,9 +149,33 @@ class _Worker(Generic[Task]):
 
     def stop(self) -> None:
         """End the process."""
-        self.process.terminate()
+        self.process.kill()
         self.process.join()
         self.connection.close()
+
+
+@contextmanager
+def _own_modules() -> Iterator[None]:
+    """Let processes that are started in a block import what this one does.
+
+    They would take the current folder's `random.py` for Python's, and look for a script that came from standard input.
+    """
+    main = vars(sys.modules["__main__"])
+    file = main.get("__file__") or ""
+    with _set_to(main, "__file__", file if os.path.exists(file) else None), _set_to(os.environ, "PYTHONSAFEPATH", "1"):
+        yield
+
+
+@contextmanager
+def _set_to(names: MutableMapping[str, Any], name: str, value: str | None) -> Iterator[None]:
+    """Let a name have another value in a block."""
+    before = {name: names[name]} if name in names else {}
+    names[name] = value
+    try:
+        yield
+    finally:
+        del names[name]
+        names.update(before)
 
 
 def _serve(connection: Connection, prepare: Callable[[], Work]) -> None:

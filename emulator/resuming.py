@@ -16,10 +16,11 @@ from typing import IO, Any
 
 from dispatchers.files import read_regular
 from emulator.errors import InputError
-from emulator.replications import Checked, Row, Task, part_of, shipped_policies
+from emulator.plan_check import Checked, shipped_policies
 from emulator.results import EPISODES_FILE, TRACE_FOLDERS, ResultsFolder
 from emulator.scenario_file import Plan, Point
 from emulator.tables import whole_file
+from emulator.tasks import Row, Task, part_of
 from emulator.version import __version__
 
 JOURNAL_FILE = "journal.jsonl"

@@ -6,9 +6,9 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from emulator.replications import Cell, Row, Task
 from emulator.scenario_file import Plan
 from emulator.statistics import MEASURE, mean_interval
+from emulator.tasks import Cell, Row, Task
 
 FIRST_BATCH = 10
 """Replications before the intervals are looked at for the first time."""

@@ -6,26 +6,18 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from dispatchers.checking import describe
 from dispatchers.errors import DispatcherError, one_line
 from emulator import interruption
+from emulator.caches import place_for_matplotlib
 from emulator.cluster import run_on_cluster
 from emulator.engines import COMPARED_JOBS, Mode
-from emulator.replications import (
-    Cell,
-    Checked,
-    Row,
-    Task,
-    check_plan,
-    expected_mode,
-    expected_seconds,
-    extent_of,
-    like_replications,
-    tasks_of,
-)
+from emulator.plan_check import Checked, check_plan
 from emulator.report import setting_text
 from emulator.results import ResultsFolder
 from emulator.resuming import Finished
@@ -33,11 +25,25 @@ from emulator.rounds import next_round
 from emulator.scenario_file import Plan, load
 from emulator.scenario_tree import Override
 from emulator.statistics import summarise
+from emulator.tasks import Cell, Row, Task, expected_mode, expected_seconds, extent_of, like_replications, tasks_of
 from emulator.version import __version__
 from emulator.workers import run_tasks, workers_for
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+NEEDED = (
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "pandas",
+    "pyarrow.parquet",
+    "rich.progress",
+    "scipy.special",
+    "emulator.compiled_engine",
+    "emulator.plots",
+)
+"""What a run imports late."""
 
 
 class Failure(NamedTuple):
@@ -114,7 +120,7 @@ def execute(
     """
     workers_for(plan, tasks_of(plan), workers)  # which may be wrong
     checked = check_plan(plan) if checked is None else checked
-    with ResultsFolder(out if out is not None else Path("runs") / plan.name) as folder:
+    with ResultsFolder(results_folder(plan, out)) as folder:
         finished = Finished(plan, folder, checked, fresh=fresh)
         failures: dict[Cell, Failure] = {}
         advance(sum(expected_seconds(plan, task) for task in finished.rows))
@@ -123,22 +129,28 @@ def execute(
                 _run_rounds(plan, finished, failures, checked, workers, cluster, advance)
             if not finished.rows:
                 raise next(iter(failures.values())).error
+            summary = _write(plan, folder, finished, failures, checked)
         except KeyboardInterrupt:
-            summary = _write(plan, folder, finished, failures, checked) if finished.rows else None
+            kept = _write(plan, folder, finished, failures, checked) if finished.rows else None
             asked_for = sum(task.replication < plan.points[task.point].scenario.replications for task in finished.rows)
-            raise Interrupted(asked_for, extent_of(plan).episodes, summary) from None
+            raise Interrupted(asked_for, extent_of(plan).episodes, kept) from None
         finally:
             if not finished.rows:
                 folder.clear_staging()
-        summary = _write(plan, folder, finished, failures, checked)
     summary.attrs["failures"] = [_failure(plan, cell, failures[cell].error) for cell in sorted(failures)]
     return summary
 
 
-def import_all() -> None:
-    """Import what a run will need, so that nothing interrupts an import: one that is torn cannot be mended."""
-    import emulator.compiled_engine
-    import emulator.plots  # noqa: F401
+def results_folder(plan: Plan, out: str | Path | None) -> Path:
+    """Return the folder of a run's results."""
+    return Path(out) if out is not None else Path("runs") / plan.name
+
+
+def import_all(out: Path) -> None:
+    """Import what a run into a folder will need, so that nothing interrupts an import: one that is torn stays so."""
+    place_for_matplotlib(next((place for place in (out, *out.parents) if place.is_dir()), None))
+    for name in NEEDED:
+        import_module(name)
 
 
 def _run_rounds(
@@ -158,12 +170,13 @@ def _run_rounds(
         else:
             how = workers_for(plan, wanted.missing(finished.rows), workers)
             outcomes = run_tasks(plan, tasks, staging, how, advance, checked.hashes)
-        for task, outcome in outcomes:
-            interruption.raise_if_requested()
-            if not isinstance(outcome, Exception):
-                finished.add(task, outcome)
-            elif _is_before_failure(task, failures):
-                failures[task.cell] = Failure(task.replication, outcome)
+        with closing(outcomes):  # processes that go on would write where files are moved
+            for task, outcome in outcomes:
+                interruption.raise_if_requested()
+                if not isinstance(outcome, Exception):
+                    finished.add(task, outcome)
+                elif _is_before_failure(task, failures):
+                    failures[task.cell] = Failure(task.replication, outcome)
         # Those that other processes were quick to do would make the results depend on how many there are.
         finished.keep(lambda task: _is_before_failure(task, failures))
 

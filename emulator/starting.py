@@ -2,19 +2,35 @@
 
 import os
 import sys
-
-from emulator import interruption
+from importlib import import_module
 
 BAD_INPUT = 2
 
 
-def start(*packages: str) -> None:
+def run(module: str) -> int:
+    """Run the `main` of a module and return its exit status; a signal may come at any moment."""
+    from emulator import interruption
+
+    interruption.end_at_once()
+    try:
+        return import_module(module).main()
+    finally:
+        interruption.ignore()
+
+
+def start(*packages: str, advice: str = "rename it, or run the command elsewhere") -> None:
     """Begin a command that `python -m` runs; end it with one line if the current folder hides one of these packages.
 
     `python -m` looks for modules in the current folder first. That folder is put last here, so that a `queue.py` of
     somebody's is not taken for Python's own.
     """
+    _put_current_folder_last(packages, advice)
+    from emulator import interruption  # not earlier, for it imports a module called signal
+
     interruption.end_at_once()
+
+
+def _put_current_folder_last(packages: tuple[str, ...], advice: str) -> None:
     here = os.path.realpath(os.getcwd())
     ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     if not sys.path or here == ours or os.path.realpath(sys.path[0]) != here:
@@ -23,6 +39,6 @@ def start(*packages: str) -> None:
         for file in (f"{name}.py", os.path.join(name, "__init__.py")):
             if os.path.isfile(os.path.join(here, file)):
                 told = f"{os.path.join(here, file)}: hides a package of this software from python -m"
-                print(f"{told}; the console script load-balancing-emulator runs here all the same", file=sys.stderr)
+                print(f"{told}; {advice}", file=sys.stderr)
                 sys.exit(BAD_INPUT)
     sys.path.append(sys.path.pop(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -14,10 +14,11 @@ from dispatchers.checking import describe
 from dispatchers.errors import DispatcherError
 from emulator.cores import cores_at_hand
 from emulator.engines import EnginesDifferError
+from emulator.episode_runner import EpisodeRunner
 from emulator.errors import InputError
 from emulator.processes import Fatal, Report, Work, check_main_module, run_in_processes
-from emulator.replications import Emulator, Row, Task, expected_seconds
 from emulator.scenario_file import Plan
+from emulator.tasks import Row, Task, expected_seconds
 
 WORTH_A_PROCESS = 4.0
 """Seconds of work that are much longer than it takes to start a process."""
@@ -66,7 +67,7 @@ def run_tasks(
     workers: Workers,
     advance: Callable[[float], None],
     hashes: Mapping[str, str] = MappingProxyType({}),
-) -> Iterator[tuple[Task, Row | Exception]]:
+) -> Generator[tuple[Task, Row | Exception]]:
     """Run episodes and yield each one's row as it is finished, in any order, or the error that ended it.
 
     `tasks` is asked for the next one only shortly before it is run. `advance` is called with the expected seconds of
@@ -74,7 +75,7 @@ def run_tasks(
     Raises `InputError` if one of them has changed or a file cannot be written, and `EnginesDifferError`.
     """
     if workers.processes == 1:
-        emulator = Emulator(plan, staging, workers.threads, hashes)
+        emulator = EpisodeRunner(plan, staging, workers.threads, hashes)
         emulator.compile()
         for task in tasks:
             yield task, outcome_of(emulator, task, advance)
@@ -83,7 +84,7 @@ def run_tasks(
         yield from run_in_processes(prepare, iter(tasks), workers.processes, advance)
 
 
-def outcome_of(emulator: Emulator, task: Task, advance: Callable[[float], None]) -> Row | Exception:
+def outcome_of(emulator: EpisodeRunner, task: Task, advance: Callable[[float], None]) -> Row | Exception:
     """Run one episode; return its row, or the error that ended it unless that must end the run."""
     try:
         with _Share(emulator.plan, task, advance) as share:
@@ -117,7 +118,7 @@ class _Share:
 
 def _episodes(plan: Plan, staging: Path | None, threads: int, hashes: Mapping[str, str]) -> Work:
     """Return what runs the episodes of a plan in a process of its own."""
-    emulator = Emulator(plan, staging, threads, hashes)
+    emulator = EpisodeRunner(plan, staging, threads, hashes)
     emulator.compile()
 
     def work(task: Task, report: Report) -> Row | Exception | Fatal:

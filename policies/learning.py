@@ -15,7 +15,7 @@ from dispatchers.contract import Draws
 from emulator.cores import cores_at_hand
 from emulator.errors import InputError
 from emulator.plot_spec import KINDS_OF_TRAINING
-from emulator.processes import Fatal, Report, Work, run_in_processes
+from emulator.processes import Fatal, Report, Work, check_main_module, run_in_processes
 from emulator.statistics import mean_interval
 from emulator.system import System
 from policies.environment import Floats
@@ -75,6 +75,7 @@ def learn_all(
         work = prepare()
         outcomes = ((lesson, work(lesson, advance)) for lesson in lessons)
     else:
+        check_main_module()
         outcomes = run_in_processes(prepare, iter(lessons), processes, advance, ahead=1)
     for lesson, outcome in outcomes:
         if isinstance(outcome, Fatal):

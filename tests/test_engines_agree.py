@@ -343,7 +343,7 @@ def test_runs_by_either_engine_leave_the_same(folder, capsys):
 def test_traces_of_long_episodes_are_the_same_written_epoch_by_epoch(folder, monkeypatch):
     options = ["small.yaml", "--quiet", "--engine", "compiled", "--set", "dispatchers=[JSQ, RND, RR]"]
     main([*options, "--out", "held"])
-    monkeypatch.setattr("emulator.replications.HELD_JOBS", 0)
+    monkeypatch.setattr("emulator.episode_runner.HELD_JOBS", 0)
     main([*options, "--out", "streamed"])
     traces = sorted((folder / "held").glob("*/*.parquet"))
     assert len(traces) == 2 * 2 * 2 * 3
@@ -368,7 +368,7 @@ def test_traces_of_long_episodes_are_the_same_written_epoch_by_epoch(folder, mon
 )
 def test_the_line_about_engines_is_true(folder, settings, told):
     plan = load_plan("small.yaml", settings=["dispatchers=[JSQ]", *settings])
-    (line,) = engine_lines(plan)
+    (line,) = engine_lines(plan, {})
     assert told in line
 
 

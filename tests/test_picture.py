@@ -10,9 +10,9 @@ import pytest
 import emulator
 from dispatchers.model_file import LARGEST_FILE
 from emulator.command_line import main
+from emulator.episode_runner import EpisodeRunner
 from emulator.errors import InputError
 from emulator.picture import Level, picture_of
-from emulator.replications import Emulator
 from emulator.scenario_file import load
 
 SCENARIO = """\
@@ -168,7 +168,7 @@ def test_a_picture_of_trainings_is_not_one_of_an_emulation(folder, capsys, kind)
 
 @pytest.mark.parametrize("option", [[], ["--dry-run"]])
 def test_a_wrong_picture_is_told_before_anything_runs(folder, monkeypatch, capsys, option):
-    monkeypatch.setattr(Emulator, "run", lambda *arguments: pytest.fail("an episode ran"))
+    monkeypatch.setattr(EpisodeRunner, "run", lambda *arguments: pytest.fail("an episode ran"))
     assert main([write(REFERENCE), *option]) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
@@ -189,7 +189,7 @@ def test_another_picture_runs_no_episode_again(folder, monkeypatch):
     write_policy(drops="0.01")
     emulator.run(write("{}"), out="out")
     before, picture = pd.read_parquet("out/episodes.parquet"), Path("out/summary.png").read_bytes()
-    monkeypatch.setattr(Emulator, "run", lambda *arguments: pytest.fail("an episode ran"))
+    monkeypatch.setattr(EpisodeRunner, "run", lambda *arguments: pytest.fail("an episode ran"))
     emulator.run(write(REFERENCE), out="out")
     pd.testing.assert_frame_equal(pd.read_parquet("out/episodes.parquet"), before)
     assert Path("out/summary.png").read_bytes() != picture

@@ -15,9 +15,10 @@ import pandas as pd
 import pytest
 
 from emulator.command_line import main
-from emulator.replications import Emulator, tasks_of
+from emulator.episode_runner import EpisodeRunner
 from emulator.running import load_plan
 from emulator.statistics import mean_interval
+from emulator.tasks import tasks_of
 from emulator.workers import Workers, run_tasks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,21 +52,21 @@ def content(folder):
 def counted(monkeypatch):
     """The episodes that were run in this process."""
     ran = []
-    run = Emulator.run
-    monkeypatch.setattr(Emulator, "run", lambda self, task, *rest: ran.append(task) or run(self, task, *rest))
+    run = EpisodeRunner.run
+    monkeypatch.setattr(EpisodeRunner, "run", lambda self, task, *rest: ran.append(task) or run(self, task, *rest))
     return ran
 
 
 def stop_after(monkeypatch, episodes, error):
     """Let a run end with an error when it begins one episode more."""
-    run, count = Emulator.run, iter(range(10**6))
+    run, count = EpisodeRunner.run, iter(range(10**6))
 
     def stopping(self, task, *rest):
         if next(count) == episodes:
             raise error
         return run(self, task, *rest)
 
-    monkeypatch.setattr(Emulator, "run", stopping)
+    monkeypatch.setattr(EpisodeRunner, "run", stopping)
 
 
 @pytest.mark.parametrize("episodes", [0, 1, 7, 35])
@@ -233,7 +234,7 @@ def test_so_is_a_changed_policy_beside_another_of_the_same_name(folder, capsys):
     model.doc_string = "another"
     (folder / "a/p.onnx").write_bytes(model.SerializeToString())
     assert main(["two.yaml", "--quiet"]) == 2
-    assert "it holds results of another a/p.onnx of A" in capsys.readouterr().err
+    assert "it holds results of another policy of A" in capsys.readouterr().err
 
 
 def test_five_is_five_point_zero(folder, counted):
@@ -495,7 +496,7 @@ def test_a_rule_that_changes_while_it_runs_ends_the_run(folder, monkeypatch, cap
     (folder / "keep.py").write_text(KEEP)
     (folder / "weights.txt").write_text("0.3")
     (folder / "s.yaml").write_text(SCENARIO.replace("RND", '{class: "keep:Keep"}'))
-    run = Emulator.run
+    run = EpisodeRunner.run
 
     def changing(self, task, *rest):
         if task.point == 1:
@@ -503,7 +504,7 @@ def test_a_rule_that_changes_while_it_runs_ends_the_run(folder, monkeypatch, cap
         return run(self, task, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Emulator, "run", changing)
+        patch.setattr(EpisodeRunner, "run", changing)
         assert main(["s.yaml", "--quiet"]) == 2
     assert "weights.txt: has changed since the run began" in capsys.readouterr().err
     (folder / "weights.txt").write_text("0.3")

@@ -16,8 +16,8 @@ import emulator.command_line
 import policies.command_line
 import policies.course
 from dispatchers.errors import LONGEST_LINE
-from emulator.replications import extent_of
 from emulator.running import load_plan
+from emulator.tasks import extent_of
 from emulator.yaml_tree import Place, read_text, to_document, to_text
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -2,10 +2,7 @@
 
 import sys
 
-from emulator.starting import start
+from policies.__main__ import run
 
 if __name__ == "__main__":
-    start("dispatchers")
-    from policies.paper.command_line import main
-
-    sys.exit(main())
+    sys.exit(run("policies.paper.command_line"))

@@ -18,14 +18,16 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from emulator import interruption
 from emulator.errors import InputError
 from emulator.picture import picture_of
+from emulator.plan_check import shipped_policies
 from emulator.plot_spec import KINDS_OF_TRAINING
 from emulator.processes import Report
-from emulator.replications import expected_seconds, shipped_policies, tasks_of
 from emulator.report import progress_bar
 from emulator.running import execute, load_plan
 from emulator.scenario_file import Plan
+from emulator.tasks import expected_seconds, tasks_of
 from policies.command_line import is_writable
 from policies.course import Course
 from policies.lessons import Wishes
@@ -130,6 +132,7 @@ def _made(orders: Sequence[Order], options: argparse.Namespace, command: str) ->
     total = sum(order.seconds for order in orders)
     with progress_bar(total, quiet=options.quiet, doing="making figures") as advance:
         for number, order in enumerate(orders, start=1):
+            interruption.heed()
             stem, started = order.path.stem, time.perf_counter()
             doing = "emulating" if order.course is None else "training"
             print(f"{stem}: {doing}, {number} of {len(orders)}", file=sys.stderr, flush=True)

@@ -1,29 +1,23 @@
-"""The episodes of a plan: each point of the sweep, dispatcher and replication; how one is run and what it leaves."""
+"""One episode of a plan: how it is run, and what it leaves."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dispatchers.catalogue import BUILT_IN, Made, make
-from dispatchers.checking import check_dispatcher, check_fit
 from dispatchers.contract import Dispatcher
-from dispatchers.errors import DispatcherError
-from dispatchers.user_modules import hash_of
 from emulator import trace_files
-from emulator.engines import EnginesDifferError, Mode, emulate, mode_of, obstacle_to, seconds_of
+from emulator.engines import EnginesDifferError, Mode, emulate, mode_of, obstacle_to
 from emulator.episode import Episode, EpochTrace, JobTrace
 from emulator.errors import InputError
-from emulator.picture import Picture, picture_of
 from emulator.results import part_name
-from emulator.scenario_file import Plan, Point
+from emulator.scenario_file import Plan
 from emulator.system import System
 from emulator.version import __version__
 from emulator.workload import Workload
@@ -31,8 +25,8 @@ from emulator.workload import Workload
 if TYPE_CHECKING:
     from emulator.compiled_engine import CompiledEngine
 
-Row = dict[str, Any]
-"""One row of episodes.parquet."""
+from emulator.plan_check import make_dispatcher
+from emulator.tasks import Row, Task, expected_jobs, keys_of, like_replications
 
 DISCOUNT = 0.99
 """Gamma of section 1.3.2, per epoch."""
@@ -42,134 +36,6 @@ HELD_JOBS = 5_000_000
 
 REFERENCE_TIME = 50.0
 """Drops are scaled to this many ms, as in section 3."""
-
-
-Cell = tuple[int, int]
-"""A point of the sweep and a dispatcher."""
-
-
-class Task(NamedTuple):
-    """One episode to run."""
-
-    point: int
-    dispatcher: int
-    replication: int
-
-    @property
-    def cell(self) -> Cell:
-        """The point and the dispatcher."""
-        return self.point, self.dispatcher
-
-
-class Extent(NamedTuple):
-    """How much there is to do, without a look at every single episode: there may be a million."""
-
-    episodes: int
-    jobs: float
-    seconds: float
-
-
-def extent_of(plan: Plan) -> Extent:
-    """Return how many episodes a plan has at most, their expected jobs, and about how long they take."""
-    episodes, jobs, seconds = 0, 0.0, 0.0
-    for index, point in enumerate(plan.points):
-        dispatchers = len(point.scenario.dispatchers)
-        for replication, alike in like_replications(point):
-            episodes += alike * dispatchers
-            seconds += alike * dispatchers * expected_seconds(plan, Task(index, 0, replication))
-        jobs += point.scenario.replications * dispatchers * expected_jobs(point)
-    return Extent(episodes, jobs, seconds)
-
-
-def like_replications(point: Point) -> list[tuple[int, int]]:
-    """Return one replication of each kind that the engines tell apart, and how many of that kind there are."""
-    total = point.scenario.replications
-    special = min(max(1, point.scenario.trace.messages), total)
-    kinds = [(0, 1), (1, special - 1), (special, total - special)]
-    return [(replication, count) for replication, count in kinds if count > 0]
-
-
-def tasks_of(plan: Plan) -> Iterator[Task]:
-    """Yield every episode of a plan: by point, then replication, then dispatcher."""
-    for index, point in enumerate(plan.points):
-        for replication in range(point.scenario.replications):
-            for dispatcher in range(len(point.scenario.dispatchers)):
-                yield Task(index, dispatcher, replication)
-
-
-def keys_of(plan: Plan, task: Task) -> Row:
-    """Return what tells an episode from the others: replication, dispatcher, delta_t, then other swept keys."""
-    point = plan.points[task.point]
-    return {
-        "replication": task.replication,
-        "dispatcher": point.scenario.dispatchers[task.dispatcher].display,
-        "delta_t": point.scenario.delta_t,
-        **{key: value for key, value in point.values.items() if key != "delta_t"},
-    }
-
-
-def part_of(plan: Plan, task: Task) -> str:
-    """Return the name of an episode's trace files."""
-    return part_name(keys_of(plan, task))
-
-
-def expected_jobs(point: Point) -> float:
-    """Return how many jobs an episode has on average, with the rate path in its stationary law."""
-    scenario = point.scenario
-    arrivals = scenario.arrivals
-    leaving = arrivals.high_to_low + arrivals.low_to_high
-    share_high = arrivals.low_to_high / leaving if leaving else 0.5
-    rate = share_high * arrivals.high + (1.0 - share_high) * arrivals.low
-    return max(1.0, rate * scenario.horizon * point.node_count())
-
-
-def expected_mode(plan: Plan, task: Task) -> Mode:
-    """Return who emulates an episode, unless its dispatcher cannot be compiled."""
-    point = plan.points[task.point]
-    return mode_of(point.scenario, expected_jobs(point), task.replication)
-
-
-def expected_seconds(plan: Plan, task: Task) -> float:
-    """Return about how long an episode takes."""
-    point = plan.points[task.point]
-    return seconds_of(point.scenario, expected_jobs(point), task.replication)
-
-
-def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Made:
-    """Make a point's dispatcher, with the files it depends on; put one of a user through `check_dispatcher` if asked.
-
-    Raises `InputError` with the place in the file.
-    """
-    scenario, spec = point.scenario, point.scenario.dispatchers[index]
-
-    def try_out(dispatcher: Dispatcher) -> None:
-        check_fit(
-            dispatcher,
-            scenario.buffer,
-            point.node_count(),
-            spec.display,
-            graph_hash=lambda: point.system().topology.graph_hash,
-        )
-        if thoroughly and spec.name not in BUILT_IN:
-            check_dispatcher(dispatcher, buffer=scenario.buffer)
-
-    try:
-        return make(
-            name=spec.name,
-            class_=spec.class_,
-            options=spec.options,
-            folder=spec.folder,
-            shipped=shipped_policies(),
-            try_out=try_out,
-        )
-    except DispatcherError as error:
-        raise InputError(f"{point.places[f'dispatchers.{index}']}: {error}") from None
-
-
-def shipped_policies() -> Path | None:
-    """Return the folder of the policies that come with this software, without importing their package."""
-    folder = Path(__file__).resolve().parent.parent / "policies"
-    return folder if folder.is_dir() else None
 
 
 @dataclass
@@ -203,7 +69,7 @@ class _Prepared:
 
 
 @dataclass
-class Emulator:
+class EpisodeRunner:
     """Runs single episodes of a plan; keeps the last system and its dispatchers for the next one."""
 
     plan: Plan
@@ -366,71 +232,3 @@ def check_conservation(episode: Episode) -> None:
     accounted = totals.completions + totals.drops + totals.in_system
     if totals.arrivals != accounted or totals.drops != totals.drops_by_epoch.sum():
         raise RuntimeError(f"{totals.arrivals} jobs arrived, but {accounted} are accounted for: {totals}")
-
-
-class Checked(NamedTuple):
-    """What the check of a plan has found out."""
-
-    picture: Picture
-    """How the summary is to be drawn."""
-    obstacles: dict[str, str]
-    """By the name of a dispatcher, why it cannot be compiled."""
-    files: dict[str, str]
-    """Hashes of what results depend on, by names that say nothing of where it stands, such as `mine.py of Keep`."""
-    opened: dict[str, str]
-    """The same of files that dispatchers have opened; they may open less another time."""
-    hashes: dict[str, str]
-    """Of the files of dispatchers, by their absolute paths."""
-
-    @property
-    def uses_folder(self) -> bool:
-        """Whether a dispatcher depends on files that do not come with this software."""
-        shipped = f"{shipped_policies()}{os.sep}"
-        return not all(path.startswith(shipped) for path in self.hashes)
-
-
-def check_plan(plan: Plan) -> Checked:
-    """Build every distinct system and make every dispatcher, so that bad input shows before anything runs.
-
-    A user's class is also put through `check_dispatcher`. Raises `InputError` with the place in the file.
-    """
-    done: set[str] = set()
-    checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {})
-    for point in plan.points:
-        scenario = point.scenario
-        description = repr((scenario.topology, scenario.service, scenario.seed))
-        if description not in done:
-            done.add(description)
-            point.system()
-            path = getattr(scenario.topology, "path", None)
-            if path is not None:
-                _append(checked.files, "edges of the topology", hash_of(path) or "")
-        for index, spec in enumerate(scenario.dispatchers):
-            description = repr((spec, spec.folder, scenario.buffer, point.node_count()))
-            if description not in done:
-                done.add(description)
-                _check_dispatcher(point, index, checked)
-    return checked
-
-
-def _check_dispatcher(point: Point, index: int, checked: Checked) -> None:
-    spec, engine = point.scenario.dispatchers[index], point.scenario.engine
-    made = make_dispatcher(point, index, thoroughly=True)
-    with made.world:
-        obstacle = None if engine == "simpy" else obstacle_to(made.dispatcher)
-    if obstacle is not None:
-        if engine == "compiled":
-            place = point.places[f"dispatchers.{index}"]
-            raise InputError(f"{place}: {spec.display}: {obstacle}; use engine auto or simpy")
-        checked.obstacles[spec.display] = obstacle
-    checked.hashes.update(made.hashes)
-    for names, hashes in ((checked.files, made.files), (checked.opened, made.opened)):
-        for name, value in hashes.items():
-            _append(names, f"{name} of {spec.display}", value)
-
-
-def _append(hashes: dict[str, str], name: str, value: str) -> None:
-    """Add what a name stands for at a point of a sweep, if it has not stood for that at another one."""
-    before = hashes.get(name, "")
-    if value not in before.split():
-        hashes[name] = f"{before} {value}".strip()
