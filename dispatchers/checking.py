@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -117,6 +117,8 @@ def check_declarations(dispatcher: Dispatcher, name: str | None = None) -> None:
 
     if isinstance(dispatcher, PerJobDispatcher) and isinstance(dispatcher, RecurrentDispatcher):
         raise DispatcherError(f"{name}: must be a PerJobDispatcher or a RecurrentDispatcher, not both")
+    if isinstance(dispatcher, PerJobDispatcher) and not isinstance(dispatcher.choose, Hashable):
+        refuse("choose", "a static method")
     if not isinstance(dispatcher.name, str):
         refuse("name", "text")
     for attribute, allowed in (("draws", ("job", "epoch")), ("observes", ("accessible", "all"))):

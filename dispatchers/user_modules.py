@@ -63,7 +63,7 @@ class World:
     @property
     def opened(self) -> dict[str, str]:
         """The hash of each file beside the modules that they have opened, as it was then; of none that they write."""
-        return {path: value for path, value in self._opened.items() if path not in self._written}
+        return {path: value for path, value in self._opened.items() if path not in self._written | self.sources.keys()}
 
     @property
     def is_current(self) -> bool:
@@ -125,7 +125,7 @@ class World:
         self.sources[os.path.abspath(path)] = hashlib.sha256(source).hexdigest()
 
     def note_opened(self, path: str) -> None:
-        """Note that a file is opened for reading, if it lies beside a module; hidden ones and sources are left out."""
+        """Note that a file is opened for reading, if it lies beside a module; hidden ones are left out."""
         places = os.path.abspath(path), os.path.realpath(path)
         place = next(filter(self._is_beside, places), None)
         if place is not None and place not in self._opened and (value := hash_of(place)) is not None:
@@ -136,7 +136,8 @@ class World:
         self._written |= {os.path.abspath(path), os.path.realpath(path)}
 
     def _is_beside(self, place: str) -> bool:
-        if place.endswith((".py", ".pyc")) or is_installed(place):
+        main = getattr(sys.modules["__main__"], "__file__", None)  # which `inspect` opens to say who has called
+        if place in self.sources or (main and place == os.path.abspath(main)) or is_installed(place):
             return False
         insides = (place[len(root) :] for root in self._roots() if place.startswith(root))
         return not os.path.join(os.sep, next(insides, ".")).count(f"{os.sep}.")
@@ -202,10 +203,11 @@ def world_of(name: str, folder: Path | None) -> World:
 
 def is_installed(path: str) -> bool:
     """Return whether a file belongs to an installed distribution, whose version stands for it, or to this software."""
-    return (
-        path.startswith((*_INSTALLED, *_OUR_FOLDERS))
-        or not _PARTS_OF_INSTALLED.isdisjoint(path.split(os.sep))
-        or any(path.startswith(os.path.realpath(folder) + os.sep) for folder in sys.path if folder and _is_site(folder))
+    if path.startswith((*_INSTALLED, *_OUR_FOLDERS)) or not _PARTS_OF_INSTALLED.isdisjoint(path.split(os.sep)):
+        return True
+    folders = (os.path.realpath(folder) + os.sep for folder in sys.path)
+    return any(
+        path.startswith(folder) and path[len(folder) :].split(os.sep)[0] in _installed_in(folder) for folder in folders
     )
 
 
@@ -215,17 +217,19 @@ def _is_installed(path: str) -> bool:
 
 
 @cache
-def _is_site(folder: str) -> bool:
-    """Return whether distributions are installed in a folder, as by `pip install --target`."""
-    with suppress(OSError):
-        return any(name.endswith(".dist-info") for name in os.listdir(folder))
-    return False
+def _installed_in(folder: str) -> frozenset[str]:
+    """Return the files and folders in a folder that belong to distributions, as `pip install --target` leaves them."""
+    found = set()
+    with suppress(OSError, UnicodeDecodeError):
+        for record in Path(folder).glob("*.dist-info/RECORD"):
+            found |= {line.split("/")[0].split(",")[0] for line in record.read_text(encoding="utf-8").splitlines()}
+    return frozenset(found)
 
 
 def _search_path() -> list[str]:
     """Return the folders of users' modules that are not beside a scenario: the current one and PYTHONPATH's."""
     folders = [os.curdir, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return [os.path.realpath(folder) + os.sep for folder in folders if not _is_site(folder)]
+    return [os.path.realpath(folder) + os.sep for folder in folders]
 
 
 def hash_of(path: str | Path) -> str | None:
@@ -265,11 +269,13 @@ class _Finder:
         if spec.origin is None:  # a package without a file of its own
             if not any(map(_is_installed, spec.submodule_search_locations or ["/"])):
                 self.world._modules.setdefault(name, None)
-        elif spec.has_location and not _is_installed(spec.origin) and os.path.isfile(spec.origin):
+        elif spec.has_location and not _is_installed(spec.origin):
             if type(spec.loader) is SourceFileLoader:
                 spec.loader = _FromSource(spec.name, spec.origin, self.world)
-            else:  # an extension module, or one that somebody's hook changes as it is loaded
-                self.world.note_module(name, spec.origin, Path(spec.origin).read_bytes())
+            else:  # of an archive, an extension module, or one that somebody's hook changes as it is loaded
+                file = getattr(spec.loader, "archive", spec.origin)
+                if os.path.isfile(file):
+                    self.world.note_module(name, file, Path(file).read_bytes())
         return spec
 
 

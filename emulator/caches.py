@@ -34,9 +34,11 @@ def place_for_matplotlib(last: Path | None = None) -> None:
     `last` is where a folder is made for this process alone if there is no other place.
     """
     if "MPLCONFIGDIR" in os.environ:
-        return
-    usual = [Path(place) / "matplotlib" for place in _homes("XDG_CONFIG_HOME", ".config")]
-    if not any(map(_is_writable, usual)):
+        usual = [Path(os.environ["MPLCONFIGDIR"])]
+    else:
+        homes = (*_homes("XDG_CONFIG_HOME", ".config"), *_homes("XDG_CACHE_HOME", ".cache"))
+        usual = [place / "matplotlib" for place in homes]
+    if not usual or not all(map(_is_writable, usual)):
         with suppress(OSError):  # if there is no place at all, matplotlib says what it needs
             os.environ["MPLCONFIGDIR"] = str(first_writable(*usual) or _for_this_process(last))
 

@@ -146,7 +146,7 @@ def _level(reference: Reference, point: Point, shipped: Path | None) -> Level:
     places = [folder / name for folder in (Path(scenario.folder), shipped) if folder is not None]
     path = next((place for place in places if os.path.isfile(place)), None)
     if path is None:
-        looked_for = " and ".join(map(str, places))
+        looked_for = " and ".join(dict.fromkeys(map(str, places)))
         raise _refusal("policy", f"there is no file {one_line(name, 60)}, looked for {looked_for}")
     try:
         metadata = model_file.metadata(path)

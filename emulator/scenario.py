@@ -169,7 +169,7 @@ class Scenario(Section):
             if (first := displays.index(display)) < index:
                 raise ScenarioError(
                     str(index),
-                    f"is called {show(display)} like dispatchers.{first}; give one of them another label:",
+                    f"is called {show(display)} like dispatchers.{first}; give one of them a label of its own",
                 )
         if len(info.data) < len(cls.model_fields) - 1:
             return specs  # another key is wrong, which is told

@@ -1,5 +1,6 @@
 """How a command that `python -m` runs begins: it imports nothing slow, and what it needs is not hidden from it."""
 
+import _signal  # type: ignore[import-not-found]  # built in: no signal.py of somebody's is taken for it
 import os
 import sys
 from importlib import import_module
@@ -9,6 +10,7 @@ BAD_INPUT = 2
 
 def run(module: str) -> int:
     """Run the `main` of a module and return its exit status; a signal may come at any moment."""
+    _end_at_once()
     from emulator import interruption
 
     interruption.end_at_once()
@@ -18,12 +20,24 @@ def run(module: str) -> int:
         interruption.ignore()
 
 
+def _end_at_once() -> None:
+    """Do with signals what `interruption.end_at_once` does, until that is imported."""
+
+    def end(*_: object) -> None:
+        os.write(2, b"interrupted: nothing was written\n")
+        os._exit(130)
+
+    for number in (_signal.SIGINT, _signal.SIGTERM):
+        _signal.signal(number, end)
+
+
 def start(*packages: str, advice: str = "rename it, or run the command elsewhere") -> None:
     """Begin a command that `python -m` runs; end it with one line if the current folder hides one of these packages.
 
     `python -m` looks for modules in the current folder first. That folder is put last here, so that a `queue.py` of
     somebody's is not taken for Python's own.
     """
+    _end_at_once()
     _put_current_folder_last(packages, advice)
     from emulator import interruption  # not earlier, for it imports a module called signal
 

@@ -134,9 +134,12 @@ def test_matplotlib_keeps_its_own_place_where_it_has_one(place, monkeypatch):
     caches.place_for_matplotlib()
     assert "MPLCONFIGDIR" not in os.environ
     monkeypatch.setenv("MPLCONFIGDIR", "mine")
-    only(monkeypatch)
+    only(monkeypatch, Path("mine"))
     caches.place_for_matplotlib()
     assert os.environ["MPLCONFIGDIR"] == "mine"
+    only(monkeypatch)
+    caches.place_for_matplotlib()  # it would complain, and make a place anew in every process
+    assert os.environ["MPLCONFIGDIR"] != "mine"
 
 
 SCENARIO = """\

@@ -3,6 +3,8 @@
 import os
 import sys
 import textwrap
+import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -159,7 +161,7 @@ class TestInPlace:
     def test_what_others_have_imported_from_elsewhere_is_left_alone(self, folder, tmp_path, monkeypatch):
         """As a debugger, or `pip install --target`, brings."""
         write(tmp_path, "libs/library.py", "")
-        write(tmp_path, "libs/library-1.dist-info/METADATA", "")
+        write(tmp_path, "libs/library-1.dist-info/RECORD", "library.py,,\nlibrary-1.dist-info/RECORD,,\n")
         write(tmp_path, "debugger/tracer.py", "")
         for place in ("libs", "debugger"):
             monkeypatch.syspath_prepend(str(tmp_path / place))
@@ -254,6 +256,31 @@ class TestFiles:
         write(folder, "rule.py", "import other\n" + RULE.format("own"))
         assert files(folder) == ["rule.py"]
 
+    def test_a_distribution_installed_beside_it_leaves_the_project_the_users(self, folder, monkeypatch):
+        """As `pip install --target .` does."""
+        write(folder, "foo-1.0.dist-info/RECORD", "foo/__init__.py,sha256=x,1\nfoo-1.0.dist-info/RECORD,,\n")
+        write(folder, "foo/__init__.py", "")
+        monkeypatch.syspath_prepend(str(folder))
+        write(folder, "rule.py", "import foo\n" + RULE.format("own"))
+        assert files(folder) == ["rule.py"]
+
+    def test_an_archive_elsewhere_on_the_path(self, folder, tmp_path, view, monkeypatch):
+        monkeypatch.syspath_prepend(str(tmp_path / "rules.zip"))
+        for body in ("own", "uniform", "own"):
+            with zipfile.ZipFile(tmp_path / "rules.zip", "w") as archive:
+                archive.writestr("zipped.py", RULE.format(body))
+            stamp = time.time() + {"own": 0, "uniform": 10}[body]
+            os.utime(tmp_path / "rules.zip", (stamp, stamp))
+            found = made(folder, "zipped:Mine")
+            assert [os.path.basename(path) for path in found.hashes] == ["rules.zip"]
+            with found.world:
+                assert np.array_equal(ask(found.dispatcher, view).numbers, getattr(view, body)())
+
+    def test_a_source_that_is_run_and_not_imported(self, folder):
+        write(folder, "conf.py", "P = 0.3\n")
+        write(folder, "rule.py", "import runpy\nP = runpy.run_path('conf.py')['P']\n" + RULE.format("own"))
+        assert files(folder) == ["conf.py", "rule.py"]
+
     def test_files_that_options_name(self, folder):
         init = "\n    def __init__(self, deep, word):\n        pass\n"
         write(folder, "rule.py", RULE.format("own") + init)
@@ -312,6 +339,7 @@ SHIPPED = Path(__file__).resolve().parent.parent / "policies" / "trained"
         ("name = property(lambda self: 1 / 0)", "cannot be made: ZeroDivisionError"),
         ("buffer = 10 ** 5000", "buffer must be a whole number >= 1 or None, got int"),
         ("file_options = ('nope',)", None),
+        ("files = [3]", "files must be a list of names of files, got"),
         ("__new__ = lambda cls: 3", "rule:Mine: makes 3, which is no Dispatcher"),
         ("__signature__ = 3", "cannot be made: TypeError"),
         ("file_options = 'policy'", "file_options must be a tuple of names of options, got 'policy'"),
@@ -336,4 +364,20 @@ def test_a_rule_is_recurrent_or_per_job_not_both(folder):
     """
     write(folder, "rule.py", text)
     with pytest.raises(DispatcherError, match="must be a PerJobDispatcher or a RecurrentDispatcher, not both"):
+        made(folder)
+
+
+def test_a_choice_that_no_engine_can_look_up_is_refused(folder):
+    text = """
+    from dispatchers import PerJobDispatcher
+
+    class Choice:
+        __hash__ = None
+        def __call__(self, job): return 0
+
+    class Mine(PerJobDispatcher):
+        choose = Choice()
+    """
+    write(folder, "rule.py", text)
+    with pytest.raises(DispatcherError, match="the attribute choose must be a static method, got"):
         made(folder)
