@@ -133,13 +133,13 @@ def test_a_user_without_a_home(place, monkeypatch):
 def test_matplotlib_keeps_its_own_place_where_it_has_one(place, monkeypatch):
     caches.place_for_matplotlib()
     assert "MPLCONFIGDIR" not in os.environ
-    monkeypatch.setenv("MPLCONFIGDIR", "mine")
-    only(monkeypatch, Path("mine"))
+    monkeypatch.setenv("MPLCONFIGDIR", str(place / "mine"))
+    only(monkeypatch, place / "mine")
     caches.place_for_matplotlib()
-    assert os.environ["MPLCONFIGDIR"] == "mine"
+    assert os.environ["MPLCONFIGDIR"] == str(place / "mine")
     only(monkeypatch)
     caches.place_for_matplotlib()  # it would complain, and make a place anew in every process
-    assert os.environ["MPLCONFIGDIR"] != "mine"
+    assert os.environ["MPLCONFIGDIR"] != str(place / "mine")
 
 
 SCENARIO = """\
