@@ -47,6 +47,9 @@ BUILT_IN: dict[str, type[Dispatcher]] = {
 }
 """The dispatchers that come with this software, by name."""
 
+RUNS_ITSELF = 'it runs a scenario while it is imported: put the call below `if __name__ == "__main__":`'
+"""What is wrong with a script that holds a rule and calls `emulator.run` as it is imported."""
+
 _importing: set[tuple[int, str, str]] = set()
 """Modules whose import is under way, each with its thread and folder."""
 
@@ -218,8 +221,7 @@ def _checked_class(rule: Any, title: str) -> type[Dispatcher]:
 def _world(name: str, folder: Path, title: str) -> World:
     me = threading.get_ident(), str(folder), name
     if me in _importing:
-        told = 'it runs a scenario while it is imported: put the call below `if __name__ == "__main__":`'
-        raise DispatcherError(f"{title}: {told}")
+        raise DispatcherError(f"{title}: {RUNS_ITSELF}")
     _importing.add(me)
     try:
         return world_of(name, folder)
@@ -231,7 +233,9 @@ def _world(name: str, folder: Path, title: str) -> World:
     except SyntaxError as error:
         raise DispatcherError(f"{title}: {error.filename}:{error.lineno}: {error.msg}") from None
     except (Exception, SystemExit) as error:
-        raise DispatcherError(f"{title}: cannot be imported: {describe(error)}") from error
+        told = describe(error)
+        told = RUNS_ITSELF if RUNS_ITSELF in told else f"cannot be imported: {told}"
+        raise DispatcherError(f"{title}: {told}") from error
     finally:
         _importing.discard(me)
 
@@ -258,5 +262,7 @@ def _find_file(file: Any, option: str, folder: Path, shipped: Path | None, title
     for place in places:
         if os.path.isfile(place):
             return place
+    for place in filter(os.path.exists, places):
+        raise DispatcherError(f"{title}: {option} must be the name of a regular file, got {one_line(str(place), 100)}")
     looked_for = " and ".join(dict.fromkeys(map(str, places)))
     raise DispatcherError(f"{title}: there is no {option} {one_line(file, 60)}, looked for {looked_for}")

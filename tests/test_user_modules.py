@@ -182,7 +182,7 @@ class TestInPlace:
     def test_a_script_that_holds_its_rule_and_runs_it_is_told(self, folder):
         text = "from dispatchers import catalogue\ncatalogue.make(class_='rule:Mine')\n"
         write(folder, "rule.py", text + RULE.format("own"))
-        with pytest.raises(DispatcherError, match="it runs a scenario while it is imported: put the call below"):
+        with pytest.raises(DispatcherError, match=r"^rule:Mine: it runs a scenario while it is imported: put the call"):
             made(folder)
 
 
@@ -308,6 +308,9 @@ class TestFiles:
             made(folder, policy="lazy")
         with pytest.raises(DispatcherError, match=r"rule:Mine: policy must be the name of a file, got 3"):
             made(folder, policy=3)
+        os.mkfifo(folder / "pipe")
+        with pytest.raises(DispatcherError, match=r"rule:Mine: policy must be the name of a regular file, got .*pipe"):
+            made(folder, policy="pipe")
 
     def test_a_policy_of_a_users_is_no_file_unless_it_says_so(self, folder):
         init = "\n    def __init__(self, policy):\n        self.policy = policy\n"
