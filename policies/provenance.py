@@ -13,8 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dispatchers.files import read_regular
-from dispatchers.model_file import LARGEST_FILE
+from dispatchers import model_file
+from dispatchers.errors import DispatcherError
 from dispatchers.policy import CONTRACT_VERSION
 from emulator.errors import InputError
 from emulator.version import __version__
@@ -85,15 +85,10 @@ def without_folders(text: str) -> str:
 
 def metadata_of(path: Path) -> dict[str, str]:
     """Return what a policy's file says of itself. Raises `InputError`."""
-    import onnx
-
     try:
-        model = onnx.load_from_string(read_regular(path, LARGEST_FILE))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except Exception:  # of many kinds, by where a file is damaged
-        raise InputError(f"{path}: is not an ONNX file, or a damaged one") from None
-    return {entry.key: entry.value for entry in model.metadata_props}
+        return model_file.metadata(path)
+    except DispatcherError as error:
+        raise InputError(str(error)) from None
 
 
 def _executed_as(lesson: Lesson) -> str:

@@ -316,7 +316,7 @@ def test_a_card_tells_a_difference_that_no_episode_shows(shelf, capsys):
 def test_a_shelf_that_cannot_be_told_of_is_refused_in_one_line(shelf, capsys):
     assert card_of(capsys) == (2, "", f"{shelf}: holds no policies\n")
     fifo(shelf / "a.onnx")
-    assert card_of(capsys) == (2, "", f"{shelf}/a.onnx: cannot be read: Not a regular file\n")
+    assert card_of(capsys) == (2, "", f"{shelf}/a.onnx: policy cannot be read: Not a regular file\n")
     (shelf / "a.onnx").unlink()
     for text in (b"damaged", b""):
         (shelf / "a.onnx").write_bytes(text)

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +15,13 @@ import onnx
 import pandas as pd
 import pytest
 
+from emulator import running
 from emulator.command_line import main
 from emulator.episode_runner import EpisodeRunner
+from emulator.rounds import next_round
 from emulator.running import load_plan
 from emulator.statistics import mean_interval
-from emulator.tasks import tasks_of
+from emulator.tasks import Task, tasks_of
 from emulator.workers import Workers, run_tasks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -457,6 +460,9 @@ def test_results_belong_to_no_place(project, folder, counted):
     project.rename(folder / "moved")
     os.chdir(folder / "moved")
     assert main(["s.yaml", "--quiet"]) == 0
+    shutil.copy("edges.csv", "the_same.csv")
+    assert main(["s.yaml", "--quiet", "--set", "topology.path=the_same.csv"]) == 0
+    assert main(["s.yaml", "--quiet"]) == 0
     assert counted == []
     for name, text in content(folder / "moved/runs").items():
         for part in ("alice", str(folder)):
@@ -525,13 +531,19 @@ class Rarely(Dispatcher):
 """
 
 
-def test_a_cell_that_fails_leaves_the_same_whatever_the_number_of_workers(folder, capsys):
+def test_a_cell_that_fails_leaves_the_same_whatever_the_number_of_workers(folder, monkeypatch, capsys):
     """Its replications before the first that fails; what another process was quick to do comes after it."""
     (folder / "rarely.py").write_text(RARELY.format(jobs=9))
     text = SCENARIO.replace("{name: JSQ-M, weight: sharing}", '{class: "rarely:Rarely"}').replace(": 6", ": 16")
     (folder / "s.yaml").write_text(text.replace("nodes: 12", "nodes: 3"))
-    for workers in "12":
-        assert main(["s.yaml", "--quiet", "--workers", workers, "--engine", "simpy", "--out", workers]) == 1
+    run = running.run_tasks
+
+    def later_ones_first(plan, tasks, *rest):
+        yield from sorted(run(plan, list(tasks), *rest), key=lambda outcome: -outcome[0].replication)
+
+    for out, tasks_run in (("1", run), ("2", later_ones_first)):
+        monkeypatch.setattr(running, "run_tasks", tasks_run)
+        assert main(["s.yaml", "--quiet", "--engine", "simpy", "--out", out]) == 1
     assert "Rarely at delta_t = 2 ms failed: Rarely: ValueError: too many jobs" in capsys.readouterr().err
     assert content(folder / "1") == content(folder / "2")
     episodes = pd.read_parquet("1/episodes.parquet")
@@ -543,3 +555,10 @@ def test_a_cell_that_fails_leaves_the_same_whatever_the_number_of_workers(folder
 def test_a_precision_of_differences_needs_two_dispatchers(folder, capsys):
     assert main(["s.yaml", "--set", "dispatchers=[RND]", "--set", "paired_precision=0.1"]) == 2
     assert "paired_precision needs at least two dispatchers, got 1" in capsys.readouterr().err
+
+
+def test_no_difference_from_a_first_dispatcher_that_failed_is_precise(folder):
+    settings = ["delta_t=5", "dispatchers=[JSQ, RND]", "paired_precision=0.5", "replications=40"]
+    plan = load_plan("s.yaml", settings=settings)
+    rows = {Task(0, 1, number): {"drops_per_queue": float(number)} for number in range(10)}
+    assert next_round(plan, rows, {(0, 0)}).replications == [20]
