@@ -67,3 +67,8 @@ class Plot(Section):
     def bottom(self) -> float | None:
         """Where the vertical axis begins; None if what is drawn decides, as of returns, which are negative."""
         return 0.0 if self.y_min is None and self.kind != "learning_curve" else self.y_min
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the foot of bars, 0, lies below the axis."""
+        return self.y_min is not None and self.y_min > 0.0

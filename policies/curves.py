@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from emulator.axes import axis_label, mark_outside, named_value, others_than, set_axes, write_figure
 from emulator.looks import Look, draw_line, looks_of, new_figure, style
 from emulator.picture import axis_of, quantities
-from emulator.plots import axis_label, mark_outside, named_value, others_than, set_axes, write_figure
 from emulator.tables import text_of
 from policies.training_log import COLUMNS
 
