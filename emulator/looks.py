@@ -50,7 +50,7 @@ LOOKS = {
 _OTHER_COLOURS = ["#882255", "#999933", "#332288", "#44AA99", "#CC6677"]
 _OTHER_MARKERS = "dHv^<>8"
 _DASHES = ["-", "--", ":"]
-HATCHES = {"-": "", "--": "//", ":": ".."}
+HATCHES = {"-": "", "--": "//", ":": "..", "-.": "xx"}
 """How bars tell apart what lines tell apart by their dashes."""
 REFERENCE_COLOUR = "#E3001B"
 
@@ -59,7 +59,10 @@ NAME_WIDTH = 2.4
 
 
 def looks_of(dispatchers: Sequence[str]) -> dict[str, Look]:
-    """Return each dispatcher's look: its own if it is well known, else one of the others in their order."""
+    """Return each dispatcher's look: its own if it is well known, else one of the others in their order.
+
+    A well-known name with more behind a space, such as MF-R per epoch, is of that name's family.
+    """
     others = [name for name in dispatchers if name not in LOOKS]
     looks = {
         name: Look(
@@ -69,7 +72,30 @@ def looks_of(dispatchers: Sequence[str]) -> dict[str, Look]:
         )
         for number, name in enumerate(others)
     }
+    families: dict[str, list[str]] = {}
+    for name in others:
+        known, _, more = name.partition(" ")
+        if known in LOOKS and more:
+            families.setdefault(known, []).append(name)
+    for known, members in families.items():
+        looks |= _family(known, members)
     return {name: LOOKS.get(name) or looks[name] for name in dispatchers}
+
+
+def _family(known: str, members: Sequence[str]) -> dict[str, Look]:
+    """Return looks in the colour of a well-known name, with markers and dashes that it has not.
+
+    Dashes of others in that colour come last. From the fourth member on, markers alone tell members apart.
+    """
+    colour, _, own_dash = LOOKS[known]
+    alike = [look for look in LOOKS.values() if look.colour == colour]
+    markers = [marker for marker in _OTHER_MARKERS if marker not in {look.marker for look in alike}]
+    taken = {look.dash for look in alike}
+    dashes = sorted((dash for dash in HATCHES if dash != own_dash), key=taken.__contains__)
+    return {
+        name: Look(colour, markers[number % len(markers)], dashes[number % len(dashes)])
+        for number, name in enumerate(members)
+    }
 
 
 def style() -> AbstractContextManager[None]:

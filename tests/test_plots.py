@@ -385,6 +385,30 @@ def test_all_well_known_dispatchers_and_many_others_look_different():
     assert REFERENCE_COLOUR not in {look.colour for look in looks.values()}
 
 
+@pytest.mark.parametrize("known", LOOKS)
+def test_a_family_has_one_colour_and_its_members_differ_in_marker_and_dash(known):
+    members = [f"{known} {more}" for more in ("per epoch", "2", "with sharing")]
+    looks = looks_of([members[0], known, *members[1:]])
+    assert looks[known] == LOOKS[known]
+    assert {look.colour for look in looks.values()} == {LOOKS[known].colour}
+    assert len({look.marker for look in looks.values()}) == len({look.dash for look in looks.values()}) == 4
+
+
+def test_dashes_of_others_in_a_familys_colour_come_last():
+    looks = looks_of(["SAC 1", "SAC 2", "SAC 3", "MF-G"])
+    assert [looks[f"SAC {number}"].dash == looks["MF-G"].dash for number in (1, 2, 3)] == [False, False, True]
+    assert len({look.marker for look in looks.values()}) == 4
+
+
+def test_only_a_well_known_name_and_a_space_make_a_family():
+    names = ["MF-RX", "MF-R; Δt = 1 ms", "mf-r 2", "MF-R "]
+    assert looks_of(names) == dict(zip(names, looks_of(["a", "b", "c", "d"]).values(), strict=True))
+
+
+def test_a_family_changes_no_other_look():
+    assert looks_of(["JSQ per job", "Mine"])["Mine"] == looks_of(["Yours", "Mine"])["Mine"]
+
+
 SWEEPS = {
     "bars": {},
     "lines": {"delta_t": [float(value) for value in range(1, 11)]},
