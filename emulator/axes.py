@@ -6,7 +6,9 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from emulator.looks import add_legend, fit_texts, style, text_width
 from emulator.plot_spec import Plot
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from numpy.typing import ArrayLike
 
 SYMBOLS = {"delta_t": "Δt", "nodes": "N", "topology.nodes": "N"} | {
     f"topology.{key}": key for key in ("side", "order", "depth", "degree", "degrees")
@@ -53,7 +56,7 @@ def set_axes(
     `values` are those along the horizontal axis in their order.
     """
     axes = figure.axes[0]
-    axes.set_ylim(plot.bottom, plot.y_max)
+    axes.set_ylim(*plot.ends)
     figure.supxlabel(plot.x_label or x_label, fontsize="medium")
     figure.supylabel(y_label, fontsize="medium")
     add_legend(figure, lines)
@@ -93,26 +96,50 @@ def with_room(places: list[float], texts: list[str]) -> list[int]:
 
 def mark_outside(
     axes: Axes,
-    plot: Plot,
+    ends: tuple[float | None, float | None],
     places: Iterable[float],
     values: Iterable[float],
     colour: str,
     upright: bool = True,
     **style: Any,
 ) -> None:
-    """Draw an arrow where the axis of the drops ends for each value that `plot` leaves beyond that end."""
+    """Draw an arrow for each value beyond the `ends` of its axis, at that end; None is an end that holds all values."""
     from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
 
     points = list(zip(places, values, strict=True))
     for end, is_beyond, arrow in (
-        (plot.bottom, operator.lt, CARETDOWN if upright else CARETLEFT),
-        (plot.y_max, operator.gt, CARETUP if upright else CARETRIGHT),
+        (ends[0], operator.lt, CARETDOWN if upright else CARETLEFT),
+        (ends[1], operator.gt, CARETUP if upright else CARETRIGHT),
     ):
         outside = [(place, end) for place, value in points if end is not None and is_beyond(value, end)]
         if outside:
             x, y = zip(*(point if upright else point[::-1] for point in outside), strict=True)
             style |= {"marker": arrow, "markersize": 8, "color": colour, "markeredgecolor": "white"}
             axes.plot(x, y, linestyle="none", clip_on=False, zorder=3, **style)
+
+
+def draw_interval(
+    axes: Axes,
+    x: ArrayLike,
+    y: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    colour: str,
+    kind: Literal["band", "bars"],
+) -> None:
+    """Draw what lies from `low` to `high` around `y`: NaN where there is nothing.
+
+    As a band, an interval without neighbours is an error bar, for its band would have no width.
+    """
+    places, values, lows, highs = (np.asarray(numbers, dtype=np.float64) for numbers in (x, y, low, high))
+    barred = ~np.isnan(lows)
+    if kind == "band":
+        axes.fill_between(places, lows, highs, color=colour, alpha=0.2, linewidth=0)
+        is_known = np.pad(barred, 1)
+        barred &= ~is_known[:-2] & ~is_known[2:]
+    if barred.any():
+        lengths = [(values - lows)[barred], (highs - values)[barred]]
+        axes.errorbar(places[barred], values[barred], yerr=lengths, fmt="none", ecolor=colour, capsize=3)
 
 
 def write_figure(figure: Figure, path: Path) -> None:

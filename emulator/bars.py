@@ -52,7 +52,7 @@ def _draw_bars_of(axes: Axes, drawing: Drawing, dispatcher: str, look: Look, pla
     rows = pd.concat(group.rows.assign(place=place) for group, place in zip(drawing.groups, places, strict=True))
     rows = rows[rows["dispatcher"] == dispatcher]
     means = rows["mean_drops"]
-    mark_outside(axes, drawing.plot, rows["place"], means, look.colour, upright)
+    mark_outside(axes, drawing.plot.ends, rows["place"], means, look.colour, upright)
     return draw(
         rows["place"],
         means,
@@ -73,7 +73,7 @@ def _draw_level(axes: Axes, drawing: Drawing, group: Group, ends: tuple[float, f
     fill: Any = axes.fill_between if upright else axes.fill_betweenx
     fill(ends, level.low, level.high, alpha=0.15, linewidth=0, color=REFERENCE_COLOUR)
     values = (level.value, level.value)
-    mark_outside(axes, drawing.plot, ends, values, REFERENCE_COLOUR, upright)
+    mark_outside(axes, drawing.plot.ends, ends, values, REFERENCE_COLOUR, upright)
     points = (ends, values) if upright else (values, ends)
     (line,) = axes.plot(*points, linewidth=1.2, label=drawing.reference_label, color=REFERENCE_COLOUR)
     return line
@@ -88,9 +88,9 @@ def _label_bars(figure: Figure, drawing: Drawing, names: dict[float, str], ends:
     along.set_label_text(plot.x_label or "")
     across.set_label_text(drawing.drops)
     if upright:
-        axes.set(xlim=ends, ylim=(plot.bottom, plot.y_max))
+        axes.set(xlim=ends, ylim=plot.ends)
     else:
-        axes.set(ylim=ends[::-1], xlim=(plot.bottom, plot.y_max))
+        axes.set(ylim=ends[::-1], xlim=plot.ends)
     if plot.is_broken:
         _break_axis(axes, upright)
     across.grid(alpha=0.3)

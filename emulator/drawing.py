@@ -30,6 +30,15 @@ class Drawing(NamedTuple):
     levels: Mapping[tuple[Any, ...], Level]
     drops: str
     """What stands along the axis of the drops."""
+    first: str
+    """The dispatcher that differences are from."""
+    members: Mapping[str, int]
+    """How many dispatchers are drawn as one, by its name."""
+
+    def label_of(self, dispatcher: str) -> str:
+        """Return what the legend calls a dispatcher, or several that are drawn as one."""
+        count = self.members.get(dispatcher)
+        return dispatcher if count is None else f"{dispatcher}: mean and range of {count}"
 
     def levels_of(self, rows: pd.DataFrame) -> list[Level]:
         """Return the number to compare with at each row of a summary."""

@@ -155,9 +155,9 @@ def fit_texts(figure: Figure) -> None:
     growth = sum(_fit(text, width - 0.2) for text in flat)
     growth += max(_fit(axes.xaxis.label, panel.width / figure.dpi) for axes in figure.axes)
     growth_of_titles = max(_fit(axes.title, panel.width / figure.dpi) for axes in figure.axes)
-    growth += growth_of_titles * len({round(axes.get_window_extent().y0) for axes in figure.axes})
+    growth += growth_of_titles * len({round(axes.get_window_extent().y0) for axes in figure.axes if axes.get_title()})
     corners = 2 * max(map(_thickness, flat)) + 0.2
-    growth_of_width = max(_fit(axes.yaxis.label, panel.height / figure.dpi) for axes in figure.axes)
+    growth_of_width = max(_fit(axes.yaxis.label, axes.get_window_extent().height / figure.dpi) for axes in figure.axes)
     growth_of_width += sum(_fit(text, height - corners) for text in figure.texts if text.get_rotation())
     legends = [legend.get_window_extent().height / figure.dpi + corners for legend in figure.legends]
     figure.set_size_inches(width + growth_of_width, max(height + growth, *legends, 0.0))

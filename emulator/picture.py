@@ -13,7 +13,7 @@ from dispatchers import model_file
 from dispatchers.errors import DispatcherError, one_line
 from emulator.dispatcher_spec import filled
 from emulator.errors import InputError
-from emulator.plot_spec import KINDS_OF_TRAINING, Plot, Reference
+from emulator.plot_spec import KINDS_OF_TRAINING, OF_LINES, Plot, Reference
 from emulator.scenario import single_values
 from emulator.scenario_file import Plan, Point
 from emulator.section import ScenarioError
@@ -41,6 +41,8 @@ class Picture(NamedTuple):
     plot: Plot
     levels: dict[tuple[int | float | str, ...], Level]
     """The number to compare with at each point of the sweep, by its values; empty if there is none."""
+    first: str | None = None
+    """The dispatcher that differences are from."""
 
 
 def picture_of(plan: Plan, shipped: Path | None) -> Picture:
@@ -56,12 +58,16 @@ def picture_of(plan: Plan, shipped: Path | None) -> Picture:
             raise ScenarioError("plot.kind", f"must be lines, bars or columns in an emulation, {told}")
         title = _title(plan, plot)
         _check_axis(plan, plot)
+        labels = [spec.display for spec in first.scenario.dispatchers]
+        _check_together(plot.together or {}, labels)
+        if plot.differences_within is not None and len(labels) < 2:
+            raise ScenarioError("plot.differences_within", "needs at least two dispatchers, got 1")
     levels = {}
     for point in plan.points if plot.reference is not None else []:
         assert plot.reference is not None
         with _placed(point):
             levels[tuple(point.values.values())] = _level(plot.reference, point, shipped)
-    return Picture(title, plot, levels)
+    return Picture(title, plot, levels, labels[0])
 
 
 def picture_of_training(plan: Plan) -> Picture | None:
@@ -138,6 +144,24 @@ def _check_axis(plan: Plan, plot: Plot) -> None:
     axis = axis_of([key for key, some in numbers.items() if len(some) > 1], plot)
     if plot.log_x and axis in numbers and 0 in numbers[axis]:
         raise ScenarioError("plot.log_x", f"must be false where {axis} takes the value 0, got true")
+    for key in OF_LINES:
+        if axis is None and getattr(plot, key) is not None:
+            raise ScenarioError(f"plot.{key}", "must stand beside kind: lines where no number is swept")
+
+
+def _check_together(together: Mapping[str, Sequence[str]], dispatchers: Sequence[str]) -> None:
+    """Check the groups of dispatchers that are drawn as one."""
+    seen = set()
+    for name, labels in together.items():
+        key = f"plot.together.{name}"
+        if name in dispatchers and name not in labels:
+            raise ScenarioError(key, "must be called otherwise than a dispatcher that is not in it")
+        for index, label in enumerate(labels):
+            if label not in dispatchers:
+                raise ScenarioError(f"{key}.{index}", f"must be one of {', '.join(dispatchers)}, got {show(label)}")
+            if label in seen:
+                raise ScenarioError(f"{key}.{index}", f"must stand in one group, and once, got {show(label)} again")
+            seen.add(label)
 
 
 def _level(reference: Reference, point: Point, shipped: Path | None) -> Level:

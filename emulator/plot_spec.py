@@ -14,6 +14,9 @@ OfTraining = Literal["learning_curve", "training_time"]
 KINDS_OF_TRAINING = get_args(OfTraining)
 """Pictures that are drawn from the logs of trainings, not from drops in an emulation."""
 
+OF_LINES = ("differences_within", "together")
+"""Keys that say something of lines alone, and only of an emulation's."""
+
 
 class Reference(Section):
     """A number in the metadata of a policy file, drawn as a line across the picture."""
@@ -51,9 +54,18 @@ class Plot(Section):
     """Where the axis of the drops, returns or seconds ends."""
     reference: Reference | None = None
     """A number from a policy file to compare with."""
+    differences_within: Annotated[float, Field(gt=0)] | None = None
+    """Of lines: below each panel a second one shows the differences of the drops from those of the first dispatcher,
+    paired by replication; its axis reaches from minus this number to this number."""
+    together: dict[OneLine, Annotated[list[str], Field(min_length=2)]] | None = None
+    """Of lines: labels of dispatchers that are one thing several times, such as an algorithm trained with several
+    seeds, by the name of the one line that shows the mean of their means, shaded from the least to the greatest."""
 
     @model_validator(mode="after")
     def _check(self) -> Plot:
+        for key in OF_LINES:
+            if self.kind not in (None, "lines") and getattr(self, key) is not None:
+                raise ScenarioError(key, f"must stand beside kind: lines, got {self.kind}")
         for key in ("x", "log_x"):
             if self.kind in ("bars", "columns") and getattr(self, key) is not None:
                 raise ScenarioError(key, f"must stand beside kind: lines or one of trainings, got {self.kind}")
@@ -62,6 +74,11 @@ class Plot(Section):
         if self.y_max is not None and self.bottom is not None and self.y_max <= self.bottom:
             raise ScenarioError("y_max", f"must be > y_min {number_text(self.bottom)}, got {number_text(self.y_max)}")
         return self
+
+    @property
+    def ends(self) -> tuple[float | None, float | None]:
+        """Where the axis of the drops, returns or seconds begins and ends; None where what is drawn decides."""
+        return self.bottom, self.y_max
 
     @property
     def bottom(self) -> float | None:

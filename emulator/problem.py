@@ -30,6 +30,7 @@ _MUST_BE = {
     "string_type": "text",
     "string_too_short": "text that is not empty",
     "list_type": "a list",
+    "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
     "greater_than": "> {gt}",
@@ -66,7 +67,8 @@ def _problem(details: ErrorDetails, tree: Node) -> Problem:
     section = SECTIONS.get(tuple(map(str, location[:-1])))
     cause = context.get("error")
     if isinstance(cause, ScenarioError):
-        node, key = locate(tree, [*location, *filter(None, cause.key.split("."))])
+        inside = [part for part in location if part != "[key]"]  # pydantic's word for a key that is wrong itself
+        node, key = locate(tree, [*inside, *filter(None, cause.key.split("."))])
         return Problem(node.place, f"{key} {cause.message}")
     if kind == "union_tag_invalid":
         location.append("kind")
@@ -90,7 +92,8 @@ def _expectation(kind: str, context: dict[str, object], location: Sequence[int |
         return f"must be one of {', '.join(TOPOLOGIES)}"
     if node.value == []:
         return "must not be an empty list"
-    if isinstance(node.value, list) and location[0] in NEVER_SWEPT:
+    is_list_for_one = isinstance(node.value, list) and kind not in ("dict_type", "too_short")
+    if is_list_for_one and location[0] in NEVER_SWEPT:
         return "takes one value and does not sweep"
     if kind == "float_type" and type(node.value) is int:  # beyond the largest float
         kind = "finite_number"

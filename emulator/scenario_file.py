@@ -122,13 +122,23 @@ def load(path: str | Path, overrides: Sequence[str | Override] = ()) -> Plan:
             for axis, texts, number in zip(swept, labels, numbers, strict=True)
         }
         late = ["topology", "service.rates", "arrivals", "plot.kind", "plot.x", "plot.log_x", "plot.title"]
-        late += ["plot.reference.policy", "plot.reference.key"]
+        late += ["plot.reference.policy", "plot.reference.key", "plot.differences_within", "plot.together"]
         late += [f"dispatchers.{index}" for index in range(len(scenario.dispatchers))]
-        places = {key: locate(point, key.split("."))[0].place for key in late}
+        keys = [tuple(key.split(".")) for key in late] + _keys_together(scenario)
+        places = {".".join(key): locate(point, key)[0].place for key in keys}
         plan.points.append(Point(values, scenario, places))
     if problems:
         raise InputError(_first(problems, str(path)))
     return plan
+
+
+def _keys_together(scenario: Scenario) -> list[tuple[str, ...]]:
+    """Return the keys of the groups of dispatchers in the picture; names of groups may hold dots."""
+    return [
+        ("plot", "together", name, *index)
+        for name, labels in (scenario.plot.together or {}).items()
+        for index in [(), *((str(index),) for index in range(len(labels)))]
+    ]
 
 
 def _first(problems: set[Problem], source: str) -> str:

@@ -88,7 +88,7 @@ def _draw_curves(figure: Figure, curves: Sequence[Curve], plot: Plot) -> list[Li
     axes.locator_params("x", nbins=5)  # there is room for millions
     lines = []
     for curve in curves:
-        mark_outside(axes, plot, curve.x, curve.y, curve.look.colour)
+        mark_outside(axes, plot.ends, curve.x, curve.y, curve.look.colour)
         marked = len(curve.x) // MARKERS + 1 if plot.kind == "learning_curve" else 1
         lines.append(draw_line(axes, curve.x, curve.y, curve.name, curve.look, marked))
     return lines

@@ -28,7 +28,7 @@ EMULATOR = [
     "ledger compiled_decisions compiled_rules",
     "compiled_kernels",
     "simpy_engine compiled_engine trace_files statistics",
-    "results axes drawing report engines",
+    "results axes drawing pooling report engines",
     "lines bars",
     "plots",
     "tasks plan_check",

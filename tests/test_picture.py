@@ -14,6 +14,7 @@ from emulator.episode_runner import EpisodeRunner
 from emulator.errors import InputError
 from emulator.picture import Level, picture_of
 from emulator.scenario_file import load
+from emulator.yaml_tree import to_text
 
 SCENARIO = """\
 topology: {kind: cycle, nodes: [5, 7]}
@@ -101,6 +102,85 @@ def test_a_logarithm_of_zero_is_refused(folder):
     assert picture("{log_x: true}", "arrivals.low=[0,0.5]").plot.log_x  # not the axis
 
 
+SEVERAL = SCENARIO.replace("[JSQ, RND]", "[JSQ, RND, {name: RND, label: RND 2}, {name: RND, label: RND 3}]")
+
+
+def refused_group(plot):
+    """Return the message that a picture of `SEVERAL` is refused with."""
+    with pytest.raises(InputError) as error:
+        picture(plot, scenario=SEVERAL)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("together", [{"RND": ["RND", "RND 2"]}, {"a. b": ["RND 2", "RND 3"], "c": ["JSQ", "RND"]}])
+def test_groups_of_dispatchers_are_drawn_together(folder, together):
+    assert picture(f"{{together: {to_text(together)}}}", scenario=SEVERAL).plot.together == together
+
+
+@pytest.mark.parametrize(
+    ("together", "message"),
+    [
+        ("{R: [RND, SED]}", "28: plot.together.R.1 must be one of JSQ, RND, RND 2, RND 3, got SED"),
+        ('{"a. b": [RND, SED]}', "33: plot.together.a. b.1 must be one of JSQ, RND, RND 2, RND 3, got SED"),
+        ("{R: [RND, RND]}", "28: plot.together.R.1 must stand in one group, and once, got RND again"),
+        ("{R: [RND, JSQ], S: [JSQ, RND 2]}", "38: plot.together.S.0 must stand in one group, and once, got JSQ again"),
+        ("{JSQ: [RND, RND 2]}", "24: plot.together.JSQ must be called otherwise than a dispatcher that is not in it"),
+        ("{R: [RND]}", "22: plot.together.R must be a list of at least 2, got [RND]"),
+        ("{R: []}", "22: plot.together.R must not be an empty list, got []"),
+        ("{R: RND}", "22: plot.together.R must be a list, got RND"),
+        ("{R: [RND, 5]}", "28: plot.together.R.1 must be text, got 5"),
+        ("[RND, JSQ]", "18: plot.together must be a mapping, got [RND, JSQ]"),
+        ('{" ": [RND, JSQ]}', '24: plot.together." " must be one line of 1 to 100 characters, got " "'),
+    ],
+)
+def test_other_groups_are_refused_where_they_stand(folder, together, message):
+    assert refused_group(f"{{together: {together}}}") == f"s.yaml:6:{message}"
+
+
+KEYS_OF_LINES = ["together: {R: [JSQ, RND]}", "differences_within: 1"]
+
+
+@pytest.mark.parametrize("line", KEYS_OF_LINES)
+@pytest.mark.parametrize("kind", ["bars", "columns", "learning_curve", "training_time"])
+def test_differences_and_groups_are_of_lines_alone(folder, line, kind):
+    key = line.partition(":")[0]
+    column = len(f"plot: {{kind: {kind}, {key}: ") + 1
+    message = f"s.yaml:6:{column}: plot.{key} must stand beside kind: lines, got {kind}"
+    assert refused(f"{{kind: {kind}, {line}}}") == message
+
+
+@pytest.mark.parametrize("line", KEYS_OF_LINES)
+def test_without_a_sweep_there_are_lines_only_if_asked_for(folder, line):
+    key = line.partition(":")[0]
+    column = len(f"plot: {{{key}: ") + 1
+    message = f"s.yaml:6:{column}: plot.{key} must stand beside kind: lines where no number is swept"
+    assert refused(f"{{{line}}}", "topology.nodes=5") == message
+    assert picture(f"{{kind: lines, {line}}}", "topology.nodes=5")
+
+
+@pytest.mark.parametrize("number", ["0", "-1"])
+def test_differences_are_within_a_positive_number(folder, number):
+    message = f"s.yaml:6:28: plot.differences_within must be > 0, got {number}"
+    assert refused(f"{{differences_within: {number}}}") == message
+
+
+def test_one_dispatcher_differs_from_no_other(folder):
+    message = "s.yaml:6:28: plot.differences_within needs at least two dispatchers, got 1"
+    assert refused("{differences_within: 1}", "dispatchers=[JSQ]") == message
+
+
+def test_a_run_draws_differences_and_groups_and_its_resolved_scenario_asks_for_them(folder):
+    section = '{differences_within: 0.5, together: {"R. s": [RND, RND 2, RND 3]}}'
+    emulator.run(write(section, SEVERAL), out="out")
+    resolved = load("out/scenario.resolved.yaml").points[0].scenario.plot
+    assert resolved == load("s.yaml").points[0].scenario.plot
+    assert set(pd.read_parquet("out/summary.parquet")["dispatcher"]) == {"JSQ", "RND", "RND 2", "RND 3"}
+    drawn = Path("out/summary.png").read_bytes()
+    emulator.run(write("{}", SEVERAL), out="out")
+    assert Path("out/summary.png").read_bytes() != drawn
+
+
 def test_the_reference_is_a_number_in_the_metadata(folder):
     write_policy(drops="2.5", drops_low="2.25")
     assert picture(REFERENCE).levels == {(5,): (2.5, math.nan, math.nan), (7,): (2.5, math.nan, math.nan)}
@@ -181,8 +261,9 @@ def test_what_is_drawn_is_what_the_section_says(folder, monkeypatch):
     drawn = []
     monkeypatch.setattr("emulator.plots.summary_picture", lambda *arguments: drawn.append(arguments))
     emulator.run(write("{title: A title, reference: {policy: p.onnx, key: drops}}"))
-    ((_, swept, _, title, plot, levels),) = drawn
+    ((_, swept, _, title, plot, levels, first),) = drawn
     assert (swept, title, plot.reference.key, len(levels)) == (["topology.nodes"], "A title", "drops", 2)
+    assert first == "JSQ"
 
 
 def test_another_picture_runs_no_episode_again(folder, monkeypatch):

@@ -494,6 +494,128 @@ def test_long_names_and_texts_are_broken_into_lines_that_have_room(swept, dispat
     assert room.height > (2.0 if plot.get("kind") == "columns" else 1.4)
 
 
+def differing(dispatchers, **swept):
+    """A summary whose differences are from the first dispatcher: 1 / 10, 2 / 10 ... at every point."""
+    frame, swept = summary(dispatchers, **swept)
+    numbers = frame["dispatcher"].map(dispatchers.index) / 10
+    known = numbers.where(numbers > 0)
+    return frame.assign(difference=numbers, difference_low=known - 0.05, difference_high=known + 0.02), swept
+
+
+@pytest.mark.parametrize("interval", ["band", "bars"])
+def test_differences_from_the_first_dispatcher_are_below_each_panel(interval):
+    frame, swept = differing(["MF-R", "JSQ", "RND"], buffer=[3, 9], delta_t=[1.0, 5.0])
+    figure = summary_figure(frame, swept, "", Plot(differences_within=0.4, interval=interval))
+    above, below = figure.axes[:2], figure.axes[2:]
+    assert [axes.get_title() for axes in figure.axes] == ["buffer = 3 jobs", "buffer = 9 jobs", "", ""]
+    assert legend_names(figure) == ["MF-R", "JSQ", "RND"]
+    for upper, lower in zip(above, below, strict=True):
+        zero, lines = lower.lines[0], drawn_in(lower)
+        assert set(zero.get_ydata()) == {0.0}
+        assert [line.get_label() for line in lines] == ["JSQ", "RND"]
+        assert [line.get_xydata().tolist() for line in lines] == [[[1.0, 0.1], [5.0, 0.1]], [[1.0, 0.2], [5.0, 0.2]]]
+        assert [(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines] == [
+            LOOKS["JSQ"],
+            LOOKS["RND"],
+        ]
+        kind = PolyCollection if interval == "band" else LineCollection
+        heights = [np.vstack([path.vertices for path in part.get_paths()])[:, 1] for part in lower.collections]
+        assert all(isinstance(part, kind) for part in lower.collections)
+        ends = [(height.min(), height.max()) for height in heights]
+        assert ends == [pytest.approx((0.05, 0.12)), pytest.approx((0.15, 0.22))]
+        assert lower.get_ylim() == (-0.4, 0.4)
+        assert lower.get_xlim() == upper.get_xlim()
+        upper, lower = upper.get_position(), lower.get_position()
+        assert lower.height == pytest.approx(0.4 * upper.height)
+        assert (lower.x0, lower.x1) == pytest.approx((upper.x0, upper.x1))
+        assert lower.y1 < upper.y0
+    assert [axes.get_ylabel() for axes in figure.axes] == ["", "", "less MF-R", ""]
+    assert [label.get_text() for label in below[0].get_yticklabels()] == ["−0.4", "0", "0.4"]
+
+
+def drawn_in(axes):
+    """The lines of a panel that have a name."""
+    return [line for line in axes.lines if not line.get_label().startswith("_")]
+
+
+def test_differences_outside_are_arrows_in_the_lower_panel():
+    frame, swept = differing(["MF-R", "JSQ", "RND"], delta_t=[1.0, 5.0])
+    frame["difference"] *= np.where(frame["delta_t"] == 1.0, 1.0, -1.0)
+    upper, lower = summary_figure(frame, swept, "", Plot(differences_within=0.15)).axes
+    assert arrows(upper) == set()
+    colour = LOOKS["RND"].colour
+    assert arrows(lower) == {(colour, CARETUP, 1.0, 0.15), (colour, CARETDOWN, 5.0, -0.15)}
+
+
+def test_differences_are_from_the_dispatcher_that_is_first_in_the_scenario():
+    frame, swept = differing(["MF-R", "JSQ", "RND"], delta_t=[1.0, 5.0])
+    shuffled = frame.iloc[[1, 0, 2, 3, 4, 5]]
+    lower = summary_figure(shuffled, swept, "", Plot(differences_within=1), first="MF-R").axes[1]
+    assert [line.get_label() for line in drawn_in(lower)] == ["JSQ", "RND"]
+    assert lower.get_ylabel() == "less MF-R"
+
+
+SEEDS = {"SAC": ["SAC 1", "SAC 2", "SAC 3"]}
+
+
+def test_dispatchers_drawn_together_are_one_line_with_mean_and_range():
+    frame, swept = differing(["JSQ", "SAC 1", "RND", "SAC 2", "SAC 3"], buffer=[3, 9], delta_t=[1.0, 5.0])
+    figure = summary_figure(frame, swept, "", Plot(together=SEEDS, differences_within=1, interval="bars"))
+    assert legend_names(figure) == ["JSQ", "SAC: mean and range of 3", "RND"]
+    members = frame[frame["dispatcher"].str.startswith("SAC")]
+    for column, panels in (("mean_drops", figure.axes[:2]), ("difference", figure.axes[2:])):
+        for buffer, panel in zip([3, 9], panels, strict=True):
+            (line,) = [line for line in drawn_in(panel) if line.get_label() == "SAC: mean and range of 3"]
+            assert (line.get_color(), line.get_marker(), line.get_linestyle()) == LOOKS["SAC"]
+            (band,) = [part for part in panel.collections if isinstance(part, PolyCollection)]  # not the bars of others
+            for delta_t, mean in line.get_xydata():
+                values = members[(members["buffer"] == buffer) & (members["delta_t"] == delta_t)][column]
+                assert mean == pytest.approx(values.mean())
+                heights = [y for x, y in band.get_paths()[0].vertices if x == delta_t]
+                assert (min(heights), max(heights)) == (values.min(), values.max())
+
+
+def test_other_lines_are_as_they_are_without_those_drawn_together():
+    frame, swept = differing(["JSQ", "SAC 1", "RND", "SAC 2", "SAC 3"], delta_t=[1.0, 5.0])
+    others = frame[~frame["dispatcher"].str.startswith("SAC")]
+    lines, alone = (
+        drawn(summary_figure(shown, swept, "", Plot(together=together)))
+        for shown, together in ((frame, SEEDS), (others, None))
+    )
+    for name in ("JSQ", "RND"):
+        assert lines[name].get_xydata().tolist() == alone[name].get_xydata().tolist()
+    assert frame["dispatcher"].nunique() == 5  # a table is left as it is
+
+
+def test_points_that_not_all_of_those_drawn_together_have_are_left_out():
+    frame, swept = differing(["JSQ", *SEEDS["SAC"]], delta_t=[1.0, 5.0])
+    plot = Plot(together=SEEDS)
+    lines = drawn(summary_figure(frame.iloc[:-1], swept, "", plot))
+    assert lines["SAC: mean and range of 3"].get_xdata().tolist() == [1.0]
+    lines = drawn(summary_figure(frame[frame["dispatcher"] != "SAC 3"], swept, "", plot))
+    assert lines["SAC: mean and range of 2"].get_xdata().tolist() == [1.0, 5.0]
+    none = frame.iloc[[1, 6]]  # SAC 1 at one point, SAC 2 at the other
+    assert legend_names(summary_figure(none, swept, "", plot)) == ["SAC 1", "SAC 2"]
+
+
+@pytest.mark.parametrize("labels", [SEEDS["SAC"], ["JSQ", *SEEDS["SAC"]]], ids=str)
+def test_an_interval_is_promised_only_where_one_is_drawn(labels):
+    figure = summary_figure(*differing(labels, delta_t=[1.0, 5.0]), "", Plot(together=SEEDS))
+    assert figure.get_supylabel() == (f"{DROPS}\n{REPLICATED}" if "JSQ" in labels else DROPS)
+
+
+@pytest.mark.parametrize(("kinds", "within"), [(1, 0.5), (2, 1e-9), (5, 123456.75), (6, 0.5)])
+@pytest.mark.parametrize("first", ["MF-R", "a rule with weight sharing, and a bonus for the own server"])
+def test_nothing_overlaps_the_differences(first, kinds, within):
+    names = [first, "JSQ", "RND", "OWN", "SAC 1", "SAC 2", "SAC 3", "MF-R per epoch"]
+    topologies = ["torus", "cycle", "cube_connected_cycle", "bethe", "star", "x" * 60][:kinds]
+    frame, swept = differing(names, topology__kind=topologies, delta_t=[float(value) for value in range(1, 11)])
+    figure = summary_figure(frame, swept, LONG, Plot(differences_within=within, together=SEEDS))
+    assert len(figure.axes) == 2 * kinds
+    assert_nothing_overlaps(figure)
+    assert min(axes.get_window_extent().height for axes in figure.axes) > 0.6 * figure.dpi
+
+
 def test_a_legend_of_many_long_names_has_room():
     frame, swept = summary([f"{number} {LONG}" for number in range(12)], delta_t=[1.0, 5.0])
     assert_nothing_overlaps(summary_figure(frame, swept, LONG * 3))
