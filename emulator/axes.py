@@ -61,7 +61,8 @@ def set_axes(
     figure.supylabel(y_label, fontsize="medium")
     add_legend(figure, lines)
     fit_texts(figure)
-    _set_x_axis(axes, plot, values, axes.get_window_extent().width / figure.dpi)
+    if values:
+        _set_x_axis(axes, plot, values, axes.get_window_extent().width / figure.dpi)
 
 
 def _set_x_axis(axes: Axes, plot: Plot, values: list[float], width: float) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from emulator.axes import axis_label, mark_outside, named_value, others_than, set_axes, write_figure
+from emulator.axes import axis_label, draw_interval, mark_outside, named_value, others_than, set_axes, write_figure
 from emulator.looks import Look, draw_line, looks_of, new_figure, style
 from emulator.picture import axis_of, quantities
 from emulator.tables import text_of
@@ -29,6 +29,9 @@ ALGORITHM = "training.algorithm"
 NO_CURVES = {"algorithm", "nodes", ALGORITHM, CONVERGED, *COLUMNS}
 """Columns that do not tell curves apart, or, as the algorithm, in a way of their own."""
 
+SEED = "seed"
+"""The swept key that tells trainings of one curve apart."""
+
 RETURN = "return (minus drops per queue and 50 ms)"
 WHOLE, CONVERGENCE = "training time (s)", "training time until convergence (s)"
 AGENTS = "number of agents N"
@@ -48,6 +51,9 @@ class Curve(NamedTuple):
     look: Look
     x: list[float]
     y: list[float]
+    low: list[float] | None = None
+    high: list[float] | None = None
+    """The least and the greatest return, or time, of several seeds, whose mean is y."""
 
 
 def draw(path: Path, rows: pd.DataFrame, plot: Plot, title: str) -> None:
@@ -61,13 +67,14 @@ def draw(path: Path, rows: pd.DataFrame, plot: Plot, title: str) -> None:
 def training_figure(rows: pd.DataFrame, plot: Plot, title: str) -> Figure:
     """Return a figure with a line for each combination of swept values, but for those along the horizontal axis.
 
+    Trainings that differ in nothing but their seed are one line, with a band from the least to the greatest.
     There is a row, at least one, for each iteration of each training, with the columns of its log, `algorithm`, a
     column for each swept key, `nodes` or `delta_t` if that is the axis, and `converged_seconds` if something tells it.
     """
     varied = [key for key in rows.columns if key not in NO_CURVES and rows[key].nunique() > 1]
     axis = axis_of(quantities({key: rows[key].unique().tolist() for key in varied}), plot)
     assert axis is not None
-    parts = _parts(rows, others_than(axis, varied))
+    parts = _parts(rows, [key for key in others_than(axis, varied) if key != SEED])
     if plot.kind == "learning_curve":
         curves, y_label = _returns(parts, axis), RETURN
     else:
@@ -76,7 +83,8 @@ def training_figure(rows: pd.DataFrame, plot: Plot, title: str) -> Figure:
         figure = new_figure(title)
         lines = _draw_curves(figure, curves, plot)
         values = sorted({value for curve in curves for value in curve.x})
-        set_axes(figure, plot, values, lines, X_LABELS.get(axis) or axis_label(axis), plot.y_label or y_label)
+        y_label = plot.y_label or y_label + _seeds_note(parts)
+        set_axes(figure, plot, values, lines, X_LABELS.get(axis) or axis_label(axis), y_label)
     return figure
 
 
@@ -88,6 +96,8 @@ def _draw_curves(figure: Figure, curves: Sequence[Curve], plot: Plot) -> list[Li
     axes.locator_params("x", nbins=5)  # there is room for millions
     lines = []
     for curve in curves:
+        if curve.low is not None and curve.high is not None:
+            draw_interval(axes, curve.x, curve.y, curve.low, curve.high, curve.look.colour, "band")
         mark_outside(axes, plot.ends, curve.x, curve.y, curve.look.colour)
         marked = len(curve.x) // MARKERS + 1 if plot.kind == "learning_curve" else 1
         lines.append(draw_line(axes, curve.x, curve.y, curve.name, curve.look, marked))
@@ -110,11 +120,46 @@ def _text(key: str, value: object) -> str:
     return f"{key.removeprefix('training.')} {numbers}"
 
 
+def _seed_count(part: pd.DataFrame) -> int:
+    return part[SEED].nunique() if SEED in part else 1
+
+
+def _seeds_note(parts: Mapping[str, pd.DataFrame]) -> str:
+    """Return what stands below the label of the vertical axis if a curve is of several seeds."""
+    counts = sorted({_seed_count(part) for part in parts.values()})
+    if not counts or counts[-1] == 1:
+        return ""
+    fewest = "" if counts[0] == counts[-1] else f"{counts[0]} to "
+    return f"\n(mean and range of {fewest}{counts[-1]} seeds)"
+
+
 def _returns(parts: Mapping[str, pd.DataFrame], axis: str) -> list[Curve]:
     """Return minus the drops of each iteration, in the order of `axis`."""
-    looks = looks_of(list(parts))
-    ordered = {name: part.sort_values(axis) for name, part in parts.items()}
-    return [Curve(name, looks[name], part[axis].tolist(), (-part["drops"]).tolist()) for name, part in ordered.items()]
+    looks, curves = looks_of(list(parts)), []
+    for name, part in parts.items():
+        if _seed_count(part) > 1:
+            # The iterations of several seeds take different times.
+            step = "iteration" if axis == "seconds" else axis
+            returns = _by_seed(part.assign(drops=-part["drops"]), step, "drops")
+            curve = _curve_of_seeds(name, looks[name], returns)
+            if axis == "seconds":
+                curve = curve._replace(x=_by_seed(part, step, axis).loc[returns.index].mean(axis="columns").tolist())
+        else:
+            ordered = part.sort_values(axis)
+            curve = Curve(name, looks[name], ordered[axis].tolist(), (-ordered["drops"]).tolist())
+        curves.append(curve)
+    return curves
+
+
+def _by_seed(part: pd.DataFrame, axis: str, column: str) -> pd.DataFrame:
+    """Return the greatest value of a column at each value of `axis` that all seeds have, a column for each of them."""
+    return part.groupby([axis, SEED])[column].max().unstack(SEED).dropna()
+
+
+def _curve_of_seeds(name: str, look: Look, values: pd.DataFrame) -> Curve:
+    """Return the curve of values that have a column for each seed."""
+    mean, low, high = (values.agg(what, axis="columns").tolist() for what in ("mean", "min", "max"))
+    return Curve(name, look, values.index.tolist(), mean, low, high)
 
 
 def _durations(parts: Mapping[str, pd.DataFrame], axis: str) -> list[Curve]:
@@ -122,9 +167,13 @@ def _durations(parts: Mapping[str, pd.DataFrame], axis: str) -> list[Curve]:
     looks, curves = looks_of(list(parts)), []
     for name, part in parts.items():
         is_told = _tell_convergence({name: part})
-        seconds = part.groupby(axis)[CONVERGED if is_told else "seconds"].max().dropna()
+        column = CONVERGED if is_told else "seconds"
         legend = name if is_told or not _tell_convergence(parts) else f"{name} (whole training)"
-        curves.append(Curve(legend, looks[name], seconds.index.tolist(), seconds.tolist()))
+        if _seed_count(part) > 1:
+            curves.append(_curve_of_seeds(legend, looks[name], _by_seed(part, axis, column)))
+        else:
+            seconds = part.groupby(axis)[column].max().dropna()
+            curves.append(Curve(legend, looks[name], seconds.index.tolist(), seconds.tolist()))
     return curves
 
 

@@ -7,6 +7,7 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PolyCollection
 
 from emulator.errors import InputError
 from emulator.looks import LOOKS, looks_of
@@ -107,6 +108,80 @@ def test_a_long_training_is_marked_here_and_there_and_a_short_one_everywhere():
 def test_trainings_of_an_interrupted_command_are_drawn_as_far_as_they_went():
     rows = trainings(["MF-R", "MF-RNN"]).iloc[:4]
     assert [len(line.get_xdata()) for line in drawn(training_figure(rows, LEARNING, "")).values()] == [3, 1]
+
+
+def band(figure):
+    """The least and the greatest height of the shaded band at each place, for each band."""
+    vertices = [part.get_paths()[0].vertices for part in figure.axes[0].collections if isinstance(part, PolyCollection)]
+    return [
+        {x: (points[points[:, 0] == x, 1].min(), points[points[:, 0] == x, 1].max()) for x in set(points[:, 0])}
+        for points in vertices
+    ]
+
+
+@pytest.mark.parametrize("x", ["decisions", "iteration", "seconds"])
+def test_seeds_of_a_training_are_one_curve_with_mean_and_range(x):
+    rows = trainings(["SAC", "MF-R"], seed=[1, 2, 3])
+    figure = training_figure(rows, Plot(kind="learning_curve", x=x), "")
+    assert legend_names(figure) == ["SAC", "MF-R"]
+    assert figure.get_supylabel() == "return (minus drops per queue and 50 ms)\n(mean and range of 3 seeds)"
+    for name, ends in zip(["SAC", "MF-R"], band(figure), strict=True):
+        line = drawn(figure)[name]
+        assert (line.get_color(), line.get_marker(), line.get_linestyle()) == LOOKS[name]
+        alike = rows[rows["algorithm"] == name].groupby("iteration")
+        expected = zip(alike[x].mean(), -alike["drops"].mean(), strict=True)
+        assert points(line) == [pytest.approx(point) for point in expected]
+        lowest, highest = -alike["drops"].max(), -alike["drops"].min()
+        assert [ends[place] for place, _ in points(line)] == list(zip(lowest, highest, strict=True))
+
+
+@pytest.mark.parametrize("x", ["decisions", "iteration", "seconds"])
+def test_what_not_all_seeds_have_is_left_out(x):
+    rows = trainings(seed=[1, 2]).iloc[:5]
+    figure = training_figure(rows, Plot(kind="learning_curve", x=x), "")
+    expected = (
+        rows.iloc[:2][x] if x != "seconds" else (rows["seconds"].iloc[:2] + rows["seconds"].iloc[3:].to_list()) / 2
+    )
+    assert [place for place, _ in points(drawn(figure)["MF-R"])] == expected.tolist()
+    nothing = rows.iloc[[0, 4]]
+    assert points(drawn(training_figure(nothing, LEARNING, ""))["MF-R"]) == []
+
+
+def test_trainings_with_one_seed_are_drawn_as_without_it_and_the_axis_tells_how_many_there_are():
+    rows = trainings(["SAC", "MF-R"], seed=[1, 2])
+    one = rows[(rows["algorithm"] == "SAC") | (rows["seed"] == 1)]
+    figure = training_figure(one, LEARNING, "")
+    alone = training_figure(one[one["algorithm"] == "MF-R"].drop(columns="seed"), LEARNING, "")
+    assert points(drawn(figure)["MF-R"]) == points(drawn(alone)["MF-R"])
+    assert len(band(figure)) == 1
+    assert figure.get_supylabel().endswith("\n(mean and range of 1 to 2 seeds)")
+    for plot, shown in ((LEARNING, rows[rows["seed"] == 1]), (LEARNING.model_copy(update={"y_label": "y"}), rows)):
+        assert "mean" not in training_figure(shown, plot, "").get_supylabel()
+
+
+def test_other_swept_keys_tell_curves_of_several_seeds_apart():
+    figure = training_figure(trainings(seed=[1, 2], training__graphs=[1, 2], topology__seed=[3, 4]), LEARNING, "")
+    graphs = itertools.product([1, 2], [3, 4])
+    assert legend_names(figure) == [f"graphs {number}; topology.seed = {seed}" for number, seed in graphs]
+
+
+@pytest.mark.parametrize("converged", [True, False])
+def test_the_training_time_of_several_seeds_is_their_mean_and_range(converged):
+    rows = trainings(["SAC"], seed=[1, 2, 3], topology__nodes=NODES)
+    if converged:
+        rows["converged_seconds"] = rows["topology.nodes"] * rows["seed"]
+        rows.loc[(rows["seed"] == 1) & (rows["topology.nodes"] == 21), "converged_seconds"] = np.nan
+    figure = training_figure(rows, TIME, "")
+    last = rows[rows["iteration"] == 3].groupby("topology.nodes")["seconds"]
+    expected = {5: (5, 10, 15), 11: (11, 22, 33)}
+    if not converged:
+        expected = dict(zip(NODES, zip(last.min(), last.mean(), last.max(), strict=True), strict=True))
+    assert points(drawn(figure)["SAC"]) == [(nodes, mean) for nodes, (_, mean, _) in expected.items()]
+    (ends,) = band(figure)
+    assert {nodes: ends[nodes] for nodes in expected} == {
+        nodes: (low, high) for nodes, (low, _, high) in expected.items()
+    }
+    assert figure.get_supylabel().endswith("\n(mean and range of 3 seeds)")
 
 
 NODES = [5, 11, 21]
