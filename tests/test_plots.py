@@ -575,16 +575,18 @@ def test_dispatchers_drawn_together_are_one_line_with_mean_and_range():
                 assert (min(heights), max(heights)) == (values.min(), values.max())
 
 
-def test_other_lines_are_as_they_are_without_those_drawn_together():
-    frame, swept = differing(["JSQ", "SAC 1", "RND", "SAC 2", "SAC 3"], delta_t=[1.0, 5.0])
-    others = frame[~frame["dispatcher"].str.startswith("SAC")]
-    lines, alone = (
-        drawn(summary_figure(shown, swept, "", Plot(together=together)))
-        for shown, together in ((frame, SEEDS), (others, None))
+def test_other_lines_and_the_table_are_as_they_are_without_those_drawn_together():
+    frame, swept = differing(["JSQ", "RND", "SAC 1", "SAC 2", "SAC 3"], delta_t=[1.0, 5.0])
+    before, others = frame.copy(), frame[~frame["dispatcher"].str.startswith("SAC")]
+    shown, alone = (
+        summary_figure(rows, swept, "", Plot(together=together)).axes[0]
+        for rows, together in ((frame, SEEDS), (others, None))
     )
-    for name in ("JSQ", "RND"):
-        assert lines[name].get_xydata().tolist() == alone[name].get_xydata().tolist()
-    assert frame["dispatcher"].nunique() == 5  # a table is left as it is
+    for number in (0, 1):
+        assert shown.lines[number].get_xydata().tolist() == alone.lines[number].get_xydata().tolist()
+        bands = [axes.collections[number].get_paths()[0].vertices.tolist() for axes in (shown, alone)]
+        assert bands[0] == bands[1]
+    pd.testing.assert_frame_equal(frame, before)
 
 
 def test_points_that_not_all_of_those_drawn_together_have_are_left_out():
