@@ -40,14 +40,19 @@ class Mode(Enum):
     """SimPy, and the compiled engine repeats it and has to agree to the last bit."""
 
 
-def mode_of(scenario: Scenario, jobs: float, replication: int, obstacle: str | None = None) -> Mode:
-    """Return who emulates a replication of about `jobs` jobs; `obstacle` says why it cannot be compiled, if so."""
+def mode_of(
+    scenario: Scenario, jobs: float, replication: int, obstacle: str | None = None, *, is_compared: bool = True
+) -> Mode:
+    """Return who emulates a replication of about `jobs` jobs; `obstacle` says why it cannot be compiled, if so.
+
+    `is_compared` says whether the engines are compared at this point of the sweep.
+    """
     if scenario.engine == "compiled":
         return Mode.COMPILED
     if scenario.engine == "simpy" or obstacle is not None:
         return Mode.SIMPY
     messages = replication < scenario.trace.messages  # they are objects, which travel in SimPy alone
-    if replication == 0 and (jobs <= COMPARED_JOBS or messages):
+    if replication == 0 and (messages or (is_compared and jobs <= COMPARED_JOBS)):
         return Mode.BOTH
     return Mode.SIMPY if messages else Mode.COMPILED
 
@@ -59,9 +64,8 @@ def obstacle_to(dispatcher: Dispatcher) -> str | None:
     return obstacle_to(dispatcher)
 
 
-def seconds_of(scenario: Scenario, jobs: float, replication: int) -> float:
+def seconds_of(mode: Mode, jobs: float) -> float:
     """Return about how long an episode of about `jobs` jobs takes."""
-    mode = mode_of(scenario, jobs, replication)
     return jobs * SECONDS_PER_JOB["compiled" if mode is Mode.COMPILED else "simpy"]
 
 

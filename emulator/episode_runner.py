@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from emulator.compiled_engine import CompiledEngine
 
 from emulator.plan_check import make_dispatcher
-from emulator.tasks import Row, Task, expected_jobs, keys_of, like_replications
+from emulator.tasks import Row, Task, expected_jobs, expected_mode, keys_of, like_replications
 
 DISCOUNT = 0.99
 """Gamma of section 1.3.2, per epoch."""
@@ -96,7 +96,7 @@ class EpisodeRunner:
         workload = Workload(tiny, 0)
         for draw in (workload.jobs, workload.decision_coins, workload.decision_orders):
             draw(0)
-        kinds = [mode_of(point.scenario, self._jobs, replication) for replication, _ in like_replications(point)]
+        kinds = [expected_mode(self.plan, Task(0, 0, replication)) for replication, _ in like_replications(point)]
         for index in range(len(point.scenario.dispatchers)):
             with suppress(Exception):  # which will be told of the episode that it ends
                 prepared = self._prepared(Task(0, index, 0), system)
@@ -114,7 +114,8 @@ class EpisodeRunner:
         point, system = self.plan.points[task.point], prepared.system
         workload = Workload(system, task.replication)
         trace = point.scenario.trace
-        mode = mode_of(point.scenario, self._jobs, task.replication, prepared.obstacle)
+        is_compared = task.point in self.plan.compared
+        mode = mode_of(point.scenario, self._jobs, task.replication, prepared.obstacle, is_compared=is_compared)
         is_long = mode is Mode.COMPILED and self._jobs > HELD_JOBS
         episode = self._emulate(
             task,

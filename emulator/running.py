@@ -257,14 +257,18 @@ def engine_lines(plan: Plan, obstacles: Mapping[str, str]) -> list[str]:
     if Mode.BOTH not in modes:
         why = f"; more than {limit} are too many for SimPy to compare" if first.engine == "auto" else ""
         return [f"engine: the compiled engine emulated all{why}", *others]
-    compared = all(expected_mode(plan, Task(point, 0, 0)) is Mode.BOTH for point in range(len(plan.points)))
+    compared = [expected_mode(plan, Task(place, 0, 0)) is Mode.BOTH for place in range(len(plan.points))]
     last = max(first.trace.messages, 1) - 1
     simpy = (
         "replication 0, the compiled engine repeated it"
         if last == 0
         else (f"replications 0 to {last}, the compiled engine repeated the first")
     )
-    where = "" if compared else f", except above {limit},"
+    where = ""
+    if len(plan.compared) < len(compared):
+        where = f", at {sum(compared)} of {len(compared)} points,"
+    elif not all(compared):
+        where = f", except above {limit},"
     return [f"engine: SimPy emulated {simpy} bit for bit{where} and did the rest", *others]
 
 

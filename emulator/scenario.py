@@ -151,6 +151,9 @@ class Scenario(Section):
     """Seed of all randomness."""
     engine: Literal["auto", "simpy", "compiled"] = "auto"
     """Which engine emulates; auto: the first replication SimPy and the compiled one, which must agree, then that."""
+    compared_points: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Under engine auto, at how many points of a sweep SimPy emulates, too: spread over all, the first and the last
+    among them; at every one if not given."""
     trace: Trace = Trace()
     """Which traces are written."""
     plot: Plot = Plot()

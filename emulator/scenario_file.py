@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,15 @@ class Plan:
     def folder(self) -> Path:
         """Where relative paths and modules of the dispatchers are looked up."""
         return Path(self.points[0].scenario.folder)
+
+    @cached_property
+    def compared(self) -> frozenset[int]:
+        """The points at which engine auto lets SimPy emulate, too."""
+        last = len(self.points) - 1
+        count = self.points[0].scenario.compared_points
+        if count is None or count > last:
+            return frozenset(range(last + 1))
+        return frozenset(round(place * last / max(count - 1, 1)) for place in range(count))
 
     def resolved_yaml(self, seen_from: Path | None = None, *, uses_folder: bool = True) -> str:
         """Return the scenario as YAML: defaults filled in, sweeps as lists, nothing extended.

@@ -94,10 +94,10 @@ def expected_jobs(point: Point) -> float:
 def expected_mode(plan: Plan, task: Task) -> Mode:
     """Return who emulates an episode, unless its dispatcher cannot be compiled."""
     point = plan.points[task.point]
-    return mode_of(point.scenario, expected_jobs(point), task.replication)
+    is_compared = task.point in plan.compared
+    return mode_of(point.scenario, expected_jobs(point), task.replication, is_compared=is_compared)
 
 
 def expected_seconds(plan: Plan, task: Task) -> float:
     """Return about how long an episode takes."""
-    point = plan.points[task.point]
-    return seconds_of(point.scenario, expected_jobs(point), task.replication)
+    return seconds_of(expected_mode(plan, task), expected_jobs(plan.points[task.point]))

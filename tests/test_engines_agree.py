@@ -1,5 +1,7 @@
 """Two engines, one specification: the compiled engine does what the SimPy engine does, to the last bit."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,9 +20,10 @@ from emulator.command_line import main
 from emulator.compiled_engine import CompiledEngine, obstacle_to
 from emulator.engines import EnginesDifferError, Mode, check_equal, mode_of
 from emulator.episode import COMPLETED
-from emulator.running import engine_lines, load_plan
+from emulator.running import engine_lines, execute, load_plan
 from emulator.scenario import Scenario
 from emulator.system import System
+from emulator.tasks import Task, expected_seconds
 from emulator.topology import cycle, edge_list, torus
 from emulator.workload import Workload
 
@@ -291,6 +294,29 @@ def test_who_emulates_what():
     assert mode_of(scenario(), 1e4, 0, "it cannot") is Mode.SIMPY
     assert mode_of(scenario(engine="simpy"), 1e4, 5) is Mode.SIMPY
     assert mode_of(scenario(engine="compiled"), 1e4, 0) is Mode.COMPILED
+    assert mode_of(scenario(), 1e4, 0, is_compared=False) is Mode.COMPILED
+    assert [mode_of(auto, 1e4, number, is_compared=False) for number in (0, 2)] == [Mode.BOTH, Mode.COMPILED]
+
+
+@pytest.mark.parametrize(
+    ("settings", "points"),
+    [
+        ([], {0, 1, 2, 3, 4, 5}),
+        (["compared_points=1"], {0}),
+        (["compared_points=2"], {0, 5}),
+        (["compared_points=3"], {0, 2, 5}),
+        (["compared_points=9"], {0, 1, 2, 3, 4, 5}),
+    ],
+)
+def test_engines_are_compared_at_points_spread_over_a_sweep(folder, settings, points):
+    sweep = ["delta_t=[1, 2, 3]", "topology.nodes=[5, 7]", "dispatchers=[RND]", "replications=2"]
+    plan = load_plan("small.yaml", settings=[*sweep, *settings])
+    assert plan.compared == points
+    summary = execute(plan, out=Path("runs/compared"))
+    assert len(summary) == 6
+    episodes = pd.read_parquet("runs/compared/episodes.parquet").query("replication == 0")
+    assert [number for number, engine in enumerate(episodes["engine"]) if engine == "simpy"] == sorted(points)
+    assert expected_seconds(plan, Task(0, 0, 0)) > expected_seconds(plan, Task(0, 0, 1))
 
 
 FILE = """
@@ -363,6 +389,7 @@ def test_traces_of_long_episodes_are_the_same_written_epoch_by_epoch(folder, mon
         (["engine=compiled"], "the compiled engine emulated all"),
         (["engine=simpy"], "SimPy emulated all"),
         (["topology.nodes=7000000"], "the compiled engine emulated all; more than 4,000,000 jobs an episode are too"),
+        (["compared_points=2", "delta_t=[1, 2, 3]"], "repeated it bit for bit, at 2 of 3 points, and did the rest"),
         (["topology.nodes=[7, 7000000]"], "bit for bit, except above 4,000,000 jobs an episode, and did the rest"),
     ],
 )
