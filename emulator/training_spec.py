@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from emulator.section import ScenarioError, Section
+from emulator.section import ScenarioError, Section, Seed
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
@@ -26,8 +26,13 @@ class Training(Section):
     all queues; the preset's if not given."""
     draws: Literal["job", "epoch"] | None = None
     """How often a scheduler draws whether to offload: anew for each job, which is the default, or once per epoch."""
+    seed: Seed | None = None
+    """Seed of all that a training draws; the scenario's, which random graphs are drawn with, if not given."""
     iterations: Count | None = None
     """Iterations of PPO, generations of a direct search or episodes of SAC; the preset's if not given."""
+    copies_per_path: Count | None = None
+    """Rows of a batch that share one path of arrival rates and whose rewards are centred by their mean, for PPO; the
+    preset's if not given."""
     hidden: Annotated[list[Count], Field(min_length=1)] | None = None
     """Units of each hidden layer; the preset's if not given."""
     graphs: Annotated[int, Field(ge=1, le=1000)] = 1

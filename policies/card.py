@@ -49,7 +49,8 @@ over {episodes} episodes, mostly on a larger graph than that of the training, on
 arrival rate make nearly all of the variance of that mean; all rules met the same paths, so the last column, the
 difference from the best fixed rule with its 95 % interval, is paired and far sharper. The rule is the probability of
 offloading for 0, 1, ... jobs in the own queue, drawn from `▁` for 0 to `█` for 1 and then in percent; of a policy that
-observes more, for all observed queues as long as the own one.
+observes more, for all observed queues as long as the own one. Whether to offload is drawn for each job, or, where
+`epoch` stands in a file's name, once per epoch; each is compared with the best fixed rule that is drawn alike.
 """
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -71,6 +72,11 @@ class Shipped(NamedTuple):
         return float(self.told["delta_t"])
 
     @property
+    def point(self) -> tuple[str, float, bool]:
+        """What it has in common with those that it is compared with: system, delta_t, whether actions hold."""
+        return self.told["score_on"], self.delta_t, self.told.get("draws") == "epoch"
+
+    @property
     def episodes(self) -> Floats:
         """Drops per server and 50 ms in each episode that it was scored on."""
         return np.array(self.told["score_episodes"].split(), dtype=np.float64)
@@ -81,13 +87,13 @@ def card(folder: Path = SHELF) -> str:
     shelf = [_shipped(path) for path in sorted(folder.glob("*.onnx"))]
     if not shelf:
         raise InputError(f"{folder}: holds no policies")
-    static = {(each.told["score_on"], each.delta_t): each for each in shelf if each.told["algorithm"] == "STATIC"}
+    static = {each.point: each for each in shelf if each.told["algorithm"] == "STATIC"}
     families: dict[str, list[Shipped]] = {}
-    for each in sorted(shelf, key=lambda each: (each.delta_t, each.told["algorithm"] != "STATIC", each.path.name)):
+    for each in sorted(shelf, key=lambda each: (*each.point[1:], each.told["algorithm"] != "STATIC", each.path.name)):
         families.setdefault(_family(each), []).append(each)
     text = HEAD.format(episodes=len(shelf[0].episodes))
     for title, members in sorted(families.items()):
-        rows = "\n".join(_row(each, static.get((each.told["score_on"], each.delta_t))) for each in members)
+        rows = "\n".join(_row(each, static.get(each.point)) for each in members)
         text += f"\n## {title}\n\n{_COLUMNS}\n{rows}\n"
     return text
 

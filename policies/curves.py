@@ -29,7 +29,7 @@ ALGORITHM = "training.algorithm"
 NO_CURVES = {"algorithm", "nodes", ALGORITHM, CONVERGED, *COLUMNS}
 """Columns that do not tell curves apart, or, as the algorithm, in a way of their own."""
 
-SEED = "seed"
+SEED = "training.seed"
 """The swept key that tells trainings of one curve apart."""
 
 RETURN = "return (minus drops per queue and 50 ms)"

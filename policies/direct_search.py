@@ -8,7 +8,7 @@ contains every fixed rule, as the shares of a distribution sum to 1.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,8 @@ from policies.epoch_law import linear_offload
 from policies.presets import SearchPreset
 from policies.training_log import TrainingLog
 
-SELDOM = 0.2
-"""The probabilities of a rule to begin at that offloads seldom."""
-
 TRIALS = 20
-"""Episodes by which the ends of several searches are told apart."""
+"""Episodes by which rules are told apart that a search may begin at, or end at."""
 
 
 def search(
@@ -40,8 +37,8 @@ def search(
 
     A row belongs to an own queue length; it is constant for a fixed rule (`observation: own`). `draws` says how often
     schedulers draw whether to offload. The search begins at the rule `start` (buffer + 1 probabilities), by default at
-    that of RND, and, where actions hold for an epoch, also at one that seldom offloads: there are several optima then,
-    and the better end is returned.
+    that of RND. Where actions hold for an epoch there are several optima, and by default it begins at the best of the
+    rules that offload from some queue length on; if it ends at nothing better, that rule is returned.
     """
     systems = [systems] if isinstance(systems, System) else list(systems)
     system = systems[0]
@@ -49,16 +46,28 @@ def search(
     copies = max(1, round(preset.nodes / system.nodes / together)) * together
     networks = ParallelNetworks(systems, copies=copies, seed=seed, copies_per_path=preset.networks, draws=draws)
     if start is not None:
-        starts = [start]
-    else:
-        degree = float(np.mean(system.topology.degrees))
-        places = [degree / (degree + 1.0), *([SELDOM] if draws == "epoch" else [])]
-        starts = [np.full(system.buffer + 1, place) for place in places]
-    found = [_search_from(networks, each, preset, seed, log) for each in starts]
-    if len(found) == 1:
-        return found[0]
-    episodes = range(preset.iterations, preset.iterations + TRIALS)  # which no generation has met
-    return min(found, key=lambda weights: sum(_drops(networks, weights, preset, episode) for episode in episodes))
+        return _search_from(networks, start, preset, seed, log)
+    degree = float(np.mean(system.topology.degrees))
+    random = np.full(system.buffer + 1, degree / (degree + 1.0))
+    if draws == "job":
+        return _search_from(networks, random, preset, seed, log)
+    lengths = np.arange(system.buffer + 1)
+    # Never to offload comes first: on regular graphs always to offload is the same.
+    thresholds = [(lengths >= least).astype(np.float64) for least in reversed(range(system.buffer + 2))]
+    first = range(preset.iterations, preset.iterations + TRIALS)  # which no generation meets
+    best = _best(networks, [_fixed(rule) for rule in (*thresholds, random)], preset, first)
+    found = _search_from(networks, best[:, 0], preset, seed, log)
+    return _best(networks, [best, found], preset, range(first.stop, first.stop + TRIALS))
+
+
+def _fixed(rule: Floats) -> Floats:
+    """Return the weights of a fixed rule."""
+    return np.repeat(rule[:, None], len(rule), axis=1)
+
+
+def _best(networks: ParallelNetworks, rules: Sequence[Floats], preset: SearchPreset, episodes: Iterable[int]) -> Floats:
+    """Return the weights with least drops in some episodes."""
+    return min(rules, key=lambda weights: sum(_drops(networks, weights, preset, episode) for episode in episodes))
 
 
 def _search_from(

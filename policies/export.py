@@ -112,12 +112,14 @@ def _actor(policy: GaussianPolicy, value: str) -> list[str]:
             lines.append(f"tanh_{layer} = Tanh ({value})")
             value = f"tanh_{layer}"
     if policy.deviation is None:
-        return [*lines, f"action = Tanh ({value})", "shifted = Add (action, one)", "offload = Mul (shifted, half)"]
-    return [*lines, *_mean_of_clipped(value)]
+        lines += [f"action = Tanh ({value})", "shifted = Add (action, one)", "probability = Mul (shifted, half)"]
+    else:
+        lines += _mean_of_clipped(value)
+    return [*lines, "offload = Clip (probability, zero, one)"]  # against rounding: a Tanh may be beyond 1 by an ulp
 
 
 def _mean_of_clipped(value: str) -> list[str]:
-    """Return the lines from the Gaussian's mean to `offload`; see `to_onnx`."""
+    """Return the lines from the Gaussian's mean to `probability`; see `to_onnx`."""
     lines = []
     for bound, shift in (("above_low", "Add"), ("above_high", "Sub")):
         lines += [
@@ -138,7 +140,6 @@ def _mean_of_clipped(value: str) -> list[str]:
         "difference = Sub (above_low, above_high)",
         "half_deviation = Mul (deviation, half)",
         "probability = Mul (difference, half_deviation)",
-        "offload = Clip (probability, zero, one)",  # against rounding
     ]
     return lines
 
@@ -149,13 +150,13 @@ def _constants(policy: GaussianPolicy) -> dict[str, Any]:
         **{f"weight_{layer}": weight for layer, weight in enumerate(policy.weights)},
         **{f"bias_{layer}": bias for layer, bias in enumerate(policy.biases)},
         "half": np.float32(0.5),
+        "zero": np.float32(0.0),
         "one": np.float32(1.0),
     }
     if policy.deviation is None:
         return constants
     return constants | {
         "deviation": policy.deviation,
-        "zero": np.float32(0.0),
         "sqrt_half": np.float32(np.sqrt(0.5)),
         "density_at_zero": np.float32(1.0 / np.sqrt(2.0 * np.pi)),
     }

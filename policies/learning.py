@@ -6,12 +6,14 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from dispatchers.contract import Draws
+from dispatchers.errors import DispatcherError
 from emulator.cores import cores_at_hand
 from emulator.errors import InputError
 from emulator.plot_spec import KINDS_OF_TRAINING
@@ -20,6 +22,7 @@ from emulator.statistics import mean_interval
 from emulator.system import System
 from policies.environment import Floats
 from policies.evaluation import (
+    EVALUATION_SEED,
     EXECUTIONS,
     drops,
     drops_of_received,
@@ -29,22 +32,25 @@ from policies.evaluation import (
     recurrent,
 )
 from policies.lessons import Lesson, systems_of
-from policies.presets import ITERATION_SECONDS, PRESETS, Preset, SacPreset, SearchPreset
+from policies.presets import ITERATION_SECONDS, PRESETS, Preset, SacPreset, SearchPreset, starts_of
 from policies.provenance import identity_of, is_same, metadata_of, scored_on
 from policies.training_log import TrainingLog, lines_of
 
 if TYPE_CHECKING:
     import onnx
 
+OPERATIONS_PER_SECOND = 2e10
+"""About what one core does for a network that learns."""
+
 EPISODES = 100
 """Episodes that a policy is scored on."""
 
 
 class Learned(NamedTuple):
-    """A policy as an ONNX model, and its drops per server and 50 ms on a system in so many episodes."""
+    """A policy as an ONNX model, and its drops per server and 50 ms on a system in so many episodes of a seed."""
 
     model: onnx.ModelProto
-    drops: Callable[[System, int], Floats]
+    drops: Callable[[System, int, int], Floats]
 
 
 def is_learned(lesson: Lesson, logs: Path) -> bool:
@@ -96,24 +102,36 @@ def teacher(command: str, logs: Path, fresh: bool) -> Work:
             )
         except InputError as error:
             return Fatal(error)
+        except DispatcherError as error:
+            return Fatal(InputError(f"{lesson.out}: {error}"))
 
     return work
 
 
 def expected_seconds(lesson: Lesson) -> float:
     """Return about how long a lesson takes."""
-    return lesson.preset.iterations * _iteration_seconds(lesson)
+    starts = len(starts_of(lesson.preset, lesson.draws)) if isinstance(lesson.preset, Preset) else 1
+    return lesson.preset.iterations * starts * _iteration_seconds(lesson)
 
 
 def _iteration_seconds(lesson: Lesson) -> float:
-    seconds, preset = ITERATION_SECONDS[type(lesson.preset)], lesson.preset
-    if not isinstance(preset, SearchPreset):
-        return seconds
-    return seconds * preset.nodes / 8000 * lesson.scenario.horizon / lesson.scenario.delta_t / 10
+    scenario, preset = lesson.scenario, lesson.preset
+    seconds = ITERATION_SECONDS[type(preset)]
+    if isinstance(preset, SearchPreset):
+        return seconds * preset.nodes / 8000 * scenario.horizon / scenario.delta_t / 10
+    if isinstance(preset, Preset):
+        widths = (scenario.buffer + 1, *preset.hidden, scenario.buffer + 1)
+        weights = sum(one * other for one, other in pairwise(widths))
+        # Of the policy and the critic: two operations a weight, forwards once and backwards twice.
+        return seconds + 12.0 * weights * preset.batch * preset.passes / OPERATIONS_PER_SECOND
+    return seconds
 
 
 def learn(lesson: Lesson, *, command: str, logs: Path, fresh: bool, on_iteration: Callable[[int], None]) -> str:
-    """Train, score and write one policy, and return the line that tells of it. Raises `InputError`."""
+    """Train, score and write one policy, and return the line that tells of it.
+
+    Raises `InputError`, and `DispatcherError` for a network whose answers are no probabilities.
+    """
     from policies.export import set_metadata, write
 
     identity = identity_of(lesson)
@@ -146,22 +164,39 @@ def log_folder(lesson: Lesson, logs: Path) -> Path:
 
 
 def _by_ppo(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learned:
+    assert isinstance(lesson.preset, Preset)
+    systems = systems_of(lesson)
+    found = []
+    for number, preset in enumerate(starts_of(lesson.preset, lesson.draws)):
+        # The log of the first is the lesson's own.
+        own = log if number == 0 else TrainingLog(log.folder / f"start_{number + 1}", log.identity, log.on_iteration)
+        found += _by_ppo_from(preset, lesson, systems, own, metadata)
+    if len(found) == 1:
+        return found[0]
+    return min(found, key=lambda one: sum(one.drops(system, EPISODES, lesson.seed).mean() for system in systems))
+
+
+def _by_ppo_from(
+    preset: Preset, lesson: Lesson, systems: list[System], log: TrainingLog, metadata: dict[str, str]
+) -> list[Learned]:
     from policies.export import fixed_to_onnx, recurrent_policy_of, rules_of, to_onnx
     from policies.training import train
 
-    preset = lesson.preset
-    assert isinstance(preset, Preset)
-    model = to_onnx(train(systems_of(lesson), preset, seed=lesson.seed, log=log, draws=lesson.draws), metadata)
+    model = to_onnx(train(systems, preset, seed=lesson.seed, log=log, draws=lesson.draws), metadata)
     if preset.recurrent is not None:
-        policy = recurrent_policy_of(model)
-        return Learned(
-            model, lambda system, episodes: drops(system, recurrent(policy), episodes=episodes, draws=lesson.draws)
+        execute = recurrent(recurrent_policy_of(model))
+        learned = Learned(
+            model,
+            lambda system, episodes, seed: drops(system, execute, episodes=episodes, seed=seed, draws=lesson.draws),
         )
+        return [learned]
     if preset.observation == "own" and preset.rows == "networks":
         # What was observed told nothing: the answers are one rule, learned several times, and chance averages out.
-        rules = rules_of(model)(np.eye(lesson.scenario.buffer + 1))
-        model = fixed_to_onnx(rules.mean(axis=0), metadata)
-    return _follower(model, metadata, lesson.draws)
+        rule = rules_of(model)(np.eye(lesson.scenario.buffer + 1)).mean(axis=0)
+        # An action that holds is 0 or 1, and the likelier one may be better always than mostly.
+        rules = [rule, np.round(rule)] if lesson.draws == "epoch" else [rule]
+        return [_follower(fixed_to_onnx(one, metadata), metadata, lesson.draws) for one in rules]
+    return [_follower(model, metadata, lesson.draws)]
 
 
 def _by_search(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learned:
@@ -185,9 +220,9 @@ def _follower(model: onnx.ModelProto, metadata: dict[str, str], draws: Draws) ->
 
     rules = rules_of(model)
 
-    def drops_on(system: System, episodes: int) -> Floats:
+    def drops_on(system: System, episodes: int, seed: int) -> Floats:
         execute = EXECUTIONS[metadata["executed_as"]]
-        return drops(system, execute(rules, system.buffer), episodes=episodes, draws=draws)
+        return drops(system, execute(rules, system.buffer), episodes=episodes, seed=seed, draws=draws)
 
     return Learned(model, drops_on)
 
@@ -201,7 +236,10 @@ def _by_actor_critic(lesson: Lesson, log: TrainingLog, metadata: dict[str, str])
     (system,) = systems_of(lesson)
     actors = train_actors(system, preset, seed=lesson.seed, log=log)
     model = actors_to_onnx(actors, metadata)
-    return Learned(model, lambda other, episodes: drops_of_received(other, actors.received, episodes=episodes))
+    return Learned(
+        model,
+        lambda other, episodes, seed: drops_of_received(other, actors.received, episodes=episodes, seed=seed),
+    )
 
 
 ALGORITHMS: dict[type, Callable[[Lesson, TrainingLog, dict[str, str]], Learned]] = {
@@ -215,8 +253,8 @@ ALGORITHMS: dict[type, Callable[[Lesson, TrainingLog, dict[str, str]], Learned]]
 def _scores(lesson: Lesson, learned: Learned) -> dict[str, str]:
     """Return a policy's drops on the test scenario and in training, and those of others on the same paths."""
     test = lesson.test.system()
-    own = learned.drops(test, EPISODES)
-    training = learned.drops(replace(lesson.scenario.system(), horizon=test.horizon), EPISODES)
+    own = learned.drops(test, EPISODES, EVALUATION_SEED)
+    training = learned.drops(replace(lesson.scenario.system(), horizon=test.horizon), EPISODES, EVALUATION_SEED)
     others = {
         "RND": drops(test, random_server, episodes=EPISODES),
         "OWN": drops(test, own_server, episodes=EPISODES),

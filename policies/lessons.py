@@ -96,7 +96,8 @@ def file_name(scenario: Scenario, name: str, swept: Mapping[str, Any]) -> str:
     Other swept values stand at the end.
     """
     algorithm = (UNNAMED if scenario.training is None else scenario.training.algorithm).lower().replace("-", "_")
-    parts = [name] if algorithm in (name, UNNAMED.lower().replace("-", "_")) else [name, algorithm]
+    is_told = name == algorithm or name.endswith(f"_{algorithm}")
+    parts = [name] if is_told or algorithm == UNNAMED.lower().replace("-", "_") else [name, algorithm]
     if scenario.training is not None and scenario.training.draws == "epoch":
         parts.append("epoch")
     parts.append(f"{scenario.delta_t:g}")
@@ -107,26 +108,32 @@ def file_name(scenario: Scenario, name: str, swept: Mapping[str, Any]) -> str:
 
 def _lesson(plan: Plan, point: Point, wishes: Wishes, file: Path, swept: Mapping[str, Any]) -> Lesson:
     from emulator.training_spec import Training
-    from policies.evaluation import EVALUATION_SEED
 
     scenario = point.scenario
     point.node_count()  # which a file of edges may fail to tell
     if scenario.service.work != "exponential":
         raise InputError(f"{plan.path}: service.work must be exponential here, got {scenario.service.work}")
-    seed = scenario.seed if wishes.seed is None else wishes.seed
-    if not 0 <= seed < EVALUATION_SEED:
-        key = f"{plan.path}: seed" if wishes.seed is None else "--seed"
-        raise InputError(f"{key} must be between 0 and {EVALUATION_SEED - 1}, got {seed}")
     chosen = {key: getattr(wishes, key) for key in ("preset", "iterations", "observation")}
     training = (scenario.training or Training()).model_copy(
         update={key: value for key, value in chosen.items() if value is not None}
     )
     if wishes.observation is not None and training.algorithm != "MF-R":
         raise InputError(f"--observation must stand beside training.algorithm MF-R, got {training.algorithm}")
+    seed = _seed(plan, scenario, training, wishes)
     preset = preset_of(training)
     _check_graphs(f"{plan.path}: training.graphs", training, preset)
     test = _test_of(plan, scenario, training, wishes)
     return Lesson(scenario, training, preset, test, seed, file, tuple(swept.items()))
+
+
+def _seed(plan: Plan, scenario: Scenario, training: Training, wishes: Wishes) -> int:
+    from policies.evaluation import EVALUATION_SEED
+
+    seeds = {"--seed": wishes.seed, f"{plan.path}: training.seed": training.seed, f"{plan.path}: seed": scenario.seed}
+    key, seed = next((key, seed) for key, seed in seeds.items() if seed is not None)
+    if not 0 <= seed < EVALUATION_SEED:
+        raise InputError(f"{key} must be between 0 and {EVALUATION_SEED - 1}, got {seed}")
+    return seed
 
 
 def _check_graphs(key: str, training: Training, preset: AnyPreset) -> None:

@@ -102,8 +102,10 @@ def _values(scenario: Scenario) -> str:
     values = scenario.model_dump(
         exclude={"folder", "dispatchers", "replications", "engine", "trace", "plot"}, exclude_none=True, mode="json"
     )
-    if values.get("training", {}).get("draws") == "job":
-        del values["training"]["draws"]  # as if it were not said
+    training = values.get("training", {})
+    training.pop("seed", None)  # which is told apart
+    if training.get("draws") == "job":
+        del training["draws"]  # as if it were not said
     for section, key in FILES:
         if key in values.get(section, {}):
             values[section][key] = without_folders(values[section][key])

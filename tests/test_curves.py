@@ -121,7 +121,7 @@ def band(figure):
 
 @pytest.mark.parametrize("x", ["decisions", "iteration", "seconds"])
 def test_seeds_of_a_training_are_one_curve_with_mean_and_range(x):
-    rows = trainings(["SAC", "MF-R"], seed=[1, 2, 3])
+    rows = trainings(["SAC", "MF-R"], training__seed=[1, 2, 3])
     figure = training_figure(rows, Plot(kind="learning_curve", x=x), "")
     assert legend_names(figure) == ["SAC", "MF-R"]
     assert figure.get_supylabel() == "return (minus drops per queue and 50 ms)\n(mean and range of 3 seeds)"
@@ -137,7 +137,7 @@ def test_seeds_of_a_training_are_one_curve_with_mean_and_range(x):
 
 @pytest.mark.parametrize("x", ["decisions", "iteration", "seconds"])
 def test_what_not_all_seeds_have_is_left_out(x):
-    rows = trainings(seed=[1, 2]).iloc[:5]
+    rows = trainings(training__seed=[1, 2]).iloc[:5]
     figure = training_figure(rows, Plot(kind="learning_curve", x=x), "")
     expected = (
         rows.iloc[:2][x] if x != "seconds" else (rows["seconds"].iloc[:2] + rows["seconds"].iloc[3:].to_list()) / 2
@@ -148,29 +148,34 @@ def test_what_not_all_seeds_have_is_left_out(x):
 
 
 def test_trainings_with_one_seed_are_drawn_as_without_it_and_the_axis_tells_how_many_there_are():
-    rows = trainings(["SAC", "MF-R"], seed=[1, 2])
-    one = rows[(rows["algorithm"] == "SAC") | (rows["seed"] == 1)]
+    rows = trainings(["SAC", "MF-R"], training__seed=[1, 2])
+    one = rows[(rows["algorithm"] == "SAC") | (rows["training.seed"] == 1)]
     figure = training_figure(one, LEARNING, "")
-    alone = training_figure(one[one["algorithm"] == "MF-R"].drop(columns="seed"), LEARNING, "")
+    alone = training_figure(one[one["algorithm"] == "MF-R"].drop(columns="training.seed"), LEARNING, "")
     assert points(drawn(figure)["MF-R"]) == points(drawn(alone)["MF-R"])
     assert len(band(figure)) == 1
     assert figure.get_supylabel().endswith("\n(mean and range of 1 to 2 seeds)")
-    for plot, shown in ((LEARNING, rows[rows["seed"] == 1]), (LEARNING.model_copy(update={"y_label": "y"}), rows)):
+    for plot, shown in (
+        (LEARNING, rows[rows["training.seed"] == 1]),
+        (LEARNING.model_copy(update={"y_label": "y"}), rows),
+    ):
         assert "mean" not in training_figure(shown, plot, "").get_supylabel()
 
 
 def test_other_swept_keys_tell_curves_of_several_seeds_apart():
-    figure = training_figure(trainings(seed=[1, 2], training__graphs=[1, 2], topology__seed=[3, 4]), LEARNING, "")
+    figure = training_figure(
+        trainings(training__seed=[1, 2], training__graphs=[1, 2], topology__seed=[3, 4]), LEARNING, ""
+    )
     graphs = itertools.product([1, 2], [3, 4])
     assert legend_names(figure) == [f"graphs {number}; topology.seed = {seed}" for number, seed in graphs]
 
 
 @pytest.mark.parametrize("converged", [True, False])
 def test_the_training_time_of_several_seeds_is_their_mean_and_range(converged):
-    rows = trainings(["SAC"], seed=[1, 2, 3], topology__nodes=NODES)
+    rows = trainings(["SAC"], training__seed=[1, 2, 3], topology__nodes=NODES)
     if converged:
-        rows["converged_seconds"] = rows["topology.nodes"] * rows["seed"]
-        rows.loc[(rows["seed"] == 1) & (rows["topology.nodes"] == 21), "converged_seconds"] = np.nan
+        rows["converged_seconds"] = rows["topology.nodes"] * rows["training.seed"]
+        rows.loc[(rows["training.seed"] == 1) & (rows["topology.nodes"] == 21), "converged_seconds"] = np.nan
     figure = training_figure(rows, TIME, "")
     last = rows[rows["iteration"] == 3].groupby("topology.nodes")["seconds"]
     expected = {5: (5, 10, 15), 11: (11, 22, 33)}

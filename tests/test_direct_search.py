@@ -153,7 +153,7 @@ def test_what_a_rule_is_in_the_mean_stays_within_0_and_1_and_its_slopes_do_not(m
 
 
 def test_actions_that_hold_for_an_epoch_gain_nothing_when_epochs_are_long():
-    """A search from RND's rule alone gets stuck above; never to offload is as good as any rule there."""
+    """A search from RND's rule gets stuck above; never to offload is as good as any rule there."""
     system = make_system(torus(9), delta_t=8.0, horizon=48.0)
     preset = replace(PRESETS["fast"]["STATIC"], iterations=30)
     kept = drops(system, lambda networks: np.zeros(networks.queue_lengths.shape), episodes=60)
@@ -161,3 +161,17 @@ def test_actions_that_hold_for_an_epoch_gain_nothing_when_epochs_are_long():
         rule = np.clip(search(system, preset, seed=1, draws=draws)[:, 0], 0.0, 1.0)
         found = drops(system, lambda networks, rule=rule: rule[networks.queue_lengths], episodes=60, draws=draws)
         assert least < found.mean() / kept.mean() < most
+
+
+def test_a_search_of_actions_that_hold_ends_no_worse_than_the_best_threshold():
+    system = make_system(torus(6), delta_t=4.0, horizon=40.0)
+    preset = replace(PRESETS["fast"]["STATIC"], iterations=10)
+
+    def mean(rule):
+        return drops(system, lambda networks: rule[networks.queue_lengths], episodes=200, draws="epoch").mean()
+
+    found = mean(np.clip(search(system, preset, seed=1, draws="epoch")[:, 0], 0.0, 1.0))
+    best = min(mean((np.arange(4) >= least).astype(float)) for least in range(5))
+    from_random = search(system, preset, seed=1, draws="epoch", start=np.full(4, 0.8))[:, 0]
+    assert found < 1.01 * best
+    assert found < mean(np.clip(from_random, 0.0, 1.0))

@@ -332,6 +332,15 @@ def test_the_exported_rule_stays_within_0_and_1(scale):
         assert ((offload >= 0) & (offload <= 1)).all()
 
 
+def test_a_tanh_that_is_beyond_1_by_an_ulp_does_not_leave_the_bounds():
+    policy = replace(random_policy(), deviation=None)
+    places = np.random.default_rng(1).dirichlet(np.ones(BUFFER + 1), 5)
+    for shift in np.linspace(-12.0, 12.0, 150):
+        moved = replace(policy, biases=[*policy.biases[:-1], np.full(BUFFER + 1, shift, dtype=np.float32)])
+        offload = rules_of(exported(moved))(places)
+        assert ((offload >= 0) & (offload <= 1)).all()
+
+
 def test_the_exported_model_is_one_closed_file():
     metadata = {"contract_version": CONTRACT_VERSION, "buffer": "3"}
     model = to_onnx(random_policy(buffer=3, hidden=(4,)), metadata)

@@ -22,7 +22,7 @@ from emulator.topology import Topology, torus  # noqa: E402
 from policies import training  # noqa: E402
 from policies.direct_search import search  # noqa: E402
 from policies.environment import ParallelNetworks  # noqa: E402
-from policies.evaluation import drops, own_state, random_server  # noqa: E402
+from policies.evaluation import EVALUATION_SEED, drops, own_state, random_server  # noqa: E402
 from policies.export import rules_of, to_onnx  # noqa: E402
 from policies.learning import ALGORITHMS  # noqa: E402
 from policies.lessons import Wishes, lessons_of, systems_of  # noqa: E402
@@ -345,7 +345,7 @@ def test_a_narrowed_policys_mean_keeps_within_the_bounds():
 
 @pytest.mark.parametrize(("epochs", "horizon"), [(None, 50.0), (9, 63.0)])
 def test_an_episode_has_the_presets_epochs_or_ends_at_the_scenarios_horizon(epochs, horizon):
-    plan = load(ROOT / "scenarios/training/torus.yaml", ["delta_t=7", "training.algorithm=MF-R"])
+    plan = load(ROOT / "scenarios/training/torus.yaml", ["delta_t=7", "training.algorithm=MF-R", "training.draws=job"])
     (lesson,) = lessons_of([plan], Wishes(), None)
     (system,) = systems_of(replace(lesson, preset=replace(TINY, epochs=epochs)))
     assert system.horizon == horizon
@@ -390,14 +390,20 @@ def test_the_fast_preset_beats_random_offloading():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "delta_t"), [("bethe", 1), ("configuration_model", 2)])
-def test_with_another_seed_mf_r_is_as_good_as_the_best_fixed_rule(name, delta_t, tmp_path):
-    plan = load(ROOT / f"scenarios/training/{name}.yaml", [f"delta_t={delta_t}", "training.algorithm=MF-R"])
+@pytest.mark.parametrize(
+    ("name", "delta_t", "draws"),
+    [("bethe", 1, "job"), ("configuration_model", 2, "job"), ("torus", 4, "epoch"), ("cycle", 8, "epoch")],
+)
+def test_with_another_seed_mf_r_is_as_good_as_the_best_fixed_rule(name, delta_t, draws, tmp_path):
+    settings = [f"delta_t={delta_t}", "training.algorithm=MF-R", f"training.draws={draws}"]
+    plan = load(ROOT / f"scenarios/training/{name}.yaml", settings)
     (lesson,) = lessons_of([plan], Wishes(seed=12345), None)
     learned = ALGORITHMS[type(lesson.preset)](lesson, TrainingLog(tmp_path, {}), identity_of(lesson))
     test = lesson.test.system()
-    fixed = own_state(Policy(ROOT / f"policies/trained/{name}_static_{delta_t}.onnx").rules, BUFFER)
-    assert learned.drops(test, 100).mean() < 1.01 * drops(test, fixed, episodes=100).mean()
+    file = f"{name}_static_epoch_{delta_t}" if draws == "epoch" else f"{name}_static_{delta_t}"
+    fixed = own_state(Policy(ROOT / f"policies/trained/{file}.onnx").rules, BUFFER)
+    found = learned.drops(test, 100, EVALUATION_SEED).mean()
+    assert found < 1.01 * drops(test, fixed, episodes=100, draws=draws).mean()
 
 
 def test_the_presets_say_what_table_2_says():

@@ -197,6 +197,40 @@ def test_other_swept_values_are_in_the_names(folder, capsys):
     assert Policy("small_static_2.5_4_1.onnx").buffer == 1
 
 
+def test_a_training_has_a_seed_of_its_own_which_can_be_swept(folder, capsys):
+    sweep = ["--set", "training.seed=[1, 2, 3]", "--set", "training.algorithm=STATIC", "--set", "seed=2"]
+    assert call(capsys, "small.yaml", "--out", ".", "--quiet", "--workers", "1", *sweep)[0] == 0
+    files = [Path(f"small_static_2.5_{seed}.onnx") for seed in (1, 2, 3)]
+    assert [Policy(file).metadata["seed"] for file in files] == ["1", "2", "3"]
+    rules = [tuple(Policy(file).rules(np.eye(6))[:, 0]) for file in files]
+    assert len(set(rules)) == 3
+    plain = ["--set", "seed=2", "--set", "training.algorithm=STATIC"]
+    call(capsys, "small.yaml", "--out", "same.onnx", "--quiet", *plain)
+    same = Policy("same.onnx")
+    assert tuple(same.rules(np.eye(6))[:, 0]) == rules[1]
+    assert same.metadata["training_scenario"] == Policy(files[1]).metadata["training_scenario"]
+    _, out, _ = call(capsys, "small.yaml", "--out", ".", "--quiet", *sweep)
+    assert out.count("is there already") == 3
+
+
+def test_actions_that_hold_for_an_epoch_are_learned_from_two_starts(folder, capsys):
+    drawn = ["--out", "epoch.onnx", "--quiet", "--set", "training.draws=epoch"]
+    call(capsys, "small.yaml", *drawn)
+    (log,) = Path("runs/training").glob("epoch*")
+    assert lines_of(log)["iteration"] == lines_of(log / "start_2")["iteration"] == [1, 2]
+    assert lines_of(log)["drops"] != lines_of(log / "start_2")["drops"]
+    assert "is there already" in call(capsys, "small.yaml", *drawn)[1]
+
+
+def test_rewards_can_be_centred_over_more_rows(folder, capsys):
+    call(capsys, "small.yaml", "--out", "plain.onnx", "--quiet", "--set", "training.copies_per_path=1")
+    assert "copies_per_path=1," in Policy("plain.onnx").metadata["hyperparameters"]
+    searched = ["--set", "training.algorithm=STATIC", "--set", "training.copies_per_path=2"]
+    status, _, err = call(capsys, "small.yaml", *searched)
+    assert status == 2
+    assert err.endswith("training.copies_per_path must be left out for STATIC, which has no batches\n")
+
+
 def test_a_picture_of_trainings_comes_with_its_table(folder, capsys):
     (folder / "curves.yaml").write_text(
         "extends: small.yaml\ntraining: {algorithm: MF-R, hidden: [[4], [5, 6]]}\nplot: {kind: learning_curve}\n"
@@ -443,3 +477,15 @@ def test_a_documented_command_is_one(line, monkeypatch):
 
 def test_commands_are_documented():
     assert len(documented_commands()) >= 8
+
+
+def test_larger_networks_are_expected_to_take_longer(folder):
+    def seconds(*settings):
+        options = parser().parse_args(["small.yaml", *(word for text in settings for word in ("--set", text))])
+        return course_of(options).seconds
+
+    plain = seconds()
+    wide = seconds("training.hidden=[256, 256]")
+    assert seconds("training.draws=epoch") == 2.0 * plain
+    # Two iterations of 100 decisions by 10 passes; without hidden layers there are 6 x 6 weights.
+    assert wide - plain == pytest.approx(2 * 12.0 * (68_608 - 36) * 100 * 10 / 2e10)
