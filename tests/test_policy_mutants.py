@@ -15,7 +15,7 @@ from dispatchers.errors import LONGEST_LINE, DispatcherError
 from emulator import random_networks
 
 TRAINED = Path(__file__).resolve().parent.parent / "policies" / "trained"
-PARENTS = {"torus_5": ("MF-R", "MF-N", "MF-G", "NA-PS"), "sac_3_5": ("SAC",), "mf_rnn_5": ("MF-RNN",)}
+PARENTS = {"torus_5": ("MF-R", "MF-N", "MF-G", "NA-PS"), "sac_3_5_1": ("SAC",), "mf_rnn_5": ("MF-RNN",)}
 """Shipped policies, and the dispatchers that are made from each."""
 
 SECONDS = 5.0
@@ -214,18 +214,18 @@ def test_mutants_are_refused_in_one_line_or_answer_well(count, seed, tmp_path, c
 
 
 NODES, BUFFER, ROW = 101, 5, 17
-"""Of `sac_3_101.onnx`; a row of the views on which damaged copies are asked."""
+"""Of `sac_3_101_1.onnx`; a row of the views on which damaged copies are asked."""
 
 
 def views():
-    """Return a view that fits `sac_3_101.onnx`, one of its row `ROW` and one of all others."""
+    """Return a view that fits `sac_3_101_1.onnx`, one of its row `ROW` and one of all others."""
     view = random_view(np.random.default_rng(6), rows=NODES, degrees=(3,), buffer=BUFFER)
     return view, select_rows(view, [ROW]), select_rows(view, np.delete(np.arange(NODES), ROW))
 
 
 def with_answer(answer, asked):
     """Return a policy that gives this answer to a view's only row: to one scheduler on one combination of lengths."""
-    model = onnx.load(TRAINED / f"sac_3_{NODES}.onnx")
+    model = onnx.load(TRAINED / f"sac_3_{NODES}_1.onnx")
     state = asked.queue_lengths[0] @ (BUFFER + 1) ** np.arange(3)
     tensor = next(each for each in model.graph.initializer if each.name == "table")
     table = numpy_helper.to_array(tensor).copy()

@@ -156,7 +156,7 @@ KEYS = sorted(
 FILES = (
     *("/proc/kmsg", "/dev/zero", "/proc/self/mem", "/dev/stdin", "pipe", "../own/pipe", ".", "..", "/", "~", "missing"),
     *("x" * 300, "x" * 5000, "big.yaml", "own.onnx", "edges.csv", "everything.yaml", "child.yaml", "score.yaml"),
-    *("trained/torus_5.onnx", "trained/sac_3_5.onnx", "trained/mf_rnn_5.onnx", "mine.py", "{delta_t}", "a\tb.yaml"),
+    *("trained/torus_5.onnx", "trained/sac_3_5_1.onnx", "trained/mf_rnn_5.onnx", "mine.py", "{delta_t}", "a\tb.yaml"),
 )
 CLASSES = (
     *("mine:Keep", "mine:Later", "mine:Nobody", "strange:Shouts", "strange:Exits", "strange:Mute", "strange:Endless"),

@@ -1,20 +1,19 @@
 """A figure as its run left it, with the comparisons that the paper's claims are about.
 
-Drops are per queue and 50 ms, delta_t is in ms. Differences between dispatchers are paired by replication, as all of
+Drops are per queue and 50 ms, delta_t is in ms. Dispatchers are compared in percent, paired by replication, as all of
 them meet the same paths of arrival rates.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from emulator.picture import Level
-from emulator.statistics import mean_interval
+from policies.paper.interval import Interval, percent_beyond
+from policies.paper.verdict import Verdict, all_of, is_below
 
 TOPOLOGIES = {
     "cycle": "cycle",
@@ -24,43 +23,11 @@ TOPOLOGIES = {
     "bethe": "Bethe lattice",
 }
 
+Reading = Literal["", "job", "epoch"]
+"""How often schedulers draw whether to offload; none where nobody does."""
 
-class Interval(NamedTuple):
-    """A mean and the ends of its 95 % interval: the mean itself if all values are alike, NaN without two values."""
-
-    mean: float
-    low: float
-    high: float
-    episodes: int | None = None
-    """How many values there are, if that is known."""
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> Interval:
-        """Return the mean of independent values with its Student t interval."""
-        sample = list(values)
-        mean, low, high = mean_interval(sample)
-        if len(sample) > 1 and not low < high:
-            low = high = mean
-        return cls(mean, low, high, len(sample))
-
-    @property
-    def width(self) -> float:
-        """Half of what is between the ends; 0 if there are none."""
-        return 0.5 * (self.high - self.low) if self.low < self.high else 0.0
-
-    def __str__(self) -> str:
-        """Return the mean with its sign, and the interval."""
-        return self.text("{:+.3f}")
-
-    def text(self, form: str, unit: str = "") -> str:
-        """Return mean and interval with numbers of some form; an interval of no width is none."""
-        mean = form.format(self.mean) + unit
-        if self.low < self.high:
-            return f"{mean} [{form.format(self.low)}, {form.format(self.high)}]"
-        if self.low == self.high:
-            every = "all episodes" if self.episodes is None else f"all {self.episodes:,} episodes"
-            return f"equal in {every}" if self.mean == 0.0 else f"{mean} in {every}"
-        return "unknown" if math.isnan(self.mean) else mean
+PER_EPOCH = " per epoch"
+"""What ends the labels of dispatchers that draw once per epoch, beside those that draw for each job."""
 
 
 class Claim(NamedTuple):
@@ -69,27 +36,30 @@ class Claim(NamedTuple):
     text: str
     figure: str
     measured: str
-    holds: bool
+    verdict: Verdict
     reason: str = ""
-    """Which of `policies.paper.reasons.REASONS` may tell why, if it does not."""
+    """Which of `policies.paper.reasons.REASONS` may tell why, if it does not hold."""
+    seen: float | None = None
+    """Of a claim of sameness: the smallest difference, in percent, that would have been seen."""
+    reading: Reading = ""
 
 
 @dataclass(frozen=True)
 class Figure:
     """What the run of a figure left, as a table.
 
-    An emulation has the rows of episodes.parquet, trainings those of training.parquet, Theorem 1 those of
-    `policies.paper.limits`.
+    An emulation has the rows of episodes.parquet, trainings those of training.parquet, the root of the Bethe lattice
+    those of `policies.paper.root`.
     """
 
     name: str
     rows: pd.DataFrame
-    level: Level | None = None
-    """The number that the picture compares with."""
     episodes: int = 0
     """Replications of an emulation."""
+    table: pd.DataFrame | None = None
+    """What `policies.paper.growth` made of the traces of an emulation for Theorem 1."""
 
-    def at(self, **values: float) -> Figure:
+    def at(self, **values: float | str) -> Figure:
         """Return the figure of only those rows that have some values in their columns."""
         rows = self.rows
         for key, value in values.items():
@@ -102,6 +72,23 @@ class Figure:
             yield float(value), self.at(**{key: value})
 
     @property
+    def has_readings(self) -> bool:
+        """Whether there are dispatchers that draw once per epoch beside those that draw for each job."""
+        return "dispatcher" in self.rows and bool(self.rows["dispatcher"].str.endswith(PER_EPOCH).any())
+
+    def under(self, reading: Reading) -> Figure:
+        """Return the figure of one reading, in which dispatchers have the names that they have without it."""
+        if not reading or not self.has_readings:
+            return self
+        names = self.rows["dispatcher"]
+        marked = names.str.endswith(PER_EPOCH)
+        if reading == "job":
+            return replace(self, rows=self.rows[~marked])
+        plain = names.str.removesuffix(PER_EPOCH)
+        rows = self.rows.assign(dispatcher=plain)
+        return replace(self, rows=rows[marked | ~names.isin(set(plain[marked]))])
+
+    @property
     def place(self) -> str:
         """The topology in words."""
         return TOPOLOGIES[self.rows["topology"].iloc[0]]
@@ -111,44 +98,32 @@ class Figure:
         """The dispatchers, in the order of the rows."""
         return list(self.rows["dispatcher"].unique())
 
-    def drops(self, dispatcher: str) -> pd.Series[float]:
+    def drops(self, dispatcher: str, measure: str = "drops_per_queue") -> pd.Series[float]:
         """Return a dispatcher's drops by replication, where nothing else is varied."""
         rows = self.rows[self.rows["dispatcher"] == dispatcher]
-        return rows.set_index("replication")["drops_per_queue"]
+        return rows.set_index("replication")[measure]
 
     def mean(self, dispatcher: str) -> float:
         """Return a dispatcher's mean drops."""
         return float(self.drops(dispatcher).mean())
 
-    def difference(self, one: str, other: str) -> Interval:
-        """Return the paired difference in drops, of one dispatcher from another."""
-        return Interval.of((self.drops(one) - self.drops(other)).dropna())
-
-    def percent(self, one: str, other: str) -> float:
+    def percent(self, one: str, other: str, measure: str = "drops_per_queue") -> Interval:
         """Return by how many percent one dispatcher has more drops than another."""
-        return 100.0 * (quotient(self.mean(one), self.mean(other)) - 1.0)
+        return paired_percent(self.drops(one, measure), self.drops(other, measure))
 
-    def is_best(self, dispatcher: str) -> bool:
+    def is_best(self, dispatcher: str) -> Verdict:
         """Return whether a dispatcher is ahead of all others."""
         return self.is_ahead(dispatcher, [name for name in self.dispatchers if name != dispatcher])
 
-    def is_ahead(self, dispatcher: str, others: Iterable[str]) -> bool:
-        """Return whether a dispatcher has fewer drops than each of some others, by the paired intervals."""
-        return all(self.difference(dispatcher, other).high < 0.0 for other in others)
+    def is_ahead(self, dispatcher: str, others: Iterable[str]) -> Verdict:
+        """Return whether a dispatcher has fewer drops than each of some others."""
+        return all_of(is_below(self.percent(dispatcher, other)) for other in others)
 
 
-def quotient(one: float, other: float) -> float:
-    """Return one / other, 1 where both are 0: nothing is as much as nothing."""
-    if other == 0.0:
-        return 1.0 if one == 0.0 else math.copysign(math.inf, one)
-    return one / other
-
-
-def chance(count: int, share: float = 0.05) -> int:
-    """Return how many of `count` independent intervals may miss the truth: more would have a probability below 1 %."""
-    from scipy.special import bdtr
-
-    return next(misses for misses in range(count + 1) if bdtr(misses, count, share) >= 0.99)
+def paired_percent(one: pd.Series[float], other: pd.Series[float]) -> Interval:
+    """Return by how many percent one series is beyond another, over the replications that both have."""
+    both = pd.concat([one, other], axis=1, join="inner").to_numpy()
+    return percent_beyond(both[:, 0], both[:, 1])
 
 
 def listed(values: Iterable[float]) -> str:
@@ -159,3 +134,8 @@ def listed(values: Iterable[float]) -> str:
 def each(numbers: Mapping[float, object], form: str = "{:+.2f}") -> str:
     """Return what there is by delta_t or by size as a text such as +1.23 at 1, +8.94 at 5."""
     return ", ".join(f"{form.format(number)} at {key:,g}" for key, number in numbers.items())
+
+
+def shorts(gaps: Mapping[float, Interval]) -> str:
+    """Return percentages as a text such as +46.1 ± 0.8 at 1, -20.2 ± 0.3 at 5."""
+    return each({key: gap.short for key, gap in gaps.items()}, "{}")

@@ -1,7 +1,7 @@
 """How figures are made: which are meant, their runs, one after the other, and what is left out.
 
 A figure is a scenario file in scenarios/paper, which is emulated, or trained on if its picture is of trainings; its run
-can be stopped and taken up again like any other.
+can be stopped and taken up again like any other. That of the Bethe lattice's root is drawn by the law of the epochs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +22,8 @@ import pandas as pd
 from emulator import interruption
 from emulator.errors import InputError
 from emulator.picture import picture_of
-from emulator.plan_check import shipped_policies
 from emulator.plot_spec import KINDS_OF_TRAINING
+from emulator.plots import summary_picture
 from emulator.processes import Report
 from emulator.report import progress_bar
 from emulator.running import execute, load_plan
@@ -31,11 +32,17 @@ from emulator.tasks import expected_seconds, tasks_of
 from policies.command_line import is_writable
 from policies.course import Course
 from policies.lessons import Wishes
-from policies.paper import limits
 from policies.paper.figure import Figure
+from policies.paper.growth import growth
+from policies.paper.root import root
 
 LIBRARIES = ("torch", "stable_baselines3", "sb3_contrib", "cma")
 """What trainings need."""
+
+ROOT = "bethe_root"
+"""The figure that is drawn by the law of the epochs, and SECONDS_PER_NODE what a queue takes there in an episode."""
+
+SECONDS_PER_NODE = 1e-6
 
 
 class Order(NamedTuple):
@@ -52,6 +59,10 @@ class Order(NamedTuple):
         """About how long it takes."""
         if self.course is not None:
             return self.course.seconds
+        if self.name == ROOT:
+            scenarios = [point.scenario for point in self.plan.points]
+            queues = sum(point.node_count() for point in self.plan.points)
+            return queues * scenarios[0].replications * len(scenarios[0].dispatchers) * SECONDS_PER_NODE
         return sum(expected_seconds(self.plan, task) for task in tasks_of(self.plan))
 
 
@@ -75,10 +86,20 @@ def chosen(names: Iterable[str], words: Sequence[str] | None) -> list[str]:
         pattern = re.escape(_shortened(word)) + r"([a-z]|_\w+)?"
         found = [name for name in names if re.fullmatch(pattern, _shortened(name))]
         if not found:
-            raise InputError(f"--only must name figures, {', '.join(map(_shortened, names))}; got {word[:40]}")
+            raise InputError(f"--only must name figures, {', '.join(_families(names))}; got {word[:40]}")
         exact = [name for name in found if _shortened(name) == _shortened(word)]
         meant.update(exact or found)
     return [name for name in names if name in meant]
+
+
+def _families(names: Iterable[str]) -> list[str]:
+    """Return what figures are called, those that begin with the same word once, as that stands for all of them."""
+    families: dict[str, list[list[str]]] = {}
+    for name in map(_shortened, names):
+        words = name.split("_")
+        families.setdefault(words[0], []).append(words)
+    common = (takewhile(lambda words: len(set(words)) == 1, zip(*some, strict=False)) for some in families.values())
+    return ["_".join(words[0] for words in some) for some in common]
 
 
 def _shortened(name: str) -> str:
@@ -134,10 +155,12 @@ def _made(orders: Sequence[Order], options: argparse.Namespace, command: str) ->
         for number, order in enumerate(orders, start=1):
             interruption.heed()
             stem, started = order.path.stem, time.perf_counter()
-            doing = "emulating" if order.course is None else "training"
+            doing = "training" if order.course is not None else "drawing" if order.name == ROOT else "emulating"
             print(f"{stem}: {doing}, {number} of {len(orders)}", file=sys.stderr, flush=True)
             if order.course is not None:
                 figures[order.name] = _trained(order, options, command, advance)
+            elif order.name == ROOT:
+                figures[order.name] = _drawn(order, options, advance)
             else:
                 figures[order.name] = _emulated(order, options, advance)
             shutil.copy(options.runs / stem / "summary.png", options.docs / "paper" / f"{stem}.png")
@@ -166,13 +189,21 @@ def _emulated(order: Order, options: argparse.Namespace, advance: Report) -> Fig
 def _read(order: Order, folder: Path) -> Figure:
     """Return what an emulation left."""
     rows = pd.read_parquet(folder / "episodes.parquet")
-    episodes, lengths = rows["replication"].nunique(), order.plan.points[0].scenario.buffer + 1
+    table = None
     if order.name.startswith("theorem_1"):
-        rows = limits.growth(folder, lengths)
-    elif order.name == "bethe_root":
-        rows = limits.root(folder, lengths)
-    levels = picture_of(order.plan, shipped_policies()).levels
-    return Figure(order.name, rows, next(iter(levels.values()), None), episodes)
+        table = growth(folder, order.plan.points[0].scenario.buffer + 1)
+    return Figure(order.name, rows, rows["replication"].nunique(), table)
+
+
+def _drawn(order: Order, options: argparse.Namespace, advance: Report) -> Figure:
+    """Draw the root of the Bethe lattice beside the average node, and their difference as a picture."""
+    rows = root(order.plan, lambda share: advance(share * order.seconds))
+    folder = options.runs / order.path.stem
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = {"length": "mean_drops", "length_low": "ci_low", "length_high": "ci_high"}
+    picture = picture_of(order.plan, None)
+    summary_picture(rows.rename(columns=columns), order.plan.swept, folder / "summary.png", picture.title, picture.plot)
+    return Figure(order.name, rows)
 
 
 def missing_library() -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from policies.paper import limits
-from policies.paper.figure import Figure, each, quotient
+from policies.paper.figure import PER_EPOCH, Figure, each, shorts
+from policies.paper.interval import quotient
 
 
 class Reason(NamedTuple):
@@ -21,10 +21,39 @@ def ties(figure: Figure) -> str:
     now, fresher = figure.at(delta_t=1.0), figure.at(delta_t=0.5)
     return (
         "JSQ's choice between equally short queues holds for a whole epoch, as all actions do (section 2.2): all "
-        "schedulers that see the same shortest queue, up to five on a torus, may send it all their jobs. There JSQ "
-        f"less MF-R is {now.difference('JSQ', 'MF-R')} at 1; {now.difference('JSQ per job', 'MF-R')} there if ties are "
-        f"broken for each job; {fresher.difference('JSQ', 'MF-R')} with messages every 0.5 ms. That JSQ is best is "
-        "guaranteed for current knowledge only, in the limit of delta_t 0."
+        "schedulers that see the same shortest queue, up to five on a torus, may send it all their jobs. There "
+        f"JSQ has, in percent, {now.percent('JSQ', 'MF-R').short} drops beyond MF-R's at 1; "
+        f"{now.percent('JSQ per job', 'MF-R').short} there if ties are broken for each job; "
+        f"{fresher.percent('JSQ', 'MF-R').short} with messages every 0.5 ms. That JSQ is best is guaranteed for "
+        "current knowledge only, in the limit of delta_t 0."
+    )
+
+
+def near(*figures: Figure) -> str:
+    """Return how far MF-R is on the way from JSQ to RND at delta_t 1."""
+
+    def way(figure: Figure, mf_r: str) -> float:
+        part = figure.at(delta_t=1.0)
+        return 100.0 * quotient(part.mean(mf_r) - part.mean("JSQ"), part.mean("RND") - part.mean("JSQ"))
+
+    told = ", ".join(
+        f"{way(figure, 'MF-R'):.0f} and {way(figure, f'MF-R{PER_EPOCH}'):.0f} on the {figure.place}"
+        for figure in figures
+    )
+    return (
+        "Beside what JSQ leaves to gain, RND's drops, the two look close, as they do in the paper's pictures: of "
+        f"the way from JSQ's drops to RND's MF-R is, in percent, per job and per epoch, {told}. In drops they are not."
+    )
+
+
+def between(figure: Figure) -> str:
+    """Return what is left to gain where actions hold for an epoch."""
+    own = figure.under("epoch")
+    gaps = {x: part.percent("MF-R", "RND") for x, part in own.by("delta_t") if x >= 5.0}
+    return (
+        "Where actions hold for an epoch, a scheduler that offloads sends all its jobs away, and at large delta_t the "
+        "best that MF-R can do is hardly better than to keep them: on the torus it has, in percent, "
+        f"{shorts(gaps)} drops beyond RND's. Drawn for each job they never come to that (figure 7)."
     )
 
 
@@ -33,49 +62,51 @@ def late(figure: Figure) -> str:
 
     def lead(name: str, horizon: float) -> str:
         parts = figure.at(horizon=horizon).by("delta_t")
-        return each({delta_t: -part.percent(name, "RND") for delta_t, part in parts}, "{:.1f} %")
+        return each({delta_t: -part.percent(name, "RND").mean for delta_t, part in parts}, "{:.1f} %")
 
     return (
-        "The policies here are better than those that coincide with RND, and that takes no learning: even after 10 ms "
-        "the own queue length tells something, and RND ignores it. A rule that nobody learned, to offload with a tenth "
-        f"of the own queue length as probability, has fewer drops than RND by {lead('a tenth', 50)}, MF-R by "
-        f"{lead('MF-R', 50)}. Nor is it because 50 ms are few epochs of that length, from empty queues on: over 500 ms "
-        f"it is {lead('a tenth', 500)}, and {lead('MF-R', 500)}."
+        "Drawn for each job, the policies here are better than those that coincide with RND, and that takes no "
+        "learning: "
+        "even after 10 ms the own queue length tells something, and RND ignores it. A rule that nobody learned, to "
+        "offload with a tenth of the own queue length as probability, has fewer drops than RND by "
+        f"{lead('a tenth', 50)}, MF-R by {lead('MF-R', 50)}. Nor is it because 50 ms are few epochs of that "
+        f"length, from empty queues on: over 500 ms it is {lead('a tenth', 500)}, and {lead('MF-R', 500)}."
     )
 
 
 def leaves(figure: Figure) -> str:
     """Return how two rules do that are alike on a regular graph, on a Bethe lattice and on cube-connected cycles."""
 
-    def less_own(name: str, graph: Figure) -> str:
-        return each({delta_t: part.difference(name, "OWN") for delta_t, part in graph.by("delta_t")}, "{}")
+    def beyond_own(name: str, graph: Figure) -> str:
+        return shorts({delta_t: part.percent(name, "OWN") for delta_t, part in graph.by("delta_t")})
 
     (_, regular), (nodes, lattice) = figure.by("nodes")
     one, other = "a tenth", "40 % more"
     return (
         "Never to offload is one of MF-R's decision rules, so a policy that is worse than OWN has not learned what its "
         f"graph needs. Of {nodes:,.0f} nodes of the lattice {50.0 * (nodes + 2) / nodes:.0f} % are leaves, and what is "
-        "offloaded gathers at the nodes beside them; on a regular graph it evens out, and how much is offloaded "
-        "hardly matters, only from where. Two rules that nobody learned show it: to offload with a tenth of the own "
-        "queue length as probability, and with 0.4 more. On cube-connected cycles the first less OWN is "
-        f"{less_own(one, regular)}, the second {less_own(other, regular)}; on the Bethe "
-        f"lattice the first {less_own(one, lattice)}, the second {less_own(other, lattice)}. The policies here were "
-        "learned on a Bethe lattice, leaves included, and offload little."
+        "offloaded gathers at the nodes beside them; on a regular graph it evens out, and how much is offloaded hardly "
+        "matters, only from where. Two rules that nobody learned show it, drawn for each job: to offload with a "
+        "tenth of "
+        "the own queue length as probability, and with 0.4 more. On cube-connected cycles the first has, in percent, "
+        f"{beyond_own(one, regular)} drops beyond OWN's, the second {beyond_own(other, regular)}; on the Bethe lattice "
+        f"the first {beyond_own(one, lattice)}, the second {beyond_own(other, lattice)}. The policies here were "
+        "learned on a Bethe lattice, leaves included, and offload little, or nothing where that is best."
     )
 
 
 def delay(figure: Figure) -> str:
     """Return how variants of SED do with unequal servers."""
 
-    def less_learned(name: str) -> str:
-        return each({delta_t: part.difference(name, "MF-R") for delta_t, part in figure.by("delta_t")}, "{}")
+    def beyond_learned(name: str) -> str:
+        return shorts({delta_t: part.percent(name, "MF-R") for delta_t, part in figure.by("delta_t")})
 
     return (
         "SED, too, sends all jobs of an epoch to one server, and as fewer servers tie than under JSQ, more schedulers "
-        "agree on the same one. On a torus of 900 nodes SED less MF-R is "
-        f"{less_learned('SED')}, with ties broken for each job {less_learned('SED per job')}; JSQ less MF-R is "
-        f"{less_learned('JSQ')}. A rule of like costs that also counts the jobs it has sent since the last messages "
-        f"(JSQ-M) does as the paper's SED: less MF-R it is {less_learned('SED with memory')}."
+        "agree on the same one. On a torus of 900 nodes SED has, in percent, "
+        f"{beyond_learned('SED')} drops beyond MF-R's, with ties broken for each job {beyond_learned('SED per job')}; "
+        f"JSQ {beyond_learned('JSQ')}. A rule of like costs that also counts the jobs it has sent since the last "
+        f"messages (JSQ-M) does as the paper's SED: {beyond_learned('SED with memory')}."
     )
 
 
@@ -83,33 +114,39 @@ def slow_servers(figure: Figure) -> str:
     """Return how much the own queue length tells of a server's rate."""
 
     def lead(name: str) -> str:
-        return each({delta_t: -part.percent(name, "RND") for delta_t, part in figure.by("delta_t")}, "{:.0f} %")
+        return each({delta_t: -part.percent(name, "RND").mean for delta_t, part in figure.by("delta_t")}, "{:.0f} %")
 
     return (
         "A policy that does not know its server's rate still meets the long queues of the slow servers, and what it "
         "offloads goes to fast ones as often as not. That takes no learning: to offload with a tenth of the own queue "
-        f"length as probability has fewer drops than RND by {lead('a tenth')}, MF-R by {lead('MF-R')}."
+        f"length as probability, drawn for each job, has fewer drops than RND by {lead('a tenth')}, MF-R by "
+        f"{lead('MF-R')}."
     )
 
 
 def observation(figure: Figure, own: Figure) -> str:
     """Return how the policies of figure 9b do on the own queue beside those that were learned for it."""
-    gaps = {}
-    for delta_t, part in figure.by("delta_t"):
-        learned = own.at(delta_t=delta_t).mean("MF-R")
-        gaps[delta_t] = 100.0 * (quotient(part.mean("MF-R"), learned) - 1.0)
+
+    def beyond(reading: str) -> str:
+        name = "MF-R" if reading == "job" else f"MF-R{PER_EPOCH}"
+        gaps = {}
+        for delta_t, part in figure.by("delta_t"):
+            gaps[delta_t] = 100.0 * (quotient(part.mean(name), own.at(delta_t=delta_t).mean(name)) - 1.0)
+        return each(gaps, "{:+.1f}")
+
     return (
         "The policies of figure 9b were learned on the distribution of all queues, as Algorithm 1 has it. Fed with the "
         "own queue alone they meet distributions that they never met: beyond the drops of figure 7c's policies, which "
-        f"were learned on the own queue, theirs are, in percent, {each(gaps, '{:+.1f}')}."
+        f"were learned on the own queue, theirs are, in percent, {beyond('job')} drawn for each job, {beyond('epoch')} "
+        "once per epoch."
     )
 
 
 def sizes(trainings: Figure) -> str:
     """Return how far behind larger networks are when the training ends."""
     window = max(1, round(0.1 * trainings.rows["iteration"].max()))
-    groups = trainings.rows.groupby("training.hidden", sort=False)
-    smooth = {size: rows["drops"].rolling(window).mean().tolist() for size, rows in groups}
+    means = trainings.rows.groupby(["training.hidden", "iteration"], sort=False)["drops"].mean()
+    smooth = {size: rows.rolling(window).mean().tolist() for size, rows in means.groupby(level=0, sort=False)}
     worst = max(drops[-1] for drops in smooth.values())
     told = ", ".join(
         f"{next(number for number, mean in enumerate(drops, start=1) if mean <= worst)} with {str(size).strip('[]')}"
@@ -117,8 +154,8 @@ def sizes(trainings: Figure) -> str:
     )
     return (
         "The four differ in pace, and none has finished at the paper's learning rate: the return that the worst of "
-        f"them ends with, {-worst:.3f}, was reached after so many iterations: {told} (means of {window} iterations). "
-        "Where they would end cannot be told from that."
+        f"them ends with, {-worst:.3f}, was reached after so many iterations: {told} (means of {window} iterations and "
+        "of the seeds). Where they would end cannot be told from that."
     )
 
 
@@ -126,13 +163,13 @@ def sac(trainings: Figure, figure: Figure) -> str:
     """Return how SAC's drops go in training."""
     told = {}
     for nodes, part in trainings.by("nodes"):
-        drops = part.rows["drops"]
+        drops = part.rows.groupby("iteration")["drops"].mean()
         means = drops.rolling(min(5, len(drops))).mean()
         told[nodes] = f"{drops.iloc[0]:.2f}, {means.min():.2f}, {means.iloc[-1]:.2f}"
     jsq = {nodes: part.mean("JSQ") for nodes, part in figure.by("nodes")}
     return (
-        "In training its drops were at first, at best and at last (means of five looks, but for the first) "
-        f"{each(told, '{}')}. On small cycles the policies get worse again, as their steps grow anew every 100 "
+        "In training its drops were at first, at best and at last (means of the seeds and, but for the first, of five "
+        f"looks) {each(told, '{}')}. On small cycles the policies get worse again, as their steps grow anew every 100 "
         "episodes; on large ones, where each agent's gradient has the factor 1 / N, they do not get as far. JSQ, which "
         f"sees the same queues, has {each(jsq, '{:.2f}')}."
     )
@@ -140,45 +177,65 @@ def sac(trainings: Figure, figure: Figure) -> str:
 
 def selfishness(figure: Figure) -> str:
     """Return where NA-PS is furthest from MF-R, and what it learns from."""
-    cases = [(at.percent("NA-PS", "MF-R"), n, x) for n, part in figure.by("nodes") for x, at in part.by("delta_t")]
-    worst = "; ".join(f"{percent:+.1f} % with {n:,g} nodes at {x:g}" for percent, n, x in sorted(cases)[:-4:-1])
+
+    def worst(reading: str) -> str:
+        part = figure.under("job" if reading == "job" else "epoch")
+        cases = [
+            (at.percent("NA-PS", "MF-R").mean, n, x) for n, here in part.by("nodes") for x, at in here.by("delta_t")
+        ]
+        return "; ".join(f"{gap:+.1f} % with {n:,g} nodes at {x:g}" for gap, n, x in sorted(cases)[:-4:-1])
+
     return (
         "NA-PS learns from the drops among the jobs that a scheduler has sent itself, and offloads more from short "
-        "queues than is best for all; more iterations do not mend it (docs/policies.md). It is furthest from MF-R with "
-        f"{worst}."
+        "queues than is best for all; more iterations do not mend it (docs/policies.md). It is furthest from MF-R, "
+        f"drawn for each job, with {worst('job')}; once per epoch with {worst('epoch')}."
     )
 
 
 def sharing(figure: Figure) -> str:
     """Return where NA-PS is ahead of MF-R."""
     cases = [
-        f"{at.difference('NA-PS', 'MF-R')} with {nodes:,g} nodes at {delta_t:g}"
-        for nodes, part in figure.by("nodes")
+        f"{gap.short} with {nodes:,g} nodes at {delta_t:g} {words}"
+        for reading, words in (("job", "per job"), ("epoch", "per epoch"))
+        for nodes, part in figure.under("job" if reading == "job" else "epoch").by("nodes")
         for delta_t, at in part.by("delta_t")
-        if at.difference("NA-PS", "MF-R").high < 0.0
+        if (gap := at.percent("NA-PS", "MF-R")).high < 0.0
     ]
     return (
         "NA-PS was learned on 5 nodes, MF-R on 101, and what is best on the one graph is not quite so on the other. "
-        f"NA-PS less MF-R is {'; '.join(cases)}."
+        f"NA-PS has, in percent, {'; '.join(cases)} drops beyond MF-R's."
+    )
+
+
+def levels(figure: Figure, longer: Figure) -> str:
+    """Return how JSQ's drops go on beyond the axis of figure 3a."""
+    drops = {delta_t: part.mean("JSQ") for delta_t, part in longer.by("delta_t")}
+    return (
+        "Up to 10 ms, where the axis of figure 3a ends, nothing levels off. Over 500 ms there are "
+        f"{each(drops, '{:.2f}')}"
+        f" drops, and {figure.at(delta_t=10.0).mean('JSQ'):.2f} over 50 ms at 10, which are five epochs from "
+        "empty queues."
     )
 
 
 def root(figure: Figure) -> str:
-    """Return how small a difference between root and average could have been seen."""
+    """Return what evens the root out under MF-R."""
     rows = figure.rows[figure.rows["nodes"] == figure.rows["nodes"].max()]
-    widths = {row.dispatcher: limits.interval_of(row, "length").width for _, row in rows.iterrows()}
-    told = ", ".join(f"{width:.3f} under {dispatcher}" for dispatcher, width in widths.items())
+    told = ", ".join(f"{row['distance']:.4f} under {row['dispatcher']}" for row in rows.to_dict("records"))
     return (
         "Under RND a leaf receives three quarters of the jobs that the root does, its only neighbour one and a half "
-        "times as many. MF-R offloads little and from long queues only, which evens that out: what is left of it is "
-        f"too small to be seen at one node, whose mean queue length is known to within, in jobs, {told}."
+        "times as many. MF-R offloads little and from long queues only, which evens that out. The distance of the two "
+        f"distributions is {told}."
     )
 
 
 REASONS: Mapping[str, Reason] = {
+    "levels": Reason(("03a", "why_levels"), levels),
     "sizes": Reason(("03b",), sizes),
     "sac": Reason(("04a", "04b"), sac),
     "ties": Reason(("why_ties",), ties),
+    "near": Reason(("07a", "07b", "07c", "07d"), near),
+    "between": Reason(("07c",), between),
     "selfishness": Reason(("05",), selfishness),
     "sharing": Reason(("05",), sharing),
     "late": Reason(("why_late",), late),
