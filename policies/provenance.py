@@ -100,7 +100,9 @@ def _executed_as(lesson: Lesson) -> str:
 
 def _values(scenario: Scenario) -> str:
     values = scenario.model_dump(
-        exclude={"folder", "dispatchers", "replications", "engine", "trace", "plot"}, exclude_none=True, mode="json"
+        exclude={"folder", "dispatchers", "replications", "engine", "compared_points", "trace", "plot"},
+        exclude_none=True,
+        mode="json",
     )
     training = values.get("training", {})
     training.pop("seed", None)  # which is told apart

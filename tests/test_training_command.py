@@ -440,7 +440,8 @@ def test_ctrl_c_leaves_what_was_there(folder, capsys, monkeypatch):
 @pytest.mark.slow
 def test_a_running_command_can_be_interrupted(tmp_path):
     command = [sys.executable, "-m", "policies", str(ROOT / "scenarios" / "training" / "torus.yaml")]
-    command += ["--set", "delta_t=5", "--set", "training.algorithm=MF-R", "--logs", str(tmp_path / "logs")]
+    command += ["--set", "delta_t=5", "--set", "training.algorithm=MF-R", "--set", "training.draws=job"]
+    command += ["--logs", str(tmp_path / "logs")]
     out = tmp_path / "policy.onnx"
     with subprocess.Popen(
         [*command, "--iterations", "1000", "--out", str(out)],

@@ -91,7 +91,7 @@ class Figure:
     @property
     def place(self) -> str:
         """The topology in words."""
-        return TOPOLOGIES[self.rows["topology"].iloc[0]]
+        return TOPOLOGIES[str(self.rows["topology"].iloc[0]).partition("(")[0]]  # swept, it is told with its keys
 
     @property
     def dispatchers(self) -> list[str]:
