@@ -375,14 +375,16 @@ def shelf():
 
 def drops_of_file(path, told, system, episodes):
     """Return the drops of a shipped policy, executed as its file says."""
-    if told["executed_as"] == "MF-RNN":
-        return drops(system, recurrent(RecurrentPolicy(path)), episodes=episodes)
     if told["executed_as"] == "SAC":
         (table,) = (numpy_helper.to_array(each) for each in onnx.load(path).graph.initializer if each.name == "table")
         with np.errstate(divide="ignore"):
             logits = np.log(table.astype(float)).reshape(system.nodes, -1, table.shape[1])
         return drops_of_received(system, Actors(system.topology, system.buffer, logits).received, episodes=episodes)
-    return drops(system, EXECUTIONS[told["executed_as"]](Policy(path).rules, system.buffer), episodes=episodes)
+    if told["executed_as"] == "MF-RNN":
+        offload = recurrent(RecurrentPolicy(path))
+    else:
+        offload = EXECUTIONS[told["executed_as"]](Policy(path).rules, system.buffer)
+    return drops(system, offload, episodes=episodes, draws=told.get("draws", "job"))
 
 
 @pytest.mark.parametrize("path", list(shelf()))
