@@ -17,17 +17,18 @@ import numpy as np
 
 from benchmarks import rivals
 from dispatchers.contract import Dispatcher
-from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn
-from dispatchers.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn
-from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
-from emulator import simpy_engine
+from dispatchers.rules.basic import Random, SendToOwn
+from dispatchers.rules.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn
+from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
+from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.command_line import Parser
-from emulator.compiled_engine import CompiledEngine
-from emulator.plan_check import shipped_policies
-from emulator.starting import start
-from emulator.system import ArrivalProcess, System
-from emulator.topology import configuration_model, torus
-from emulator.workload import Workload
+from emulator.engines.compiled.windows import CompiledEngine
+from emulator.engines.simpy import engine as simpy_engine
+from emulator.machine.starting import start
+from emulator.model.system import ArrivalProcess, System
+from emulator.model.topology import configuration_model, torus
+from emulator.runs.check import shipped_policies
+from emulator.workload.workload import Workload
 
 Run = Callable[[System, int], int]
 """Emulates a replication of a system and returns how many jobs it had."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import simpy
 
-from emulator.compiled_kernels import BLOCK, Window, draw_next, draw_work
-from emulator.compiling import compiled
-from emulator.system import System
-from emulator.workload import Workload, law_numbers
+from emulator.engines.compiled.kernels import BLOCK, Window, draw_next, draw_work
+from emulator.machine.compiling import compiled
+from emulator.model.system import System
+from emulator.workload.workload import Workload, law_numbers
 
 
 def plain_simpy(system: System, replication: int) -> int:

@@ -17,16 +17,17 @@ import numpy as np
 import simpy
 
 from dispatchers.contract import Dispatcher, name_of
-from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn
-from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
+from dispatchers.rules.basic import Random, SendToOwn
+from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
+from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.command_line import Parser
-from emulator.episode import Episode
-from emulator.option_numbers import real, whole
-from emulator.simpy_engine import run_episode
-from emulator.starting import start
-from emulator.system import System
-from emulator.topology import torus
-from emulator.workload import Workload
+from emulator.engines.episode import Episode
+from emulator.engines.simpy.engine import run_episode
+from emulator.machine.option_numbers import real, whole
+from emulator.machine.starting import start
+from emulator.model.system import System
+from emulator.model.topology import torus
+from emulator.workload.workload import Workload
 
 DISPATCHERS = (
     Random(),

@@ -16,16 +16,17 @@ from typing import Any, NamedTuple
 from dispatchers.checking import check_declarations, describe, describe_value
 from dispatchers.contract import Dispatcher
 from dispatchers.errors import DispatcherError, one_line
-from dispatchers.heuristics import JoinShortestQueue, Random, SendToOwn, ShortestExpectedDelay
-from dispatchers.mean_field import (
+from dispatchers.rules.actor_critic import ScalableActorCritic
+from dispatchers.rules.basic import Random, SendToOwn
+from dispatchers.rules.mean_field import (
     MeanFieldGlobal,
     MeanFieldNeighbourhood,
     MeanFieldOwn,
     ParameterSharing,
 )
-from dispatchers.memory import JoinShortestQueueWithMemory, RoundRobin
-from dispatchers.recurrent import MeanFieldRecurrent
-from dispatchers.scalable_actor_critic import ScalableActorCritic
+from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
+from dispatchers.rules.recurrent import MeanFieldRecurrent
+from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from dispatchers.user_modules import World, files_named_in, hash_of, world_of
 
 BUILT_IN: dict[str, type[Dispatcher]] = {

@@ -19,7 +19,7 @@ def __getattr__(name: str) -> "Any":
 
 
 def run(*arguments, **options):  # type: ignore[no-untyped-def]
-    """Run a scenario; see `emulator.running.run`."""
-    from emulator.running import run as run_scenario
+    """Run a scenario; see `emulator.runs.run.run`."""
+    from emulator.runs.run import run as run_scenario
 
     return run_scenario(*arguments, **options)

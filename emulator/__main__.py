@@ -2,7 +2,7 @@
 
 import sys
 
-from emulator.starting import run, start
+from emulator.machine.starting import run, start
 
 
 def main() -> int:

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from dispatchers.errors import one_line, shortened
-from emulator import interruption
-from emulator.interruption import INTERRUPTED
+from emulator.machine import interruption
+from emulator.machine.interruption import INTERRUPTED
 from emulator.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from emulator.scenario_file import Plan
+    from emulator.scenario.plan import Plan
 
 BAD_INPUT = 2
 FAILED = 1
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _status_of(error: Exception) -> int | None:
     """Return the exit status of an error whose one line says all, None of one that needs its traceback."""
     from dispatchers.errors import DispatcherError
-    from emulator.engines import EnginesDifferError
+    from emulator.engines.engine import EnginesDifferError
     from emulator.errors import InputError
 
     if isinstance(error, InputError | DispatcherError):
@@ -123,17 +123,17 @@ def _status_of(error: Exception) -> int | None:
 def _print_schema() -> int:
     import json
 
-    from emulator.scenario_schema import json_schema
+    from emulator.scenario.schema import json_schema
 
     print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return 0
 
 
 def _run(options: argparse.Namespace) -> int:
-    from emulator.plan_check import check_plan
-    from emulator.report import progress_bar
-    from emulator.running import Interrupted, execute, import_all, load_plan, results_folder
-    from emulator.tasks import extent_of
+    from emulator.machine.progress import progress_bar
+    from emulator.runs.check import check_plan
+    from emulator.runs.run import Interrupted, execute, import_all, load_plan, results_folder
+    from emulator.runs.tasks import extent_of
 
     plan = load_plan(
         options.scenario,
@@ -170,12 +170,12 @@ def _run(options: argparse.Namespace) -> int:
 
 def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
     """Say what would run, having checked all that can be checked without running."""
-    from emulator.plan_check import check_plan
-    from emulator.report import setting_text
-    from emulator.running import results_folder
-    from emulator.tasks import expected_jobs, extent_of, tasks_of
-    from emulator.workers import workers_for
-    from emulator.workload import epoch_times
+    from emulator.runs.check import check_plan
+    from emulator.runs.executors.here import workers_for
+    from emulator.runs.run import results_folder
+    from emulator.runs.tasks import expected_jobs, extent_of, tasks_of
+    from emulator.text import setting_text
+    from emulator.workload.workload import epoch_times
 
     workers = workers_for(plan, tasks_of(plan), options.workers)
     check_plan(plan)
@@ -199,7 +199,7 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
 
 
 def _title(plan: Plan) -> str:
-    from emulator.report import setting_text
+    from emulator.text import setting_text
 
     scenario = plan.points[0].scenario
     names = ", ".join(spec.display for spec in scenario.dispatchers)
@@ -213,8 +213,8 @@ def _title(plan: Plan) -> str:
 
 
 def _print_summary(plan: Plan, summary: pd.DataFrame) -> None:
-    from emulator.report import summary_table
-    from emulator.running import first_dispatcher
+    from emulator.results.table import summary_table
+    from emulator.runs.run import first_dispatcher
 
     print(_title(plan))
     print()

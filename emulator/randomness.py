@@ -14,7 +14,7 @@ import numpy as np
 from numba import uint32, uint64
 from numpy.typing import NDArray
 
-from emulator.compiling import compiled
+from emulator.machine.compiling import compiled
 
 # The last word of the counter: what a number is drawn for.
 JOB, DECISION, ORDER, RATE, SERVICE, TOPOLOGY = range(6)

@@ -13,11 +13,11 @@ import numpy as np
 
 from dispatchers.contract import Floats
 from dispatchers.errors import DispatcherError
-from dispatchers.policy import Policy, kind_of
+from dispatchers.onnx_files.kinds import Policy, kind_of
 from emulator.command_line import BAD_INPUT, Parser
 from emulator.errors import InputError
-from emulator.starting import start
-from emulator.statistics import mean_interval
+from emulator.machine.starting import start
+from emulator.results.statistics import mean_interval
 from policies.learning import EPISODES
 from policies.provenance import metadata_of
 

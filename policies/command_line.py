@@ -11,15 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator import interruption
 from emulator.command_line import BAD_INPUT, Parser
 from emulator.errors import InputError
-from emulator.option_numbers import whole
+from emulator.machine import interruption
+from emulator.machine.option_numbers import whole
 from emulator.version import __version__
 from policies.presets import MOST_ITERATIONS, PRESETS
 
 if TYPE_CHECKING:
-    from policies.course import Course
+    from policies.algorithms.course import Course
 
 DESCRIPTION = """\
 Learn an upper-level policy on the system that a scenario describes, as its section training: says, by PPO
@@ -122,9 +122,9 @@ def is_writable(folder: Path) -> bool:
 
 def course_of(options: argparse.Namespace) -> Course:
     """Return what the command line asks for. Raises `InputError`."""
-    from emulator.scenario_file import load
-    from policies.course import Course
-    from policies.lessons import Wishes
+    from emulator.scenario.plan import load
+    from policies.algorithms.course import Course
+    from policies.tasks import Wishes
 
     out = None if options.out is None else Path(options.out)
     plans = [load(path, options.settings) for path in options.scenarios]
@@ -144,8 +144,8 @@ def course_of(options: argparse.Namespace) -> Course:
 
 def _train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Train, score and write each policy, and print a line that tells of it."""
-    from emulator.report import progress_bar
-    from policies.course import check_libraries
+    from emulator.machine.progress import progress_bar
+    from policies.algorithms.course import check_libraries
     from policies.provenance import without_folders
 
     course = course_of(options)

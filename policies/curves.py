@@ -7,18 +7,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from emulator.axes import axis_label, draw_interval, mark_outside, named_value, others_than, set_axes, write_figure
-from emulator.looks import Look, draw_line, looks_of, new_figure, style
-from emulator.picture import axis_of, quantities
-from emulator.tables import text_of
-from policies.training_log import COLUMNS
+from emulator.report.axes import (
+    axis_label,
+    draw_interval,
+    mark_outside,
+    named_value,
+    others_than,
+    set_axes,
+    write_figure,
+)
+from emulator.report.figure import axis_of, quantities
+from emulator.report.style import Look, draw_line, looks_of, new_figure, style
+from emulator.text import text_of
+from policies.log import COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    from emulator.plot_spec import Plot
+    from emulator.scenario.plot import Plot
 
 CONVERGED = "converged_seconds"
 """Seconds until a training had converged, in each of its rows; null, or no such column, where nothing tells."""

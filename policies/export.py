@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dispatchers.policy import Policy, RecurrentPolicy
-from emulator.tables import whole_file
+from dispatchers.onnx_files.kinds import Policy, RecurrentPolicy
+from emulator.machine.files import whole_file
 
 if TYPE_CHECKING:
     import onnx
@@ -28,7 +28,7 @@ class GaussianPolicy:
     """An upper-level policy: a diagonal Gaussian over decision rules, its mean a network with tanh layers.
 
     All float32. Layer k maps `x` to `weights[k] @ x + biases[k]`, with tanh between layers. The Gaussian
-    lives on the actions of `policies.vector_environment`; `deviation` (buffer + 1) is its standard deviation.
+    lives on the actions of `policies.process.vector_environment`; `deviation` (buffer + 1) is its standard deviation.
     None stands for one that was narrowed, so that the mean is what counts; it has gone through tanh itself.
     """
 

@@ -14,14 +14,15 @@ import numpy as np
 
 from dispatchers.contract import Draws
 from dispatchers.errors import DispatcherError
-from emulator.cores import cores_at_hand
 from emulator.errors import InputError
-from emulator.plot_spec import KINDS_OF_TRAINING
-from emulator.processes import Fatal, Report, Work, check_main_module, run_in_processes
-from emulator.statistics import mean_interval
-from emulator.system import System
-from policies.environment import Floats
-from policies.evaluation import (
+from emulator.machine.cores import cores_at_hand
+from emulator.machine.processes import Fatal, Report, Work, check_main_module, run_in_processes
+from emulator.model.system import System
+from emulator.results.statistics import mean_interval
+from emulator.scenario.plot import KINDS_OF_TRAINING
+from policies.log import TrainingLog, lines_of
+from policies.presets import ITERATION_SECONDS, PRESETS, Preset, SacPreset, SearchPreset, starts_of
+from policies.process.evaluation import (
     EVALUATION_SEED,
     EXECUTIONS,
     drops,
@@ -31,10 +32,9 @@ from policies.evaluation import (
     random_server,
     recurrent,
 )
-from policies.lessons import Lesson, systems_of
-from policies.presets import ITERATION_SECONDS, PRESETS, Preset, SacPreset, SearchPreset, starts_of
+from policies.process.networks import Floats
 from policies.provenance import identity_of, is_same, metadata_of, scored_on
-from policies.training_log import TrainingLog, lines_of
+from policies.tasks import Lesson, systems_of
 
 if TYPE_CHECKING:
     import onnx
@@ -179,8 +179,8 @@ def _by_ppo(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learn
 def _by_ppo_from(
     preset: Preset, lesson: Lesson, systems: list[System], log: TrainingLog, metadata: dict[str, str]
 ) -> list[Learned]:
+    from policies.algorithms.ppo import train
     from policies.export import fixed_to_onnx, recurrent_policy_of, rules_of, to_onnx
-    from policies.training import train
 
     model = to_onnx(train(systems, preset, seed=lesson.seed, log=log, draws=lesson.draws), metadata)
     if preset.recurrent is not None:
@@ -200,7 +200,7 @@ def _by_ppo_from(
 
 
 def _by_search(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learned:
-    from policies.direct_search import search
+    from policies.algorithms.direct_search import search
     from policies.export import linear_to_onnx
 
     preset, start = lesson.preset, None
@@ -228,8 +228,8 @@ def _follower(model: onnx.ModelProto, metadata: dict[str, str], draws: Draws) ->
 
 
 def _by_actor_critic(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learned:
-    from policies.actors import actors_to_onnx
-    from policies.scalable_actor_critic import train_actors
+    from policies.algorithms.actor_critic import train_actors
+    from policies.algorithms.actors import actors_to_onnx
 
     preset = lesson.preset
     assert isinstance(preset, SacPreset)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from dispatchers.contract import Draws
-    from emulator.training_spec import Training
+    from emulator.scenario.training import Training
 
 Observation = Literal["own", "accessible", "all"]
-"""What a policy observes in training: see `policies.vector_environment`."""
+"""What a policy observes in training: see `policies.process.vector_environment`."""
 
 
 @dataclass(frozen=True, kw_only=True)

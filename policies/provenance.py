@@ -13,17 +13,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dispatchers import model_file
 from dispatchers.errors import DispatcherError
-from dispatchers.policy import CONTRACT_VERSION
+from dispatchers.onnx_files import model as model_file
+from dispatchers.onnx_files.kinds import CONTRACT_VERSION
 from emulator.errors import InputError
 from emulator.version import __version__
 from policies.presets import SacPreset
 
 if TYPE_CHECKING:
-    from emulator.scenario import Scenario
-    from policies.lessons import Lesson
+    from emulator.scenario.scenario import Scenario
     from policies.presets import Observation
+    from policies.tasks import Lesson
 
 LIBRARIES = ["torch", "stable-baselines3", "sb3-contrib", "cma", "numpy"]
 """What a policy's bits depend on."""

@@ -403,7 +403,7 @@ def test_an_early_interrupt_says_that_nothing_was_written(folder, capsys, monkey
     def interrupted(*arguments, **options):
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("emulator.running.load_plan", interrupted)
+    monkeypatch.setattr("emulator.runs.run.load_plan", interrupted)
     before = signal.getsignal(signal.SIGINT)
     assert main(["small.yaml"]) == 130
     assert "interrupted: nothing was written" in capsys.readouterr().err

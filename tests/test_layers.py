@@ -10,37 +10,22 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ["dispatchers", "emulator", "policies"]
 """From the lowest layer to the highest."""
 
-EMULATOR = [
-    "errors version interruption caches cores",
-    "starting",
-    "compiling looks option_numbers random_networks processes",
-    "randomness yaml_tree",
-    "topology",
-    "system section",
-    "workload topology_spec dispatcher_spec training_spec plot_spec",
+ROOMS = [
+    "errors version",
+    "machine text",
+    "randomness keys",
+    "model",
+    "workload",
     "scenario",
-    "problem",
-    "sweep scenario_tree",
-    "scenario_schema scenario_file",
-    "picture",
-    "episode event_loop tables",
-    "decisions network",
-    "ledger compiled_decisions compiled_rules",
-    "compiled_kernels",
-    "simpy_engine compiled_engine trace_files statistics",
-    "results axes drawing pooling report engines",
-    "lines bars",
-    "plots",
-    "tasks plan_check",
-    "episode_runner rounds",
-    "resuming workers",
-    "cluster",
-    "running",
+    "engines",
+    "results",
+    "report",
+    "runs",
     "command_line",
-    "agreement",
+    "verification",
     "__init__ __main__",
 ]
-"""Modules of the emulator from the lowest layer to the highest; those of one line do not import each other."""
+"""Folders and single modules of the emulator from the lowest layer to the highest."""
 
 FORBIDDEN = {
     "dispatchers": {"torch", "simpy", "numba"},
@@ -86,19 +71,25 @@ def test_a_package_imports_only_lower_packages(package):
         assert not roots & higher, f"{path.name} imports {sorted(roots & higher)}"
 
 
-def test_every_module_of_the_emulator_has_its_layer():
-    named = {name for line in EMULATOR for name in line.split()}
-    assert named == {path.stem for path in modules("emulator")}
+def room(module: str) -> str:
+    """Return the folder of `emulator`, or the module in it, to which a dotted name belongs."""
+    return [*module.split("."), "__init__"][1]
 
 
-def test_modules_of_the_emulator_import_only_lower_ones():
-    rank = {name: number for number, line in enumerate(EMULATOR) for name in line.split()}
+def test_every_room_of_the_emulator_has_its_layer():
+    named = {name for line in ROOMS for name in line.split()}
+    assert named == {
+        path.stem for path in (ROOT / "emulator").iterdir() if path.suffix == ".py" or any(path.glob("*.py"))
+    }
+
+
+def test_rooms_of_the_emulator_import_only_lower_ones():
+    rank = {name: number for number, line in enumerate(ROOMS) for name in line.split()}
     for path in modules("emulator"):
-        own = path.stem
+        own = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
         for name in imports(path):
-            parts = name.split(".")
-            if parts[0] == "emulator" and len(parts) > 1 and parts[1] in rank:
-                assert rank[parts[1]] < rank[own], f"{own} imports {parts[1]}"
+            if name.startswith("emulator.") and room(name) in rank and room(name) != own:
+                assert rank[room(name)] < rank[own], f"{path.relative_to(ROOT)} imports {name}"
 
 
 @pytest.mark.parametrize("package", ["dispatchers", "emulator"])

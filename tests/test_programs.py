@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import simpy_engine
-from emulator import agreement
+from emulator.verification import agreement
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,7 +28,9 @@ def called(program, *arguments):
 
 
 def test_the_programs_are_known():
-    assert {"emulator", "emulator.agreement", "policies", "policies.card", "policies.paper"} < set(programs())
+    assert {"emulator", "emulator.verification.agreement", "policies", "policies.card", "policies.paper"} < set(
+        programs()
+    )
     assert {"benchmarks", "benchmarks.simpy_engine"} < set(programs())
 
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dispatchers.errors import DispatcherError
-from emulator import interruption
 from emulator.command_line import BAD_INPUT, FAILED, Parser
 from emulator.errors import InputError
-from emulator.option_numbers import whole
+from emulator.machine import interruption
+from emulator.machine.option_numbers import whole
 from policies.presets import MOST_ITERATIONS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,22 +19,22 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from emulator import interruption
 from emulator.errors import InputError
-from emulator.picture import picture_of
-from emulator.plot_spec import KINDS_OF_TRAINING
-from emulator.plots import summary_picture
-from emulator.processes import Report
-from emulator.report import progress_bar
-from emulator.running import execute, load_plan
-from emulator.scenario_file import Plan
-from emulator.tasks import expected_seconds, tasks_of
+from emulator.machine import interruption
+from emulator.machine.processes import Report
+from emulator.machine.progress import progress_bar
+from emulator.report.figure import picture_of
+from emulator.report.plots import summary_picture
+from emulator.runs.run import execute, load_plan
+from emulator.runs.tasks import expected_seconds, tasks_of
+from emulator.scenario.plan import Plan
+from emulator.scenario.plot import KINDS_OF_TRAINING
+from policies.algorithms.course import Course
 from policies.command_line import is_writable
-from policies.course import Course
-from policies.lessons import Wishes
 from policies.paper.figure import Figure
 from policies.paper.growth import growth
 from policies.paper.root import root
+from policies.tasks import Wishes
 
 LIBRARIES = ("torch", "stable_baselines3", "sb3_contrib", "cma")
 """What trainings need."""

@@ -14,18 +14,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dispatchers.heuristics import Random
-from dispatchers.mean_field import MeanFieldOwn
-from emulator import interruption
+from dispatchers.rules.basic import Random
+from dispatchers.rules.mean_field import MeanFieldOwn
 from emulator.errors import InputError
-from emulator.plan_check import make_dispatcher
-from emulator.scenario_file import Plan, Point
-from policies.environment import ParallelNetworks
-from policies.evaluation import Offload, random_server
+from emulator.machine import interruption
+from emulator.runs.check import make_dispatcher
+from emulator.scenario.plan import Plan, Point
 from policies.paper.figure import Claim, Figure
 from policies.paper.growth import columns, distance, interval_of
 from policies.paper.interval import Interval
 from policies.paper.verdict import Verdict
+from policies.process.evaluation import Offload, random_server
+from policies.process.networks import ParallelNetworks
 
 Floats = NDArray[np.float64]
 

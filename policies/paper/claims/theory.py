@@ -6,13 +6,13 @@ from itertools import combinations
 
 import numpy as np
 
-from emulator.episode_runner import REFERENCE_TIME
-from emulator.system import ArrivalProcess
-from emulator.workload import epoch_times
-from policies.epoch_law import evolve
+from emulator.model.system import ArrivalProcess
+from emulator.runs.episode_runner import REFERENCE_TIME
+from emulator.workload.workload import epoch_times
 from policies.paper.figure import Claim, Figure, each, listed, shorts
 from policies.paper.interval import Interval
 from policies.paper.verdict import EQUAL, LIKE, Verdict, all_of, is_within
+from policies.process.epoch_law import evolve
 
 
 def order_is_the_limits(figure: Figure) -> Claim:

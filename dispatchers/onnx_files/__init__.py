@@ -1,0 +1,1 @@
+"""Learned policies as ONNX files: opened, checked, evaluated."""

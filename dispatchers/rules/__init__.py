@@ -1,0 +1,1 @@
+"""The rules that come with this software, a module for each family."""

@@ -1,0 +1,128 @@
+"""The mean-field dispatchers of section 2.2 and figure 9b: one policy, fed with what a scheduler can observe.
+
+A policy turns a distribution of queue lengths into a decision rule: for each own queue length the probability of
+offloading a job to a uniformly random neighbour (sections 1.2.3 and 1.4).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import get_args
+
+import numpy as np
+
+from dispatchers.contract import Dispatcher, Draws, Floats, View
+from dispatchers.errors import DispatcherError
+from dispatchers.onnx_files.kinds import Policy, Remembered
+from dispatchers.onnx_files.model import ModelFile
+
+
+class MeanFieldRule(Dispatcher):
+    """Offload with the probability that the decision rule has for the own queue length.
+
+    `draws` says how often a scheduler draws whether to offload: anew for each job (section 1.3.3 allows it), or once
+    per epoch, for all of its jobs (Algorithm 1, lines 10 to 13). By default it is as the policy was learned. Which
+    neighbour gets a job is drawn for each job in both readings.
+    """
+
+    file_options = ("policy",)
+
+    acts: Draws = "job"
+    """The option `draws`."""
+
+    def __init__(self, policy: str, draws: Draws | None = None):
+        self.policy = Policy(policy)
+        self.files = (self.policy.path,)
+        self.buffer = self.policy.buffer
+        self.acts = reading(draws, self.policy)
+
+    def route(self, view: View) -> Floats:
+        """See `Dispatcher.route`."""
+        rules = self.rules(view)
+        return view.offload(rules[np.arange(view.rows), view.own_lengths], self.acts)
+
+    @abstractmethod
+    def rules(self, view: View) -> Floats:
+        """Return each scheduler's decision rule: rows x (buffer + 1)."""
+
+
+class MeanFieldOwn(MeanFieldRule):
+    """The policy is fed the one-hot of the own queue length; or a fixed `rule` stands in for it.
+
+    A fixed rule is a list of buffer + 1 probabilities of offloading, one for each own queue length.
+    """
+
+    name = "MF-R"
+
+    def __init__(self, policy: str | None = None, rule: Sequence[float] | None = None, draws: Draws | None = None):
+        if (policy is None) == (rule is None):
+            raise DispatcherError("MF-R needs either policy or rule" + (", got both" if policy else ""))
+        if policy is not None:
+            super().__init__(policy, draws)
+            # Fed with one-hots, only the entry for the own length is ever used: a rule of its own.
+            self.rule = np.diagonal(self.policy.rules(np.eye(self.policy.buffer + 1))).copy()
+        else:
+            self.rule = _fixed_rule(rule)
+            self.buffer = len(self.rule) - 1
+            self.acts = reading(draws, None)
+
+    def rules(self, view: View) -> Floats:
+        """See `MeanFieldRule.rules`."""
+        return np.broadcast_to(self.rule, (view.rows, len(self.rule)))
+
+
+class ParameterSharing(MeanFieldOwn):
+    """MARL with parameter sharing (section 2.2): agents that know their own queue alone have learned one policy."""
+
+    name = "NA-PS"
+
+    def __init__(self, policy: str, draws: Draws | None = None):
+        super().__init__(policy, draws=draws)
+
+
+class MeanFieldNeighbourhood(MeanFieldRule):
+    """The policy is fed the empirical distribution of the accessible queues, the own one included."""
+
+    name = "MF-N"
+
+    def __init__(self, policy: str, draws: Draws | None = None):
+        super().__init__(policy, draws)
+        self._remembered = Remembered(self.policy.rules)
+
+    def rules(self, view: View) -> Floats:
+        """See `MeanFieldRule.rules`; each distinct observation is evaluated once."""
+        lengths = np.arange(view.buffer + 1)
+        here = (view.queue_lengths[:, :, None] == lengths) & view.accessible[:, :, None]
+        return self._remembered((here.sum(axis=1) / view.degrees[:, None]).astype(np.float32))
+
+
+class MeanFieldGlobal(MeanFieldRule):
+    """The policy is fed the empirical distribution of all queues, which takes global messages."""
+
+    name = "MF-G"
+    observes = "all"
+
+    def rules(self, view: View) -> Floats:
+        """See `MeanFieldRule.rules`."""
+        rule = self.policy.rules(view.distribution[None, :])
+        return np.broadcast_to(rule, (view.rows, rule.shape[1]))
+
+
+def reading(draws: Draws | None, policy: ModelFile | None) -> Draws:
+    """Return how often a scheduler draws whether to offload: as is asked for, else as a policy was learned."""
+    told = policy.metadata.get("draws", "job") if draws is None and policy is not None else draws or "job"
+    for each in get_args(Draws):
+        if told == each:
+            return each
+    raise DispatcherError(f"draws must be job or epoch, got {told!r}")
+
+
+def _fixed_rule(rule: Sequence[float] | None) -> Floats:
+    try:
+        values = np.array(rule, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.ndim != 1 or len(values) < 2 or not ((values >= 0) & (values <= 1)).all():
+        raise DispatcherError(f"rule must be a list of buffer + 1 numbers from 0 to 1, got {rule!r}")
+    return values

@@ -1,0 +1,41 @@
+"""MF-RNN: the mean-field policy of section 3's experiment with recurrent networks (figure 9a)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatchers.contract import Draws, Floats, RecurrentDispatcher, View
+from dispatchers.onnx_files.kinds import RecurrentPolicy, Remembered
+from dispatchers.rules.mean_field import reading
+
+
+class MeanFieldRecurrent(RecurrentDispatcher):
+    """A recurrent policy, fed the distribution of all queues and the scheduler's hidden state, gives a decision rule.
+
+    A job is offloaded to a uniformly random neighbour with the probability that the rule has for the own queue length;
+    `draws` is as in `MeanFieldRule`.
+    """
+
+    name = "MF-RNN"
+    file_options = ("policy",)
+    observes = "all"
+
+    def __init__(self, policy: str, draws: Draws | None = None):
+        self.policy = RecurrentPolicy(policy)
+        self.acts = reading(draws, self.policy)
+        self.files = (self.policy.path,)
+        self.buffer = self.policy.buffer
+        self.hidden = self.policy.hidden
+        self._remembered = Remembered(self._evaluate)
+
+    def advance(self, view: View) -> tuple[Floats, Floats]:
+        """See `RecurrentDispatcher.advance`; each distinct observation and hidden state is evaluated once."""
+        shares = np.broadcast_to(view.distribution, (view.rows, self.policy.buffer + 1))
+        observed = np.concatenate([shares, view.hidden], axis=1).astype(np.float32)
+        rules, hidden = np.split(self._remembered(observed), [shares.shape[1]], axis=1)
+        return view.offload(rules[np.arange(view.rows), view.own_lengths], self.acts), hidden
+
+    def _evaluate(self, observed: NDArray[np.float32]) -> Floats:
+        distributions, hidden = np.split(observed, [self.policy.buffer + 1], axis=1)
+        return np.concatenate(self.policy.advance(distributions, hidden), axis=1)

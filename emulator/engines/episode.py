@@ -1,0 +1,113 @@
+"""What an engine returns for one episode: every engine fills the same columns with the same bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numba import uint64
+from numpy.typing import NDArray
+
+from emulator.machine.compiling import compiled
+
+COMPLETED, DROPPED, IN_SYSTEM = range(3)
+OUTCOMES = ("completed", "dropped", "in system")
+"""What became of a job by the horizon, in the order of the codes above."""
+
+
+@dataclass(frozen=True)
+class JobTrace:
+    """One entry per job, numbered by epoch, then scheduler, then time. Times in ms; NaN where it did not happen."""
+
+    epoch: NDArray[np.int32]
+    scheduler: NDArray[np.int32]
+    server: NDArray[np.int32]
+    arrival_time: NDArray[np.float64]
+    start_time: NDArray[np.float64]
+    departure_time: NDArray[np.float64]
+    work: NDArray[np.float64]
+    queue_length_at_arrival: NDArray[np.int32]
+    outcome: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class EpochTrace:
+    """Epochs x nodes.
+
+    `queue_length` is the server's at the epoch's start; `arrivals` and `drops` are jobs that reached the server in
+    the epoch, and those of them dropped. `offload_probability` is the scheduler's: of sending a job elsewhere than to
+    its own server; for a per-job rule the share of the epoch's jobs sent elsewhere, NaN if it had none.
+    """
+
+    queue_length: NDArray[np.int32]
+    arrivals: NDArray[np.int32]
+    drops: NDArray[np.int32]
+    offload_probability: NDArray[np.float64]
+
+
+class MessageRecord(NamedTuple):
+    """One message as it was received; server or scheduler is -1 where the monitor of global state is meant."""
+
+    epoch: int
+    sent_time: float
+    received_time: float
+    server: int
+    scheduler: int
+    queue_length: int
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The sums of an episode over all nodes.
+
+    `drops_by_epoch` has one number per epoch. `sojourn_time` adds up the completed jobs' times from arrival to
+    departure, `presence_time` all accepted jobs' times from arrival to departure or horizon (ms).
+    """
+
+    arrivals: int
+    completions: int
+    drops: int
+    in_system: int
+    drops_by_epoch: NDArray[np.int64]
+    sojourn_time: float
+    presence_time: float
+    messages: int
+    fingerprint: int
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode: its sums always, its traces where they were asked for."""
+
+    engine: str
+    totals: Totals
+    jobs: JobTrace | None = None
+    epochs: EpochTrace | None = None
+    messages: list[MessageRecord] | None = None
+
+
+@compiled(inline="always")
+def job_fingerprint(server, outcome, arrival_time, start_time, departure_time):  # type: ignore[no-untyped-def]
+    """Return 64 bits that stand for the fate of one job; an episode's fingerprint is their sum modulo 2**64.
+
+    Times that did not happen are -1. A sum, so that jobs may be met in any order; the arrival time says which job
+    it is. A linear form of odd multipliers, then a bijection that no sum undoes.
+    """
+    word = uint64(np.float64(arrival_time).view(np.int64)) * uint64(0x9E3779B97F4A7C15)
+    word += uint64(np.float64(start_time).view(np.int64)) * uint64(0xC2B2AE3D27D4EB4F)
+    word += uint64(np.float64(departure_time).view(np.int64)) * uint64(0x165667B19E3779F9)
+    word += uint64(server * 4 + outcome) * uint64(0xD6E8FEB86659FD93)
+    word = (word ^ (word >> uint64(32))) * uint64(0xD6E8FEB86659FD93)
+    return word ^ (word >> uint64(29))
+
+
+@compiled()
+def fingerprint_of(server, outcome, arrival_time, start_time, departure_time):  # type: ignore[no-untyped-def]
+    """Return the fingerprint of an episode from whole columns, in which NaN is a time that did not happen."""
+    total = uint64(0)
+    for job in range(len(server)):
+        start = start_time[job] if start_time[job] >= 0.0 else -1.0
+        departure = departure_time[job] if departure_time[job] >= 0.0 else -1.0
+        total += job_fingerprint(server[job], outcome[job], arrival_time[job], start, departure)
+    return total

@@ -1,0 +1,1 @@
+"""What is emulated: graphs, who can access which server, rates, timing."""

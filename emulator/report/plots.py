@@ -1,0 +1,93 @@
+"""The picture of a summary: drops against a swept number, or bars, as the scenario's section `plot` asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.report.axes import named_value, others_than, write_figure
+from emulator.report.bars import draw_bars
+from emulator.report.drawing import Drawing, Group
+from emulator.report.figure import Level, axis_of, quantities
+from emulator.report.lines import draw_lines
+from emulator.report.pooling import pooled
+from emulator.report.style import looks_of, new_figure, style
+from emulator.scenario.plot import Plot
+from emulator.text import text_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+DROPS = "dropped jobs per queue and 50 ms"
+MOST_GROUPS = 12
+"""Panels, or groups of bars, that one picture shows."""
+
+_USUAL = Plot()
+
+
+def summary_picture(
+    summary: pd.DataFrame,
+    swept: Sequence[str],
+    path: Path,
+    title: str,
+    plot: Plot = _USUAL,
+    levels: Mapping[tuple[Any, ...], Level] | None = None,
+    first: str | None = None,
+) -> None:
+    """Write `summary_figure` as a PNG file; the same summary gives the same bytes."""
+    write_figure(summary_figure(summary, swept, title, plot, levels, first), path)
+
+
+def summary_figure(
+    summary: pd.DataFrame,
+    swept: Sequence[str],
+    title: str,
+    plot: Plot = _USUAL,
+    levels: Mapping[tuple[Any, ...], Level] | None = None,
+    first: str | None = None,
+) -> Figure:
+    """Return a figure of `mean_drops` and its interval, with a look for each dispatcher.
+
+    A swept number (`delta_t` before others, or what `plot` says) is the horizontal axis, and each combination of the
+    other swept values has a panel. Where no number is swept there are bars, in a group for each combination. `levels`
+    holds the numbers to compare with, by the values of `swept`. Differences are from the dispatcher `first`, by default
+    that of the first row.
+    """
+    if first is None:
+        first = summary["dispatcher"].iloc[0]
+    shown, members = pooled(summary, swept, plot.together) if plot.together else (summary, {})
+    varied = [key for key in swept if summary[key].nunique() > 1]
+    key = axis_of(quantities({key: summary[key].tolist() for key in varied}), plot)
+    others = others_than(key, varied)
+    groups = [Group("", shown)]
+    if others:
+        groups = [
+            Group("\n".join(map(named_value, others, values)), rows)
+            for values, rows in shown.groupby(others, sort=False)
+        ]
+    if len(groups) > MOST_GROUPS:
+        title = f"{title} (first {MOST_GROUPS} of {len(groups)} combinations of {', '.join(others)})"
+        groups = groups[:MOST_GROUPS]
+    looks = looks_of(list(dict.fromkeys(shown["dispatcher"])))
+    drops = _drops_label(shown[~shown["dispatcher"].isin(list(members))], plot, is_cut=key is None)
+    drawing = Drawing(groups, looks, plot, swept, levels or {}, drops, first, members)
+    with style():
+        figure = new_figure(title)
+        if key is None:
+            draw_bars(figure, drawing)
+        else:
+            draw_lines(figure, drawing, key)
+    return figure
+
+
+def _drops_label(summary: pd.DataFrame, plot: Plot, is_cut: bool) -> str:
+    """Return what stands along the axis of the drops; `is_cut` says whether bars lose their foot where it begins."""
+    notes = []
+    if plot.y_label is None and summary["replications"].max() > 1:
+        has_interval = summary[["ci_low", "ci_high"]].notna().any(axis=None)
+        notes = ["mean and 95 % interval" if has_interval else "mean"]
+    if is_cut and plot.is_broken:
+        notes.append(f"axis begins at {text_of(plot.y_min)}")
+    return (plot.y_label or DROPS) + (f"\n({'; '.join(notes)})" if notes else "")

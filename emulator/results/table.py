@@ -1,0 +1,90 @@
+"""The summary as a table on the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dispatchers.errors import shortened
+from emulator.text import setting_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LARGE = 1e12
+"""From here on, numbers are told as powers of ten: drops in a tiny horizon, scaled to 50 ms, can have 300 digits."""
+
+_HEADER = ["dispatcher", "drops", "95 % interval", "difference", "95 % interval", "sojourn", "n"]
+
+
+def summary_table(summary: pd.DataFrame, swept: Sequence[str], first: str | None = None) -> str:
+    """Return the summary as lines of plain text, a block of them for each combination of swept values.
+
+    `first` is the dispatcher from which the differences are, by default that of the first row.
+    """
+    decimals = _decimals(summary["mean_drops"])
+    if first is None:
+        first = summary["dispatcher"].iloc[0]
+    blocks = list(summary.groupby(list(swept), sort=False)) if swept else [((), summary)]
+    cells = [_cells(row, first, decimals) for _, block in blocks for row in block.to_dict("records")]
+    widths = [max(map(len, column)) for column in zip(_HEADER, *cells, strict=True)]
+    lines = [_line(_HEADER, widths), "-" * len(_line(_HEADER, widths))]
+    remaining = iter(cells)
+    for values, block in blocks:
+        if swept:
+            lines += ["", shortened(", ".join(map(setting_text, swept, values)))]
+        lines += [_line(next(remaining), widths) for _ in range(len(block))]
+    return "\n".join([*lines, "", *_notes(summary, swept, first)])
+
+
+def _notes(summary: pd.DataFrame, swept: Sequence[str], first: str) -> Iterator[str]:
+    """Yield lines that say what the columns are, and what must not be read into them."""
+    yield "drops: dropped jobs per queue and 50 ms, mean of n replications with its Student t interval"
+    yield f"difference: of drops from {first}, paired by replication"
+    yield "sojourn: mean time from arrival to departure of completed jobs, ms"
+    several = summary[summary["replications"] > 1]
+    others = several[several["dispatcher"] != first]
+    if several["ci_low"].isna().any() or (others["difference"].notna() & others["difference_low"].isna()).any():
+        yield "no interval: all n replications are alike, so at most 3 in n episodes, about, are otherwise (95 %)"
+    if "delta_t" in swept:
+        yield "delta_t: its values share no arrivals; compare dispatchers at one value, not one dispatcher at several"
+
+
+def _cells(row: dict[Any, Any], first: str | None, decimals: int) -> list[str]:
+    is_first = row["dispatcher"] == first
+    return [
+        row["dispatcher"],
+        _number(row["mean_drops"], decimals),
+        _interval(row["ci_low"], row["ci_high"], decimals),
+        "-" if is_first else _number(row["difference"], decimals),
+        "-" if is_first else _interval(row["difference_low"], row["difference_high"], decimals),
+        _number(row["mean_sojourn_time"], 3),
+        str(row["replications"]),
+    ]
+
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    name, *numbers = (
+        cell.rjust(width) if place else cell.ljust(width)
+        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return "  ".join([name, *numbers])
+
+
+def _decimals(means: pd.Series) -> int:
+    """Return how many decimals show three digits of the smallest mean that is not 0, from 3 to 6."""
+    smallest = min((mean for mean in means if mean > 0.0), default=1.0)
+    return min(max(3, 2 - math.floor(math.log10(smallest))), 6)
+
+
+def _number(value: float, decimals: int) -> str:
+    return _decimal(value, decimals) if math.isfinite(value) else "-"
+
+
+def _interval(low: float, high: float, decimals: int) -> str:
+    return f"[{_decimal(low, decimals)}, {_decimal(high, decimals)}]" if math.isfinite(low) else "-"
+
+
+def _decimal(value: float, decimals: int) -> str:
+    return f"{value:z.{decimals}f}" if abs(value) < LARGE else f"{value:.6g}"

@@ -1,0 +1,209 @@
+"""The traces of an episode as Parquet files: its jobs, its epochs and its messages.
+
+Every row carries the keys of its episode (replication, dispatcher, delta_t, other swept keys), so that a
+folder of such files reads as one table. Times in ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from emulator.engines.episode import OUTCOMES, EpochTrace, JobTrace, MessageRecord
+from emulator.results.parquet import FLOATING, RUNNING, Column, with_swept, write_table
+
+Keys = Mapping[str, int | float | str]
+"""What tells an episode from the others: replication, dispatcher, delta_t, then other swept keys."""
+
+Parts = Iterator[tuple[int, dict[str, Any]]]
+"""Row groups one after another: how many rows, and each column's values."""
+
+ROW_GROUP = 2**17
+"""Rows that are turned into a file at a time; about 10 MB."""
+
+_EPISODE = [
+    Column("replication", pa.int32(), "none", "number of the replication, from 0"),
+    Column("dispatcher", pa.string(), "none", "dispatcher, as the scenario calls it"),
+    Column("delta_t", pa.float64(), "ms", "time between broadcasts"),
+]
+
+JOBS = [
+    *_EPISODE,
+    Column(
+        "job",
+        pa.int64(),
+        "none",
+        "number of the job: by epoch, then scheduler, then arrival time",
+        encoding=RUNNING,
+    ),
+    Column("epoch", pa.int32(), "none", "epoch in which the job arrived, from 0"),
+    Column("scheduler", pa.int32(), "none", "scheduler at which the job arrived", encoding=RUNNING),
+    Column("server", pa.int32(), "none", "server to which the scheduler sent the job", encoding=RUNNING),
+    Column("arrival_time", pa.float64(), "ms", "when the job arrived", encoding=FLOATING),
+    Column(
+        "start_time",
+        pa.float64(),
+        "ms",
+        "when its service started; null if it did not by the horizon",
+        nullable=True,
+        encoding=FLOATING,
+    ),
+    Column(
+        "departure_time",
+        pa.float64(),
+        "ms",
+        "when its service ended; null if it did not by the horizon",
+        nullable=True,
+        encoding=FLOATING,
+    ),
+    Column(
+        "work",
+        pa.float64(),
+        "1",
+        "work of the job, of mean 1; service takes work / service rate",
+        encoding=FLOATING,
+    ),
+    Column(
+        "queue_length_at_arrival",
+        pa.int32(),
+        "jobs",
+        "jobs that the job met at its server, the one in service included",
+    ),
+    Column("outcome", pa.string(), "none", f"what became of the job by the horizon: {', '.join(OUTCOMES)}"),
+]
+
+EPOCHS = [
+    *_EPISODE,
+    Column("epoch", pa.int32(), "none", "number of the epoch, from 0"),
+    Column("time", pa.float64(), "ms", "start of the epoch"),
+    Column("arrival_rate", pa.float64(), "1/ms", "rate at which jobs arrive at each scheduler in the epoch"),
+    Column("node", pa.int32(), "none", "the node: a scheduler and a server", encoding=RUNNING),
+    Column("queue_length", pa.int32(), "jobs", "queue length of the server at the epoch's start"),
+    Column("arrivals", pa.int32(), "jobs", "jobs that reached the server in the epoch, dropped ones included"),
+    Column("drops", pa.int32(), "jobs", "jobs that the server dropped in the epoch"),
+    Column(
+        "offload_probability",
+        pa.float64(),
+        "1",
+        "probability that the scheduler sends a job to another server than its own; under a per-job rule "
+        "the share of the epoch's jobs sent there, null if it had none",
+        nullable=True,
+    ),
+]
+
+MESSAGES = [
+    *_EPISODE,
+    Column("epoch", pa.int32(), "none", "epoch at whose start the message was sent, from 0"),
+    Column("sent_time", pa.float64(), "ms", "when the message was sent"),
+    Column("received_time", pa.float64(), "ms", "when the message was received"),
+    Column(
+        "server",
+        pa.int32(),
+        "none",
+        "server that sent the message; null if the monitor of global state did",
+        nullable=True,
+        encoding=RUNNING,
+    ),
+    Column(
+        "scheduler",
+        pa.int32(),
+        "none",
+        "scheduler that received the message; null if the monitor of global state did",
+        nullable=True,
+        encoding=RUNNING,
+    ),
+    Column(
+        "queue_length",
+        pa.int32(),
+        "jobs",
+        "queue length of the server when it sent the message; null if the monitor sent it",
+        nullable=True,
+    ),
+]
+
+
+def write_jobs(path: Path, traces: Iterable[JobTrace], keys: Keys, metadata: Mapping[str, str]) -> None:
+    """Write the jobs of an episode, one row each; times that did not happen are null.
+
+    `traces` are those of the episode one after another, the whole or epoch by epoch.
+    """
+    outcomes = pa.array(OUTCOMES)
+
+    def parts() -> Parts:
+        before = 0
+        for trace in traces:
+            for start, stop in _pieces(len(trace.epoch)):
+                columns = {name: values[start:stop] for name, values in vars(trace).items()}
+                columns["job"] = np.arange(before + start, before + stop)
+                columns["outcome"] = pa.DictionaryArray.from_arrays(columns["outcome"], outcomes)
+                yield stop - start, columns
+            before += len(trace.epoch)
+
+    _write(path, JOBS, parts(), keys, metadata)
+
+
+def write_epochs(
+    path: Path,
+    traces: Iterable[EpochTrace],
+    keys: Keys,
+    times: NDArray[np.float64],
+    arrival_rates: NDArray[np.float64],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write the epochs of an episode, one row for each epoch and node.
+
+    `times` (ms) and `arrival_rates` (1/ms) have one number per epoch; `traces` as for `write_jobs`.
+    """
+
+    def parts() -> Parts:
+        before = 0
+        for trace in traces:
+            epochs, nodes = trace.queue_length.shape
+            flat = {name: values.reshape(-1) for name, values in vars(trace).items()}
+            for start, stop in _pieces(epochs * nodes):
+                epoch, node = np.divmod(np.arange(start, stop), nodes)
+                epoch += before
+                yield (
+                    stop - start,
+                    {
+                        "epoch": epoch.astype(np.int32),
+                        "time": times[epoch],
+                        "arrival_rate": arrival_rates[epoch],
+                        "node": node.astype(np.int32),
+                        **{name: values[start:stop] for name, values in flat.items()},
+                    },
+                )
+            before += epochs
+
+    _write(path, EPOCHS, parts(), keys, metadata)
+
+
+def write_messages(path: Path, records: Sequence[MessageRecord], keys: Keys, metadata: Mapping[str, str]) -> None:
+    """Write the messages of an episode, one row each; what concerns the monitor of global state is null."""
+
+    def parts() -> Parts:
+        for start, stop in _pieces(len(records)):
+            values = zip(*records[start:stop], strict=True)
+            columns: dict[str, Any] = dict(zip(MessageRecord._fields, values, strict=True))
+            for name in ("server", "scheduler", "queue_length"):
+                numbers = np.array(columns[name], dtype=np.int32)
+                columns[name] = pa.array(numbers, mask=numbers < 0)
+            yield stop - start, columns
+
+    _write(path, MESSAGES, parts(), keys, metadata)
+
+
+def _pieces(rows: int) -> Iterator[tuple[int, int]]:
+    """Yield where each row group of so many rows starts and stops."""
+    for start in range(0, rows, ROW_GROUP):
+        yield start, min(start + ROW_GROUP, rows)
+
+
+def _write(path: Path, columns: Sequence[Column], parts: Parts, keys: Keys, metadata: Mapping[str, str]) -> None:
+    with_keys = ((rows, {**keys, **part}) for rows, part in parts)
+    write_table(path, with_swept(columns, {key: [value] for key, value in keys.items()}), with_keys, metadata)

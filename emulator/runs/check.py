@@ -1,0 +1,123 @@
+"""All of a plan that can prove wrong is looked at before anything runs: systems, dispatchers, the picture."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import emulator
+from dispatchers.catalogue import BUILT_IN, Made, make
+from dispatchers.checking import check_dispatcher, check_fit
+from dispatchers.contract import Dispatcher
+from dispatchers.errors import DispatcherError
+from dispatchers.user_modules import hash_of
+from emulator.engines.engine import obstacle_to
+from emulator.errors import InputError
+from emulator.report.figure import Picture, picture_of
+from emulator.scenario.plan import Plan, Point
+
+
+def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Made:
+    """Make a point's dispatcher, with the files it depends on; put one of a user through `check_dispatcher` if asked.
+
+    Raises `InputError` with the place in the file.
+    """
+    scenario, spec = point.scenario, point.scenario.dispatchers[index]
+
+    def try_out(dispatcher: Dispatcher) -> None:
+        check_fit(
+            dispatcher,
+            scenario.buffer,
+            point.node_count(),
+            spec.display,
+            graph_hash=lambda: point.system().topology.graph_hash,
+        )
+        if thoroughly and spec.name not in BUILT_IN:
+            check_dispatcher(dispatcher, buffer=scenario.buffer)
+
+    try:
+        return make(
+            name=spec.name,
+            class_=spec.class_,
+            options=spec.options,
+            folder=spec.folder,
+            shipped=shipped_policies(),
+            try_out=try_out,
+        )
+    except DispatcherError as error:
+        raise InputError(f"{point.places[f'dispatchers.{index}']}: {error}") from None
+
+
+def shipped_policies() -> Path | None:
+    """Return the folder of the policies that come with this software, without importing their package."""
+    folder = Path(emulator.__file__).resolve().parents[1] / "policies"
+    return folder if folder.is_dir() else None
+
+
+class Checked(NamedTuple):
+    """What the check of a plan has found out."""
+
+    picture: Picture
+    """How the summary is to be drawn."""
+    obstacles: dict[str, str]
+    """By the name of a dispatcher, why it cannot be compiled."""
+    files: dict[str, str]
+    """Hashes of what results depend on, by names that say nothing of where it stands, such as `mine.py of Keep`."""
+    opened: dict[str, str]
+    """The same of files that dispatchers have opened; they may open less another time."""
+    hashes: dict[str, str]
+    """Of the files of dispatchers, by their absolute paths."""
+
+    @property
+    def uses_folder(self) -> bool:
+        """Whether a dispatcher depends on files that do not come with this software."""
+        shipped = f"{shipped_policies()}{os.sep}"
+        return not all(path.startswith(shipped) for path in self.hashes)
+
+
+def check_plan(plan: Plan) -> Checked:
+    """Build every distinct system and make every dispatcher, so that bad input shows before anything runs.
+
+    A user's class is also put through `check_dispatcher`. Raises `InputError` with the place in the file.
+    """
+    done: set[str] = set()
+    checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {})
+    for point in plan.points:
+        scenario = point.scenario
+        description = repr((scenario.topology, scenario.service, scenario.seed))
+        if description not in done:
+            done.add(description)
+            point.system()
+            path = getattr(scenario.topology, "path", None)
+            if path is not None:
+                _append(checked.files, "edges of the topology", hash_of(path) or "")
+        for index, spec in enumerate(scenario.dispatchers):
+            description = repr((spec, spec.folder, scenario.buffer, point.node_count()))
+            if description not in done:
+                done.add(description)
+                _check_dispatcher(point, index, checked)
+    return checked
+
+
+def _check_dispatcher(point: Point, index: int, checked: Checked) -> None:
+    spec, engine = point.scenario.dispatchers[index], point.scenario.engine
+    made = make_dispatcher(point, index, thoroughly=True)
+    with made.world:
+        obstacle = None if engine == "simpy" else obstacle_to(made.dispatcher)
+    if obstacle is not None:
+        if engine == "compiled":
+            place = point.places[f"dispatchers.{index}"]
+            raise InputError(f"{place}: {spec.display}: {obstacle}; use engine auto or simpy")
+        checked.obstacles[spec.display] = obstacle
+    checked.hashes.update(made.hashes)
+    for names, hashes in ((checked.files, made.files), (checked.opened, made.opened)):
+        for name, value in hashes.items():
+            _append(names, f"{name} of {spec.display}", value)
+
+
+def _append(hashes: dict[str, str], name: str, value: str) -> None:
+    """Add what a name stands for at a point of a sweep, if it has not stood for that at another one."""
+    before = hashes.get(name, "")
+    if value not in before.split():
+        hashes[name] = f"{before} {value}".strip()

@@ -1,0 +1,1 @@
+"""Where episodes are run: here, in several processes, on a Ray cluster."""

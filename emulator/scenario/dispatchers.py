@@ -1,0 +1,94 @@
+"""A dispatcher as a scenario gives it: its name or class, and options that may refer to other keys."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
+
+from emulator.keys import OneLine, ScenarioError, Section
+from emulator.text import number_text, show
+
+
+class DispatcherSpec(Section):
+    """A dispatcher by name or by class; every other key is an option of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: OneLine | None = None
+    """A built-in dispatcher, or one that an installed package brings."""
+    class_: str | None = Field(default=None, alias="class")
+    """`module:Class`, the module beside the scenario or installed."""
+    label: OneLine | None = None
+    """What tables and traces call it; the name, or the class, if not given."""
+
+    _folder: Path = PrivateAttr(default=Path())
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths and modules of this dispatcher are looked up."""
+        return self._folder
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is passed to the dispatcher by name."""
+        return dict(self.model_extra or {})
+
+    @property
+    def display(self) -> str:
+        """What tables and traces call it."""
+        return self.label or self.name or str(self.class_).partition(":")[2]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, data: Any) -> Any:
+        if not isinstance(data, str | dict):
+            raise ScenarioError("", f"must be a name such as JSQ, or a mapping with name or class, got {show(data)}")
+        return {"name": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _check(self) -> DispatcherSpec:
+        if (self.name is None) == (self.class_ is None):
+            raise ScenarioError("", "needs either name or class" + (", got both" if self.name else ""))
+        if self.class_ is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", self.class_):
+            raise ScenarioError("class", f"must be module:Class, got {show(self.class_)}")
+        return self
+
+    def resolved(self, values: Mapping[str, int | float | str], folder: Path) -> DispatcherSpec:
+        """Return the same with a folder, and with braces in options filled from `values`, by dotted key."""
+        spec = self.model_copy()
+        spec._folder = folder
+        assert spec.model_extra is not None
+        spec.model_extra.update({key: filled(value, values, key) for key, value in self.options.items()})
+        return spec
+
+
+def filled(value: Any, values: Mapping[str, int | float | str], key: str) -> Any:
+    """Return an option, called `key`, with the braces in its text filled: `torus_{delta_t}` is `torus_5`.
+
+    Double braces stand for plain ones. Raises `ScenarioError`.
+    """
+    if isinstance(value, list):
+        return [filled(item, values, f"{key}.{index}") for index, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {inner: filled(item, values, f"{key}.{inner}") for inner, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    try:
+        parts = list(string.Formatter().parse(value))
+    except ValueError as error:
+        raise ScenarioError(key, f"has braces that do not match ({error}), got {show(value)}") from None
+    text = ""
+    for plain, name, form, conversion in parts:
+        text += plain
+        if name is None:
+            continue
+        if name not in values or form or conversion:
+            raise ScenarioError(key, f"may hold in braces {', '.join(values)}, got {show(value)}")
+        known = values[name]
+        text += known if isinstance(known, str) else number_text(known)
+    return text

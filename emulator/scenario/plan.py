@@ -1,0 +1,192 @@
+"""From a scenario file to the points of its sweep, every one checked, and back to a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from emulator.errors import InputError
+from emulator.keys import ScenarioError
+from emulator.scenario.problems import Problem, locate, problems_in
+from emulator.scenario.scenario import Scenario
+from emulator.scenario.sweep import axes, doubtful_values, points
+from emulator.scenario.tree import Anchored, Override, read_scenario
+from emulator.scenario.yaml_tree import Place
+from emulator.text import to_document
+
+if TYPE_CHECKING:
+    from emulator.model.system import System
+
+PROBLEM_LIMIT = 1000
+"""Points that are looked at for more to tell once one has a problem."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a sweep, or all there is if nothing is swept."""
+
+    values: dict[str, int | float | str]
+    """The value of each swept key; a mapping or a list as a short text, such as torus(side=70)."""
+    scenario: Scenario
+    places: dict[str, Place] = field(compare=False, repr=False)
+    """Where those keys stand that can prove wrong only when the system or the dispatchers are made."""
+
+    def system(self) -> System:
+        """Build the system. Raises `InputError` with the place in the file."""
+        try:
+            return self.scenario.system()
+        except ScenarioError as error:
+            raise InputError(f"{self.places[error.key]}: {error}") from None
+
+    def node_count(self) -> int:
+        """Return how many nodes there are, reading a file of edges for it. Raises `InputError`."""
+        try:
+            return self.scenario.topology.node_count()
+        except InputError as error:
+            raise InputError(f"{self.places['topology']}: topology {error}") from None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a scenario file asks for."""
+
+    path: Path = field(compare=False)
+    """The scenario file."""
+    swept: list[str]
+    """The swept keys, dotted, in their order in the file."""
+    points: list[Point]
+    """The points of the sweep, the first swept key varying slowest."""
+    data: dict[str, Any] = field(compare=False, repr=False)
+    """The file's keys, merged with what it extends and with the command line's."""
+
+    @property
+    def name(self) -> str:
+        """What the results are called."""
+        return self.points[0].scenario.name
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths and modules of the dispatchers are looked up."""
+        return Path(self.points[0].scenario.folder)
+
+    @cached_property
+    def compared(self) -> frozenset[int]:
+        """The points at which engine auto lets SimPy emulate, too."""
+        last = len(self.points) - 1
+        count = self.points[0].scenario.compared_points
+        if count is None or count > last:
+            return frozenset(range(last + 1))
+        return frozenset(round(place * last / max(count - 1, 1)) for place in range(count))
+
+    def resolved_yaml(self, seen_from: Path | None = None, *, uses_folder: bool = True) -> str:
+        """Return the scenario as YAML: defaults filled in, sweeps as lists, nothing extended.
+
+        A file of it in the folder `seen_from`, by default beside the scenario, gives an equal plan: paths that were
+        written relative are relative to it. Where the dispatchers use nothing in their folder, it can be left out.
+        """
+        resolved = self.resolved(seen_from)
+        return to_document({key: value for key, value in resolved.items() if uses_folder or key != "folder"})
+
+    def resolved(self, seen_from: Path | None = None) -> dict[str, Any]:
+        """Return what `resolved_yaml` writes."""
+        defaults = self.points[0].scenario.model_dump(exclude_none=True, exclude={"dispatchers"})
+        start = os.path.realpath(self.path.parent if seen_from is None else seen_from)
+        relative: dict[str, Any] = _relative(_filled_in(self.data, defaults), start)
+        if relative.get("folder") == os.curdir:
+            del relative["folder"]  # which is where a file of it stands
+        return relative
+
+
+def load(path: str | Path, overrides: Sequence[str | Override] = ()) -> Plan:
+    """Read a scenario file, with `key.path=value` overrides (later ones win), and check all of its points.
+
+    An override that is text was said with `--set`. Raises `InputError`: one line with the place of the first problem,
+    and how many more there are.
+    """
+    path = Path(path)
+    tree = read_scenario(
+        path, [Override(each, f"--set {each}") if isinstance(each, str) else each for each in overrides]
+    )
+    swept = list(axes(tree))
+    labels = [axis.labels() for axis in swept]
+    plan = Plan(path, [axis.key for axis in swept], [], tree.plain)
+    problems = {problem for axis in swept for problem in doubtful_values(axis)}
+    wrong_points = 0
+    for numbers, point in points(tree, swept):
+        try:
+            scenario = Scenario.model_validate(point.plain)
+        except ValidationError as error:
+            problems |= set(problems_in(error, point))
+            wrong_points += 1
+            if wrong_points == PROBLEM_LIMIT:
+                break
+            continue
+        values = {
+            axis.key: _value(scenario, axis.key, texts[number])
+            for axis, texts, number in zip(swept, labels, numbers, strict=True)
+        }
+        late = ["topology", "service.rates", "arrivals", "plot.kind", "plot.x", "plot.log_x", "plot.title"]
+        late += ["plot.reference.policy", "plot.reference.key", "plot.differences_within", "plot.together"]
+        late += [f"dispatchers.{index}" for index in range(len(scenario.dispatchers))]
+        keys = [tuple(key.split(".")) for key in late] + _keys_together(scenario)
+        places = {".".join(key): locate(point, key)[0].place for key in keys}
+        plan.points.append(Point(values, scenario, places))
+    if problems:
+        raise InputError(_first(problems, str(path)))
+    return plan
+
+
+def _keys_together(scenario: Scenario) -> list[tuple[str, ...]]:
+    """Return the keys of the groups of dispatchers in the picture; names of groups may hold dots."""
+    return [
+        ("plot", "together", name, *index)
+        for name, labels in (scenario.plot.together or {}).items()
+        for index in [(), *((str(index),) for index in range(len(labels)))]
+    ]
+
+
+def _first(problems: set[Problem], source: str) -> str:
+    """Return the first problem and how many follow.
+
+    What is there comes before what is missing; the file `source` before what it extends and the command line.
+    """
+
+    def rank(problem: Problem) -> tuple[bool, bool, bool, Problem]:
+        place = problem.place
+        return problem.is_missing, place.source != source, not place.line, problem
+
+    others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{min(problems, key=rank)}{others}"
+
+
+def _value(scenario: Scenario, key: str, text: str) -> int | float | str:
+    """Return a swept key's value: a number as the scenario has it, so 5.0 for `delta_t: 5`, else `text`."""
+    if key.startswith("dispatchers."):
+        return text
+    value = reduce(getattr, key.split("."), scenario)
+    return value if isinstance(value, int | float) else text
+
+
+def _relative(value: Any, start: str) -> Any:
+    """Return plain data in which paths that were written relative are relative to the folder `start`."""
+    if isinstance(value, dict):
+        return {key: _relative(item, start) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_relative(item, start) for item in value]
+    return os.path.relpath(os.path.realpath(value), start) if isinstance(value, Anchored) else value
+
+
+def _filled_in(data: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return `data`, in its order, with the keys that it lacks from `defaults`."""
+    filled = {key: value for key, value in data.items() if value is not None}
+    for key, default in defaults.items():
+        value = filled.setdefault(key, default)
+        if isinstance(value, dict) and isinstance(default, dict):
+            filled[key] = _filled_in(value, default)
+    return filled

@@ -1,0 +1,116 @@
+"""What is wrong with a scenario, where it stands, and what is allowed: pydantic's errors in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
+
+from emulator.keys import ScenarioError
+from emulator.model.topology_keys import TOPOLOGIES
+from emulator.scenario.scenario import SECTIONS, Scenario
+from emulator.scenario.yaml_tree import Node, Place
+from emulator.text import number_text, to_text
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+NEVER_SWEPT = {"name", "folder", "extends", "dispatchers", "replications", "seed", "engine", "trace"} | {
+    "precision",
+    "paired_precision",
+    "plot",
+}
+"""Keys, with all below them, that have one value for the whole file."""
+
+_MUST_BE = {
+    "finite_number": "finite",
+    "int_type": "an integer",
+    "bool_type": "true or false",
+    "float_type": "a number",
+    "string_type": "text",
+    "string_too_short": "text that is not empty",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "greater_than": "> {gt}",
+    "greater_than_equal": ">= {ge}",
+    "less_than": "< {lt}",
+    "less_than_equal": "<= {le}",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
+    "literal_error": "{expected}",
+}
+"""What a value must be, by the type of pydantic's error."""
+
+
+class Problem(NamedTuple):
+    """One thing to mend."""
+
+    place: Place
+    message: str
+    is_missing: bool = False
+    """Whether a key is missing, so that only the mapping which lacks it has a place."""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
+def problems_in(error: ValidationError, tree: Node) -> Iterator[Problem]:
+    """Yield what pydantic found wrong in the scenario that `tree` holds."""
+    for details in error.errors(include_url=False):
+        yield _problem(details, tree)
+
+
+def _problem(details: ErrorDetails, tree: Node) -> Problem:
+    kind, context, location = details["type"], details.get("ctx", {}), list(details["loc"])
+    section = SECTIONS.get(tuple(map(str, location[:-1])))
+    cause = context.get("error")
+    if isinstance(cause, ScenarioError):
+        inside = [part for part in location if part != "[key]"]  # pydantic's word for a key that is wrong itself
+        node, key = locate(tree, [*inside, *filter(None, cause.key.split("."))])
+        return Problem(node.place, f"{key} {cause.message}")
+    if kind == "union_tag_invalid":
+        location.append("kind")
+    node, key = locate(tree, location)
+    if kind == "missing" and section is not None:
+        description = str(section.model_fields[str(location[-1])].description)
+        return Problem(node.place, f"{key} is missing: {description.rstrip('.')}", is_missing=True)
+    if kind == "union_tag_not_found":
+        return Problem(node.place, f"{key}.kind is missing: one of {', '.join(TOPOLOGIES)}", is_missing=True)
+    if kind == "extra_forbidden" and section is not None:
+        allowed = [*section.model_fields, *(["extends"] if section is Scenario else [])]
+        close = get_close_matches(str(location[-1]).lower(), allowed, n=1)
+        hint = f", did you mean {close[0]}?" if close else ";"
+        return Problem(node.key_place or node.place, f"{key} is unknown{hint} allowed are {', '.join(allowed)}")
+    return Problem(node.place, f"{key} {_expectation(kind, context, location, node)}, got {node.shown}")
+
+
+def _expectation(kind: str, context: dict[str, object], location: Sequence[int | str], node: Node) -> str:
+    """Return what a value that is there must be."""
+    if kind == "union_tag_invalid":
+        return f"must be one of {', '.join(TOPOLOGIES)}"
+    if node.value == []:
+        return "must not be an empty list"
+    is_list_for_one = isinstance(node.value, list) and kind not in ("dict_type", "too_short")
+    if is_list_for_one and location[0] in NEVER_SWEPT:
+        return "takes one value and does not sweep"
+    if kind == "float_type" and type(node.value) is int:  # beyond the largest float
+        kind = "finite_number"
+    bounds = {
+        name: number_text(bound) if isinstance(bound, float) else str(bound).replace("'", "")
+        for name, bound in context.items()
+    }
+    return f"must be {_MUST_BE[kind].format(**bounds)}" if kind in _MUST_BE else f"cannot be used ({kind})"
+
+
+def locate(tree: Node, location: Sequence[int | str]) -> tuple[Node, str]:
+    """Return the node at a location, or the last one on the way to it, and the location as a dotted key."""
+    node, keys = tree, []
+    for depth, part in enumerate(location, 1):
+        if depth == 2 and location[0] == "topology" and part in TOPOLOGIES:  # its kind, which pydantic adds
+            continue
+        keys.append(str(part) if str(part).isdigit() else to_text(part))
+        node = node.child(part) or node
+    return node, ".".join(keys)

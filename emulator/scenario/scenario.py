@@ -1,0 +1,255 @@
+"""One resolved scenario: every key with its type, unit, default and bounds, and the system that it describes.
+
+The models (here, in `emulator.model.topology_keys` and `emulator.scenario.dispatchers`) are the only description of the
+keys: messages, sweeps and the JSON Schema follow from them. How a file becomes scenarios is in
+`emulator.scenario.plan`. Times in ms, rates per ms.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from emulator.errors import InputError
+from emulator.keys import ScenarioError, Section, Seed
+from emulator.model.topology_keys import NODE_LIMIT, TOPOLOGIES, AnyTopology, EdgeList
+from emulator.scenario.dispatchers import DispatcherSpec
+from emulator.scenario.plot import Plot, Reference
+from emulator.scenario.training import Training
+from emulator.text import number_text, show
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emulator.model.system import System
+
+EPOCH_LIMIT = 10_000_000
+"""Epochs of an episode."""
+
+EPOCH_JOB_LIMIT = 1_000_000_000
+"""Expected jobs of all schedulers in one epoch, which an engine holds in memory at once."""
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+ArrivalRate = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Arrivals(Section):
+    """The arrival rate of every scheduler, high or low, switched after each epoch (section 2.3, eq. 2)."""
+
+    high: ArrivalRate = 0.9
+    """The high rate, jobs per ms."""
+    low: ArrivalRate = 0.6
+    """The low rate, jobs per ms."""
+    high_to_low: Probability = 0.2
+    """Probability that high turns low after an epoch."""
+    low_to_high: Probability = 0.5
+    """Probability that low turns high after an epoch."""
+
+
+class Service(Section):
+    """How fast the servers are, and the law of a job's work, which has mean 1."""
+
+    rate: Positive | None = None
+    """Service rate of every server, jobs per ms; 1 if there are no rates either."""
+    rates: Annotated[list[Positive], Field(min_length=1)] | None = None
+    """Service rates, jobs per ms, shared out as `assignment` says."""
+    assignment: Literal["random", "given"] | None = None
+    """random: each server draws one of the rates, all equally likely; given: one rate for each node."""
+    work: Literal["exponential", "deterministic", "hyperexponential"] = "exponential"
+    """The law of a job's work."""
+    scv: Annotated[float, Field(gt=1, le=1_000_000)] | None = None
+    """Squared coefficient of variation of hyperexponential work."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_rate(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("rate") is None and data.get("rates") is None:
+            return {**data, "rate": 1.0}
+        return data
+
+    @model_validator(mode="after")
+    def _check(self) -> Service:
+        if self.rate is not None and self.rates is not None:
+            raise ScenarioError("rates", "must not stand beside rate: the servers have one rate in common or several")
+        if self.rates is not None and self.assignment is None:
+            raise ScenarioError("assignment", "is missing; beside rates it must be random or given")
+        if self.rates is None and self.assignment is not None:
+            raise ScenarioError("assignment", "must stand beside rates, but there are none")
+        if self.work == "hyperexponential" and self.scv is None:
+            raise ScenarioError("scv", "is missing; with work: hyperexponential it must be > 1")
+        if self.work != "hyperexponential" and self.scv is not None:
+            raise ScenarioError("scv", f"must stand beside work: hyperexponential, got {self.work}")
+        return self
+
+    def rates_of(self, nodes: int, seed: int) -> NDArray[np.float64]:
+        """Return the service rate of each of `nodes` servers, jobs per ms."""
+        import numpy as np
+
+        from emulator.randomness import SERVICE, random_words
+
+        if self.rates is None:
+            return np.full(nodes, self.rate)
+        rates = np.array(self.rates)
+        if self.assignment == "given":
+            return rates
+        halves = random_words(seed, SERVICE, nodes) >> np.uint64(32)
+        choices = (halves * np.uint64(len(rates))) >> np.uint64(32)  # each equally likely to within 2**-32
+        return rates[choices.astype(np.int64)]
+
+
+class Trace(Section):
+    """Of how many replications, counted from the first, traces are written."""
+
+    jobs: Count = 0
+    """Replications whose jobs are traced."""
+    epochs: Count = 0
+    """Replications whose queues and decisions are traced epoch by epoch."""
+    messages: Count = 0
+    """Replications whose messages are traced."""
+
+
+def _folder_name(text: str) -> str:
+    if not re.fullmatch(r"\w([\w .+-]{0,98}[\w+-])?", text):
+        allowed = "up to 100 letters, digits, blanks and . _ + -, beginning with a letter or digit"
+        raise ScenarioError("", f"must do as the name of a folder ({allowed}), got {show(text)}")
+    return text
+
+
+class Scenario(Section):
+    """One experiment: a network, its load, and the dispatchers to compare."""
+
+    name: Annotated[str, AfterValidator(_folder_name)]
+    """What the results are called; by default the file's name without its ending. `extends` leaves it out."""
+    folder: Annotated[str, Field(min_length=1)] = "."
+    """Where relative paths and modules of dispatchers start; by default beside the file that lists them."""
+    topology: AnyTopology
+    """Which nodes are neighbours."""
+    delta_t: Positive
+    """Time between broadcasts, ms."""
+    horizon: Positive = 50.0
+    """Simulated time, ms."""
+    buffer: Annotated[int, Field(ge=1, le=10_000)] = 5
+    """Jobs that a server holds, the one in service included."""
+    arrivals: Arrivals = Arrivals()
+    """Arrival rates."""
+    service: Service = Service(rate=1.0)
+    """Service rates and the law of work."""
+    replications: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Independent repetitions; at most as many where a precision is asked for."""
+    precision: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Stop when each mean's 95 % interval is within this share of the mean."""
+    paired_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Stop when each paired difference's 95 % interval is within this share of the difference."""
+    seed: Seed = 1
+    """Seed of all randomness."""
+    engine: Literal["auto", "simpy", "compiled"] = "auto"
+    """Which engine emulates; auto: the first replication SimPy and the compiled one, which must agree, then that."""
+    compared_points: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Under engine auto, at how many points of a sweep SimPy emulates, too: spread over all, the first and the last
+    among them; at every one if not given."""
+    trace: Trace = Trace()
+    """Which traces are written."""
+    plot: Plot = Plot()
+    """What the picture shows."""
+    training: Training | None = None
+    """How policies are learned on this system, by `python -m policies`; the emulator takes no notice."""
+    # Last, because options may refer to all keys above.
+    dispatchers: Annotated[list[DispatcherSpec], Field(min_length=1)]
+    """The dispatchers; paired differences are taken to the first."""
+
+    @field_validator("dispatchers")
+    @classmethod
+    def _resolve(cls, specs: list[DispatcherSpec], info: ValidationInfo) -> list[DispatcherSpec]:
+        displays = [spec.display for spec in specs]
+        for index, display in enumerate(displays):
+            if (first := displays.index(display)) < index:
+                raise ScenarioError(
+                    str(index),
+                    f"is called {show(display)} like dispatchers.{first}; give one of them a label of its own",
+                )
+        if len(info.data) < len(cls.model_fields) - 1:
+            return specs  # another key is wrong, which is told
+        values, folder = single_values(info.data), Path(info.data["folder"])
+        resolved = []
+        for index, spec in enumerate(specs):
+            try:
+                resolved.append(spec.resolved(values, folder))
+            except ScenarioError as error:
+                raise ScenarioError(f"{index}.{error.key}", error.message) from None
+        return resolved
+
+    @model_validator(mode="after")
+    def _check(self) -> Scenario:
+        if self.horizon > EPOCH_LIMIT * self.delta_t:
+            limit = f"at most {EPOCH_LIMIT} epochs up to the horizon {number_text(self.horizon)}"
+            raise ScenarioError("delta_t", f"must make {limit}, got {number_text(self.delta_t)}")
+        if self.paired_precision is not None and len(self.dispatchers) < 2:
+            raise ScenarioError("paired_precision", "needs at least two dispatchers, got 1")
+        if self.engine == "compiled" and self.trace.messages:
+            allowed = "must be auto or simpy where messages are traced, for they travel in SimPy alone"
+            raise ScenarioError("engine", f"{allowed}, got compiled")
+        if not isinstance(self.topology, EdgeList) or self.topology.path is None:
+            self._check_nodes(self.topology.node_count())
+        return self
+
+    def _check_nodes(self, nodes: int) -> None:
+        """Check what depends on the number of nodes, which a file must be read for if `path` is given."""
+        if nodes > NODE_LIMIT:
+            raise ScenarioError("topology", f"must have at most {NODE_LIMIT} nodes, got more")
+        rates = self.service.rates
+        if rates is not None and self.service.assignment == "given" and len(rates) != nodes:
+            raise ScenarioError("service.rates", f"must hold one rate for each of {nodes} nodes, got {len(rates)}")
+        jobs = max(self.arrivals.high, self.arrivals.low) * min(self.delta_t, self.horizon) * nodes
+        if jobs > EPOCH_JOB_LIMIT:
+            raise ScenarioError("arrivals", f"must bring at most {EPOCH_JOB_LIMIT} jobs in an epoch, got {jobs:.3g}")
+
+    def system(self) -> System:
+        """Build the topology and share out the service rates. Raises `ScenarioError`."""
+        from emulator.model.system import ArrivalProcess, System, WorkLaw
+
+        try:
+            topology = self.topology.build(self.seed)
+        except InputError as error:
+            raise ScenarioError("topology", str(error)) from None
+        except MemoryError:
+            raise ScenarioError("topology", "needs more memory than there is") from None
+        self._check_nodes(topology.nodes)
+        return System(
+            topology=topology,
+            delta_t=self.delta_t,
+            horizon=self.horizon,
+            buffer=self.buffer,
+            service_rates=self.service.rates_of(topology.nodes, self.seed),
+            arrivals=ArrivalProcess(**dict(self.arrivals)),
+            work=WorkLaw(self.service.work, self.service.scv or 1.0),
+            seed=self.seed,
+        )
+
+
+def single_values(data: Mapping[str, Any]) -> dict[str, int | float | str]:
+    """Return every key, dotted, that holds a number or text; folder and picture say nothing of the experiment."""
+    values = {key: value for key, value in data.items() if key not in ("folder", "plot")}
+    for key, section in list(values.items()):
+        if isinstance(section, Section):
+            values.update({f"{key}.{inner}": value for inner, value in section})
+    return {key: value for key, value in values.items() if isinstance(value, int | float | str)}
+
+
+SECTIONS: dict[tuple[str, ...], type[Section]] = {
+    (): Scenario,
+    **{("topology", kind): model for kind, model in TOPOLOGIES.items()},
+    ("arrivals",): Arrivals,
+    ("service",): Service,
+    ("trace",): Trace,
+    ("plot",): Plot,
+    ("training",): Training,
+    ("plot", "reference"): Reference,
+}
+"""Every mapping of fixed keys by where it stands, a topology's kind being the second part."""

@@ -1,0 +1,1 @@
+"""Do the engines agree? Random cases, and what they are made of."""

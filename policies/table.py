@@ -1,0 +1,88 @@
+"""The iterations of the trainings of a scenario as a Parquet table, and the picture that its `plot:` asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from emulator.results.parquet import FLOATING, RUNNING, Column, with_swept, write_table
+from emulator.version import __version__
+from policies.learning import log_folder
+from policies.log import lines_of
+from policies.presets import SacPreset
+
+if TYPE_CHECKING:
+    from emulator.report.figure import Picture
+    from policies.tasks import Lesson
+
+TABLE = "training.parquet"
+PICTURE = "summary.png"
+
+COLUMNS = (
+    Column("algorithm", pa.string(), "none", "what learned"),
+    Column("delta_t", pa.float64(), "ms", "time between two broadcasts of a server's state"),
+    Column("nodes", pa.int64(), "1", "servers, each with a scheduler, of the network trained on"),
+    Column(
+        "iteration",
+        pa.int64(),
+        "1",
+        "number of the iteration, generation or look at the policy, from 1",
+        False,
+        RUNNING,
+    ),
+    Column("decisions", pa.int64(), "1", "decisions, or tries of a direct search, so far", False, RUNNING),
+    Column("drops", pa.float64(), "1", "dropped jobs per queue and 50 ms in the iteration", False, FLOATING),
+    Column("seconds", pa.float64(), "s", "seconds of training so far", False, FLOATING),
+    Column(
+        "converged_seconds",
+        pa.float64(),
+        "s",
+        "seconds until the training had converged, without compiling, where that is told",
+        True,
+    ),
+)
+
+
+def write_trainings(lessons: Sequence[Lesson], logs: Path, folder: Path, picture: Picture) -> None:
+    """Write `training.parquet` and `summary.png` of the lessons of one scenario. Raises `InputError`."""
+    import pandas as pd
+
+    from policies.curves import draw
+
+    parts = [(len(lines["iteration"]), lines) for lines in (_part(lesson, logs) for lesson in lessons)]
+    swept = {key: [dict(lesson.swept)[key] for lesson in lessons] for key, _ in lessons[0].swept}
+    write_table(folder / TABLE, with_swept(COLUMNS, swept), parts, {"version": __version__})
+    draw(folder / PICTURE, pd.read_parquet(folder / TABLE), picture.plot, picture.title)
+
+
+def _part(lesson: Lesson, logs: Path) -> dict[str, Any]:
+    """Return the columns of one training."""
+    lines = lines_of(log_folder(lesson, logs))
+    return {
+        "algorithm": lesson.training.algorithm,
+        "delta_t": lesson.scenario.delta_t,
+        "nodes": lesson.scenario.topology.node_count(),
+        **dict(lesson.swept),
+        **lines,
+        "converged_seconds": _converged(lesson, lines),
+    }
+
+
+def _converged(lesson: Lesson, lines: dict[str, list[Any]]) -> float | None:
+    if not isinstance(lesson.preset, SacPreset):
+        return None
+    from policies.algorithms.actor_critic import convergence
+
+    return seconds_without_compiling(lines["seconds"], 1 + convergence(lines["drops"]))
+
+
+def seconds_without_compiling(seconds: Sequence[float], count: int) -> float:
+    """Return the seconds that the first `count` iterations take without compiling, which may delay some of them.
+
+    That is as often the median time of an iteration; `seconds` are those of training so far.
+    """
+    return count * float(np.median(np.diff(seconds, prepend=0.0)))

@@ -1,0 +1,210 @@
+"""What is to be trained: a lesson for each point of the training scenarios' sweeps."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dispatchers.contract import Draws
+from emulator.errors import InputError
+from policies.presets import AnyPreset, preset_of
+from policies.provenance import without_folders
+
+if TYPE_CHECKING:
+    from emulator.scenario.plan import Plan, Point
+    from emulator.scenario.scenario import Scenario
+    from emulator.scenario.training import Training
+
+UNNAMED = "MF-R"
+"""The algorithm that the name of a file leaves out."""
+
+
+NAMED = ("delta_t", "training.algorithm", "training.draws")
+"""Keys whose values the name of a file holds anyway."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One policy to be trained: on what, how, scored on what, and where it goes."""
+
+    scenario: Scenario
+    training: Training
+    preset: AnyPreset
+    test: Scenario
+    seed: int
+    out: Path
+    swept: tuple[tuple[str, int | float | str], ...]
+    """The values of the keys that the training scenario sweeps."""
+
+    @property
+    def draws(self) -> Draws:
+        """How often a scheduler draws whether to offload."""
+        return self.training.draws or "job"
+
+    def __hash__(self) -> int:
+        """By the file: no two lessons of a command have the same."""
+        return hash(self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the command line wants in place of what the training scenarios say; None where it wants nothing."""
+
+    preset: str | None = None
+    iterations: int | None = None
+    observation: str | None = None
+    seed: int | None = None
+    score: str | None = None
+
+
+def lessons_of(plans: Sequence[Plan], wishes: Wishes, out: Path | None) -> list[Lesson]:
+    """Return the lessons of training scenarios; `out` is a file if its name ends in .onnx, else a folder.
+
+    Raises `InputError`.
+    """
+    points = [(plan, point, _swept(point)) for plan in plans for point in plan.points]
+    names = [file_name(point.scenario, plan.name, values) for plan, point, values in points]
+    is_file = out is not None and out.suffix == ".onnx"
+    if is_file and len(points) > 1:
+        raise InputError(f"--out must be a folder where there are several policies, got {out}")
+    if len(points) > 1 or (out is not None and not is_file):
+        files = [(out or Path(".")) / name for name in names]
+        double = {file.name for file, count in Counter(files).items() if count > 1}
+        if double:
+            raise InputError(f"several trainings would write {min(double)}: take one of the scenarios at a time")
+    else:
+        _, point, values = points[0]
+        files = [out or Path(file_name(point.scenario, point.scenario.topology.kind, values))]
+    return [
+        _lesson(plan, point, wishes, file, values) for (plan, point, values), file in zip(points, files, strict=True)
+    ]
+
+
+def _swept(point: Point) -> dict[str, int | float | str]:
+    """Return a point's values, of files their names alone: they stand in names of policies and in tables."""
+    return {key: without_folders(value) if isinstance(value, str) else value for key, value in point.values.items()}
+
+
+def file_name(scenario: Scenario, name: str, swept: Mapping[str, Any]) -> str:
+    """Return `torus_5.onnx`, `torus_mf_n_5.onnx` for another algorithm, `torus_mf_n_epoch_5.onnx` for `draws: epoch`.
+
+    Other swept values stand at the end.
+    """
+    algorithm = (UNNAMED if scenario.training is None else scenario.training.algorithm).lower().replace("-", "_")
+    is_told = name == algorithm or name.endswith(f"_{algorithm}")
+    parts = [name] if is_told or algorithm == UNNAMED.lower().replace("-", "_") else [name, algorithm]
+    if scenario.training is not None and scenario.training.draws == "epoch":
+        parts.append("epoch")
+    parts.append(f"{scenario.delta_t:g}")
+    others = [value for key, value in swept.items() if key not in NAMED]
+    parts += [re.sub(r"[^0-9A-Za-z.]+", "-", str(value)).strip("-") for value in others]
+    return "_".join(parts) + ".onnx"
+
+
+def _lesson(plan: Plan, point: Point, wishes: Wishes, file: Path, swept: Mapping[str, Any]) -> Lesson:
+    from emulator.scenario.training import Training
+
+    scenario = point.scenario
+    point.node_count()  # which a file of edges may fail to tell
+    if scenario.service.work != "exponential":
+        raise InputError(f"{plan.path}: service.work must be exponential here, got {scenario.service.work}")
+    chosen = {key: getattr(wishes, key) for key in ("preset", "iterations", "observation")}
+    training = (scenario.training or Training()).model_copy(
+        update={key: value for key, value in chosen.items() if value is not None}
+    )
+    if wishes.observation is not None and training.algorithm != "MF-R":
+        raise InputError(f"--observation must stand beside training.algorithm MF-R, got {training.algorithm}")
+    seed = _seed(plan, scenario, training, wishes)
+    preset = preset_of(training)
+    _check_graphs(f"{plan.path}: training.graphs", training, preset)
+    test = _test_of(plan, scenario, training, wishes)
+    return Lesson(scenario, training, preset, test, seed, file, tuple(swept.items()))
+
+
+def _seed(plan: Plan, scenario: Scenario, training: Training, wishes: Wishes) -> int:
+    from policies.process.evaluation import EVALUATION_SEED
+
+    seeds = {"--seed": wishes.seed, f"{plan.path}: training.seed": training.seed, f"{plan.path}: seed": scenario.seed}
+    key, seed = next((key, seed) for key, seed in seeds.items() if seed is not None)
+    if not 0 <= seed < EVALUATION_SEED:
+        raise InputError(f"{key} must be between 0 and {EVALUATION_SEED - 1}, got {seed}")
+    return seed
+
+
+def _check_graphs(key: str, training: Training, preset: AnyPreset) -> None:
+    """Raise `InputError` for graphs that the networks under one rule cannot be shared out evenly among."""
+    from policies.presets import Preset, SacPreset
+
+    if isinstance(preset, SacPreset) and training.graphs > 1:
+        raise InputError(f"{key} must be 1 for SAC, whose policies fit one graph, got {training.graphs}")
+    # A row that is one network has one of the graphs, another row another one.
+    if isinstance(preset, Preset) and preset.networks > 1 and preset.networks % training.graphs:
+        raise InputError(f"{key} must divide {preset.networks}, got {training.graphs}")
+
+
+def _test_of(plan: Plan, scenario: Scenario, training: Training, wishes: Wishes) -> Scenario:
+    """Return the scenario that a policy is scored on: the point of a sweep that is like the training scenario."""
+    if wishes.score is not None:
+        key, path = "--evaluate", wishes.score
+    elif training.score is not None:
+        key, path = f"{plan.path}: training.score", str(Path(scenario.folder) / training.score)
+    else:
+        return scenario
+    if not os.path.isfile(path):
+        raise InputError(f"{key} must be the name of a file, but there is no {path}")
+    try:
+        return _fitting(path, scenario, training)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
+
+
+def _fitting(path: str, scenario: Scenario, training: Training) -> Scenario:
+    """Return the point of the scenario in a file that goes with the training. Raises `InputError`."""
+    from emulator.scenario.plan import load
+
+    plan = load(path)
+    points = plan.points
+    for key in plan.swept:
+        wanted = _value_at(scenario, key)
+        points = [point for point in points if point.values[key] == wanted]
+        if not points:
+            shown = f"{wanted:g}" if isinstance(wanted, float) else wanted
+            raise InputError(f"{path}: {key} must take the value {shown} too")
+    points[0].node_count()  # which a file of edges may fail to tell
+    test = points[0].scenario
+    if test.service.work != "exponential":
+        raise InputError(f"{path}: service.work must be exponential here, got {test.service.work}")
+    for key in ("buffer", "delta_t"):
+        trained, tested = getattr(scenario, key), getattr(test, key)
+        if tested != trained:
+            raise InputError(f"{path}: {key} must be {trained:g} as in training, got {tested:g}")
+    if training.algorithm == "SAC":
+        trained, tested = (each.system().topology for each in (scenario, test))
+        if tested.graph_hash != trained.graph_hash:
+            raise InputError(f"{path}: topology must give the graph of the training, which alone SAC's policies fit")
+    return test
+
+
+def _value_at(scenario: Scenario, key: str) -> object:
+    """Return the value of a dotted key, None if the scenario has no such key."""
+    value: object = scenario
+    for name in key.split("."):
+        value = getattr(value, name, None)
+    return value
+
+
+def systems_of(lesson: Lesson) -> list[Any]:
+    """Return the systems that are trained on: graphs and assignments of rates drawn with the seeds from `seed` on."""
+    from policies.presets import Preset
+
+    scenario, preset = lesson.scenario, lesson.preset
+    seeds = range(scenario.seed, scenario.seed + lesson.training.graphs)
+    systems = [scenario.model_copy(update={"seed": seed}).system() for seed in seeds]
+    if isinstance(preset, Preset) and preset.epochs is not None:
+        systems = [replace(system, horizon=preset.epochs * scenario.delta_t) for system in systems]
+    return systems

@@ -1,0 +1,416 @@
+"""Training by PPO, its penalty and its log; all of it needs the extra `train`."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("stable_baselines3")
+
+from gymnasium import spaces  # noqa: E402
+from scipy import stats  # noqa: E402
+from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
+
+from dispatchers.onnx_files.kinds import CONTRACT_VERSION, Policy  # noqa: E402
+from emulator.errors import InputError  # noqa: E402
+from emulator.model.system import System  # noqa: E402
+from emulator.model.topology import Topology, torus  # noqa: E402
+from emulator.scenario.plan import load  # noqa: E402
+from policies.algorithms import ppo as training  # noqa: E402
+from policies.algorithms.direct_search import search  # noqa: E402
+from policies.algorithms.ppo import (  # noqa: E402
+    NarrowedPolicy,
+    PenalisedPolicy,
+    adapted_coefficient,
+    gaussian_policy,
+    train,
+)
+from policies.export import rules_of, to_onnx  # noqa: E402
+from policies.learning import ALGORITHMS  # noqa: E402
+from policies.log import TrainingLog  # noqa: E402
+from policies.presets import PRESETS, Preset, SearchPreset  # noqa: E402
+from policies.process.evaluation import EVALUATION_SEED, drops, own_state, random_server  # noqa: E402
+from policies.process.networks import ParallelNetworks  # noqa: E402
+from policies.process.vector_environment import SchedulersEnvironment, VectorEnvironment  # noqa: E402
+from policies.provenance import identity_of  # noqa: E402
+from policies.tasks import Wishes, lessons_of, systems_of  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+BUFFER = 5
+METADATA = {"contract_version": CONTRACT_VERSION}
+TINY = Preset(iterations=2, batch=80, minibatch=30, passes=2, hidden=(8,), learning_rate=1e-2, kl_coefficient=0.0)
+PENALISED = replace(TINY, kl_coefficient=0.2, copies_per_path=5, observation="own")
+NARROWED = replace(TINY, final_log_std=-2.0, observation="own")
+
+
+def make_system(side=3, *, horizon=20.0, service_rates=None):
+    return System(torus(side), 5.0, horizon, BUFFER, np.ones(side * side))
+
+
+def make_environment(observation, *, copies=12, copies_per_path=1):
+    networks = ParallelNetworks(make_system(), copies=copies, seed=1, copies_per_path=copies_per_path)
+    return VectorEnvironment(networks, observation)
+
+
+# The environment
+
+
+def test_the_reward_is_minus_the_drops():
+    environment = make_environment("all")
+    twin = make_environment("all").networks
+    environment.reset()
+    twin.reset()
+    actions = np.random.default_rng(1).uniform(-1, 1, (12, BUFFER + 1)).astype(np.float32)
+    for _ in range(4):
+        _, rewards, over, _ = environment.step(actions)
+        expected = -twin.step(twin.follow((actions.astype(float) + 1) / 2)).mean(axis=1)
+        np.testing.assert_allclose(rewards, expected, rtol=1e-6)
+        assert over.all() == over.any() == twin.is_over
+    assert twin.is_over
+
+
+def test_centred_rewards_differ_by_the_groups_mean_alone():
+    environment = make_environment("all", copies_per_path=4)
+    environment.reset()
+    actions = np.random.default_rng(1).uniform(-1, 1, (12, BUFFER + 1)).astype(np.float32)
+    twin = make_environment("all", copies_per_path=4).networks
+    twin.reset()
+    for _ in range(2):
+        _, rewards, _, _ = environment.step(actions)
+        drops = twin.step(twin.follow((actions.astype(float) + 1) / 2)).mean(axis=1)
+    groups = rewards.reshape(3, 4)
+    np.testing.assert_allclose(groups.sum(axis=1), 0.0, atol=1e-6)
+    shift = groups + drops.reshape(3, 4)
+    np.testing.assert_allclose(shift, shift[:, :1] * np.ones(4), rtol=1e-5)
+    assert np.ptp(groups) > 0
+
+
+def test_a_row_of_several_networks_is_one_larger_network():
+    networks = ParallelNetworks(make_system(), copies=12, seed=1, copies_per_path=3)
+    joined = VectorEnvironment(networks, "all", 3)
+    twin = ParallelNetworks(make_system(), copies=12, seed=1, copies_per_path=3)
+    joined.reset()
+    twin.reset()
+    actions = np.random.default_rng(1).uniform(-1, 1, (4, BUFFER + 1)).astype(np.float32)
+    observed, rewards, _, _ = joined.step(actions)
+    drops = twin.step(twin.follow((np.repeat(actions, 3, axis=0).astype(float) + 1) / 2))
+    np.testing.assert_allclose(observed, twin.distributions().reshape(4, 3, -1).mean(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(rewards, -drops.reshape(4, -1).mean(axis=1), rtol=1e-6)
+
+
+def test_schedulers_that_share_a_policy_follow_their_own_entry_and_answer_for_their_own_jobs():
+    environment = SchedulersEnvironment(ParallelNetworks(make_system(), copies=2, seed=1))
+    twin = ParallelNetworks(make_system(), copies=2, seed=1)
+    twin.reset()
+    observed = environment.reset()
+    generator = np.random.default_rng(1)
+    for _ in range(3):
+        np.testing.assert_array_equal(observed.argmax(axis=1), twin.queue_lengths.ravel())
+        actions = generator.uniform(-1, 1, (18, BUFFER + 1)).astype(np.float32)
+        own = (actions[np.arange(18), twin.queue_lengths.ravel()].astype(float).reshape(2, 9) + 1) / 2
+        drops = twin.step(own)
+        observed, rewards, _, _ = environment.step(actions)
+        for copy in range(2):
+            share = drops[copy] / twin.received[copy]
+            for node in range(9):
+                graph = twin.system.topology
+                others = graph.neighbours[graph.offsets[node] : graph.offsets[node + 1]]
+                kept = (1 - own[copy, node]) * share[node]
+                sent = kept + own[copy, node] * share[others].mean()
+                expected = -twin.arrival_rates[copy, twin.epoch - 1] * sent
+                assert rewards.reshape(2, 9)[copy, node] == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(
+        twin.dispatched_drops(drops).sum(axis=1), drops.sum(axis=1), rtol=1e-9
+    )  # every job that is dropped has been sent by somebody
+
+
+def test_all_observes_the_distribution_of_each_copy():
+    environment = make_environment("all")
+    np.testing.assert_array_equal(environment.reset(), np.tile(np.eye(BUFFER + 1)[0], (12, 1)))
+    observed, _, _, _ = environment.step(np.zeros((12, BUFFER + 1), dtype=np.float32))
+    np.testing.assert_array_equal(observed, environment.networks.distributions().astype(np.float32))
+    assert observed.dtype == np.float32
+
+
+def test_own_observes_a_one_hot_that_every_queue_length_has_an_equal_share_of():
+    environment = make_environment("own", copies=1200)
+    observed = [environment.reset()]
+    for _ in range(4):  # into the next episode
+        observed.append(environment.step(np.zeros((1200, BUFFER + 1), dtype=np.float32))[0])
+    assert {row.tobytes() for rows in observed for row in rows} == {row.tobytes() for row in np.eye(6, dtype="f4")}
+    assert all(stats.chisquare(rows.sum(axis=0)).pvalue > 1e-6 for rows in observed)
+    assert len({rows.tobytes() for rows in observed}) == 5
+
+
+def test_an_episode_that_ends_is_followed_by_the_next():
+    environment = make_environment("all")
+    environment.reset()
+    for epoch in range(8):
+        _, _, over, infos = environment.step(np.zeros((12, BUFFER + 1), dtype=np.float32))
+        assert over.all() == (epoch % 4 == 3)
+        assert infos == [{}] * 12
+    assert environment.networks.episode == 2
+
+
+# Training
+
+
+def exported(system, preset, seed=1):
+    return to_onnx(train(system, preset, seed=seed), METADATA).SerializeToString()
+
+
+@pytest.mark.parametrize("preset", [TINY, PENALISED, NARROWED])
+def test_the_same_seed_gives_the_same_bytes(preset):
+    first = exported(make_system(), preset)
+    assert exported(make_system(), preset) == first
+    assert exported(make_system(), preset, seed=2) != first
+    assert exported(make_system(), replace(preset, iterations=3)) != first
+
+
+def test_every_hyperparameter_reaches_ppo(monkeypatch):
+    made = []
+
+    class Watched(training.PPO):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr(training, "PPO", Watched)
+    preset = Preset(
+        iterations=1,
+        batch=130,
+        copies_per_path=3,
+        minibatch=26,
+        passes=3,
+        learning_rate=2e-3,
+        discount=0.8,
+        gae_lambda=0.7,
+        clip=0.15,
+        kl_coefficient=0.0,
+        hidden=(5, 4),
+        log_std=-3.0,
+    )
+    policy = train(make_system(), preset, seed=1)
+    (ppo,) = made
+    assert (ppo.gamma, ppo.gae_lambda, ppo.clip_range(1), ppo.lr_schedule(1)) == (0.8, 0.7, 0.15, 2e-3)
+    assert (ppo.batch_size, ppo.n_epochs, ppo.n_steps, ppo.n_envs) == (26, 3, 4, 33)
+    assert [weight.shape for weight in policy.weights] == [(5, 6), (4, 5), (6, 4)]
+    np.testing.assert_allclose(policy.deviation, np.exp(-3.0), rtol=0.2)
+
+
+def test_each_iteration_is_told_the_drops_of_its_batch(tmp_path):
+    # Without neighbours no decision matters, so the same numbers give the same drops.
+    system = replace(
+        make_system(), topology=Topology("none", np.zeros(10, dtype=np.int64), np.empty(0, dtype=np.int64))
+    )
+    log = TrainingLog(tmp_path, {})
+    train(system, TINY, seed=1, log=log)
+    networks = ParallelNetworks(system, copies=20, seed=1)
+    lines = pd.read_csv(tmp_path / "iterations.csv")
+    for each in lines.drops:
+        networks.reset()
+        expected = np.sum([networks.step(np.zeros((20, 9))).mean() for _ in range(4)]) * 50.0 / 20.0
+        assert each == pytest.approx(expected)
+    assert list(lines.iteration) == [1, 2]
+    assert list(lines.decisions) == [80, 160]
+    assert lines.seconds.is_monotonic_increasing
+
+
+@pytest.mark.parametrize("preset", [TINY, PENALISED, NARROWED])
+def test_a_training_that_was_cut_off_goes_on_to_the_same_bits(preset, tmp_path):
+    class CutOffError(Exception):
+        pass
+
+    def cut_off_at_the_second():
+        notes = iter([None, CutOffError])
+
+        def told(_):
+            if (error := next(notes)) is not None:
+                raise error
+
+        return told
+
+    preset = replace(preset, iterations=5)
+    whole = TrainingLog(tmp_path / "whole", {"seed": 1})
+    expected = to_onnx(train(make_system(), preset, seed=1, log=whole), METADATA).SerializeToString()
+    parts = tmp_path / "parts"
+    for _ in range(3):  # each gets one iteration further, and is cut off before the next has been learned from
+        with pytest.raises(CutOffError):
+            train(make_system(), preset, seed=1, log=TrainingLog(parts, {"seed": 1}, cut_off_at_the_second()))
+    log = TrainingLog(parts, {"seed": 1})
+    assert len(log.rows) == 3
+    assert to_onnx(train(make_system(), preset, seed=1, log=log), METADATA).SerializeToString() == expected
+    lines = [pd.read_csv(folder / "iterations.csv").drop(columns="seconds") for folder in (parts, tmp_path / "whole")]
+    pd.testing.assert_frame_equal(*lines)
+    assert list((tmp_path / "whole").glob("events.out.tfevents.*"))
+
+
+def test_the_log_of_another_training_is_not_gone_on_with(tmp_path):
+    TrainingLog(tmp_path, {"seed": 1}).note(decisions=1, drops=1.0)
+    with pytest.raises(InputError, match="--fresh starts anew"):
+        TrainingLog(tmp_path, {"seed": 2})
+
+
+def test_the_exported_layers_are_the_torch_policys():
+    torch.manual_seed(5)
+    policy = ActorCriticPolicy(
+        spaces.Box(0, 1, (BUFFER + 1,)),
+        spaces.Box(-1, 1, (BUFFER + 1,)),
+        lambda progress: 1e-3,
+        net_arch={"pi": [16, 8], "vf": [4]},
+        activation_fn=torch.nn.Tanh,
+        log_std_init=-0.7,
+        ortho_init=False,
+    )
+    distributions = np.random.default_rng(1).dirichlet(np.ones(BUFFER + 1), 5)
+    with torch.no_grad():
+        gaussian = policy.get_distribution(torch.as_tensor(distributions, dtype=torch.float32)).distribution
+        actions = gaussian.sample((200_000,)).clamp(-1, 1).numpy()
+    rules = (actions.astype(float) + 1) / 2
+    error = rules.std(axis=0) / np.sqrt(len(rules))
+    difference = rules_of(to_onnx(gaussian_policy(policy), METADATA))(distributions) - rules.mean(axis=0)
+    assert np.abs(difference / error).max() < 5.5  # 30 normal numbers: one in a million
+
+
+@pytest.mark.parametrize(
+    ("divergence", "factor"),
+    [(0.021, 1.5), (0.02, 1.0), (0.01, 1.0), (0.005, 1.0), (0.0049, 0.5), (0.0, 0.5)],
+)
+def test_the_coefficient_follows_the_divergence(divergence, factor):
+    assert adapted_coefficient(0.2, divergence, target=0.01) == pytest.approx(0.2 * factor)
+
+
+@pytest.mark.parametrize(("target", "factor"), [(1e-9, 1.5), (1e9, 0.5)])
+def test_the_coefficient_is_adapted_after_each_iteration(monkeypatch, target, factor):
+    coefficients = []
+
+    class Watched(training.PenalisedPPO):
+        def train(self):
+            collector = self.policy.action_net.weight.detach().clone()
+            super().train()
+            coefficients.append(self.ent_coef)
+            assert torch.equal(self.policy.collector[1].weight, collector)
+            assert not torch.equal(self.policy.action_net.weight, collector)
+
+    monkeypatch.setattr(training, "PenalisedPPO", Watched)
+    train(make_system(), replace(TINY, kl_coefficient=0.2, kl_target=target), seed=1)
+    assert coefficients == pytest.approx([0.2 * factor, 0.2 * factor**2])
+
+
+def test_the_penalty_holds_the_policy_back(monkeypatch):
+    moved = []
+
+    class Watched(training.PenalisedPPO):
+        def train(self):
+            super().train()
+            observations = torch.as_tensor(self.rollout_buffer.observations)
+            moved.append(self.policy.divergence(observations).mean().item())
+
+    monkeypatch.setattr(training, "PenalisedPPO", Watched)
+    once = replace(TINY, iterations=1, passes=20)
+    for coefficient in (1e-6, 1.0, 100.0):
+        train(make_system(), replace(once, kl_coefficient=coefficient), seed=1)
+    assert moved[0] > moved[1] > moved[2] > 0
+
+
+def test_a_deviation_falls_evenly_over_half_of_the_iterations_and_is_not_learned(monkeypatch):
+    seen = []
+
+    class Watched(training.PPO):
+        def collect_rollouts(self, *arguments, **options):
+            collected = super().collect_rollouts(*arguments, **options)
+            seen.append(self.policy.log_std.tolist())
+            return collected
+
+    monkeypatch.setattr(training, "PPO", Watched)
+    policy = train(make_system(), replace(NARROWED, iterations=8, log_std=0.5, final_log_std=-1.5), seed=1)
+    np.testing.assert_allclose(seen, np.repeat([[0.5], [0.0], [-0.5], [-1.0], *[[-1.5]] * 4], 6, axis=1), atol=1e-6)
+    assert policy.deviation is None
+
+
+def test_a_narrowed_policys_mean_keeps_within_the_bounds():
+    policy = NarrowedPolicy(
+        spaces.Box(0, 1, (2,)), spaces.Box(-1, 1, (2,)), lambda progress: 1e-3, net_arch=[], ortho_init=False
+    )
+    with torch.no_grad():
+        policy.action_net.bias.copy_(torch.tensor([0.5, -9.0]))
+        policy.action_net.weight.zero_()
+        gaussian = policy.get_distribution(torch.eye(2)).distribution
+    np.testing.assert_allclose(gaussian.mean, np.tanh([[0.5, -9.0]] * 2), atol=1e-6)
+    np.testing.assert_allclose(gaussian.stddev, 1.0)
+
+
+@pytest.mark.parametrize(("epochs", "horizon"), [(None, 50.0), (9, 63.0)])
+def test_an_episode_has_the_presets_epochs_or_ends_at_the_scenarios_horizon(epochs, horizon):
+    plan = load(ROOT / "scenarios/training/torus.yaml", ["delta_t=7", "training.algorithm=MF-R", "training.draws=job"])
+    (lesson,) = lessons_of([plan], Wishes(), None)
+    (system,) = systems_of(replace(lesson, preset=replace(TINY, epochs=epochs)))
+    assert system.horizon == horizon
+
+
+def test_the_penalty_and_a_narrowed_deviation_exclude_each_other():
+    with pytest.raises(ValueError, match=r"^kl_coefficient must be 0 beside final_log_std, got 0\.2$"):
+        replace(NARROWED, kl_coefficient=0.2)
+
+
+def test_the_divergence_is_that_of_the_policy_that_collected_the_batch():
+    policy = PenalisedPolicy(
+        spaces.Box(0, 1, (2,)), spaces.Box(-1, 1, (2,)), lambda progress: 1e-3, net_arch=[], ortho_init=False
+    )
+    observations = torch.eye(2)
+    policy.remember()
+    assert policy.divergence(observations).abs().max().item() == 0.0
+    with torch.no_grad():
+        policy.action_net.bias += torch.tensor([0.3, 0.0])
+        policy.log_std += torch.log(torch.tensor([1.0, 2.0]))
+    shifted, widened = 0.3**2 / 2, np.log(2.0) + 1 / 8 - 1 / 2
+    np.testing.assert_allclose(policy.divergence(observations).detach(), shifted + widened, rtol=1e-5)
+    policy.remember()
+    assert policy.divergence(observations).abs().max().item() == 0.0
+
+
+@pytest.mark.slow
+def test_the_fast_preset_beats_random_offloading():
+    # The paper's training system. Another seed than the shipped policy's.
+    system = System(torus(11), 5.0, 50.0, BUFFER, np.ones(121))
+    rules = rules_of(to_onnx(train(system, PRESETS["fast"]["MF-R"], seed=12345), METADATA))
+    test = System(torus(20), 5.0, 50.0, BUFFER, np.ones(400))
+    own, random = (drops(test, each, episodes=60) for each in (own_state(rules, BUFFER), random_server))
+    # At least 20 % fewer drops; by chance alone in one of a million trainings no better than that.
+    assert stats.ttest_1samp(own - 0.8 * random, 0.0, alternative="less").pvalue < 1e-6
+    # And at most 1 % more than the best fixed rule.
+    search_preset = PRESETS["fast"]["STATIC"]
+    assert isinstance(search_preset, SearchPreset)
+    best = np.clip(search(system, search_preset, seed=54321)[:, 0], 0.0, 1.0)
+    fixed = drops(test, lambda networks: best[networks.queue_lengths], episodes=60)
+    assert own.mean() < 1.01 * fixed.mean()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "delta_t", "draws"),
+    [("bethe", 1, "job"), ("configuration_model", 2, "job"), ("torus", 4, "epoch"), ("cycle", 8, "epoch")],
+)
+def test_with_another_seed_mf_r_is_as_good_as_the_best_fixed_rule(name, delta_t, draws, tmp_path):
+    settings = [f"delta_t={delta_t}", "training.algorithm=MF-R", f"training.draws={draws}"]
+    plan = load(ROOT / f"scenarios/training/{name}.yaml", settings)
+    (lesson,) = lessons_of([plan], Wishes(seed=12345), None)
+    learned = ALGORITHMS[type(lesson.preset)](lesson, TrainingLog(tmp_path, {}), identity_of(lesson))
+    test = lesson.test.system()
+    file = f"{name}_static_epoch_{delta_t}" if draws == "epoch" else f"{name}_static_{delta_t}"
+    fixed = own_state(Policy(ROOT / f"policies/trained/{file}.onnx").rules, BUFFER)
+    found = learned.drops(test, 100, EVALUATION_SEED).mean()
+    assert found < 1.01 * drops(test, fixed, episodes=100, draws=draws).mean()
+
+
+def test_the_presets_say_what_table_2_says():
+    paper = PRESETS["paper"]["MF-R"]
+    assert (paper.discount, paper.gae_lambda, paper.kl_coefficient, paper.kl_target) == (0.99, 1.0, 0.2, 0.01)
+    assert (paper.clip, paper.learning_rate, paper.hidden) == (0.3, 5e-5, (256, 256))
+    assert 4000 <= paper.batch <= 24000
+    assert 128 <= paper.minibatch <= 4000
+    assert 5 <= paper.passes <= 8
+    assert (paper.observation, paper.copies_per_path) == ("all", 1)

@@ -1,0 +1,108 @@
+"""The table on the terminal."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from emulator.results.table import summary_table
+
+
+def row(dispatcher, mean, delta_t=5.0, difference=0.0, replications=10):
+    return {
+        "dispatcher": dispatcher,
+        "delta_t": delta_t,
+        "mean_drops": mean,
+        "ci_low": mean - 0.1,
+        "ci_high": mean + 0.1,
+        "replications": replications,
+        "difference": difference,
+        "difference_low": difference - 0.01,
+        "difference_high": difference + 0.01,
+        "mean_sojourn_time": 2.5,
+    }
+
+
+def test_numbers_of_any_size_leave_room_for_the_others():
+    """The drops of a tiny horizon are scaled to 50 ms."""
+    lines = summary_table(pd.DataFrame([row("JSQ", 3e300), row("RND", 4e11, difference=-1e308)]), []).splitlines()
+    assert max(map(len, lines)) < 130
+    assert lines[2].split()[:2] == ["JSQ", "3e+300"]
+    assert lines[3].split()[1] == "400000000000.000"
+
+
+def test_a_row_tells_mean_interval_and_difference():
+    table = summary_table(pd.DataFrame([row("JSQ", 3.0), row("RND", 4.0, difference=1.0)]), [])
+    lines = table.splitlines()
+    header = "dispatcher drops 95 % interval difference 95 % interval sojourn n"
+    assert lines[0].split() == header.split()
+    assert lines[2].split() == ["JSQ", "3.000", "[2.900,", "3.100]", "-", "-", "2.500", "10"]
+    assert lines[3].split() == [
+        "RND",
+        "4.000",
+        "[3.900,",
+        "4.100]",
+        "1.000",
+        "[0.990,",
+        "1.010]",
+        "2.500",
+        "10",
+    ]
+    assert "difference: of drops from JSQ" in table
+
+
+def test_each_swept_value_has_its_block():
+    frame = pd.DataFrame([row(name, 3.0, delta_t) for delta_t in (1.0, 10.0) for name in ("JSQ", "RND")])
+    lines = summary_table(frame, ["delta_t"]).splitlines()
+    first, second = lines.index("delta_t = 1 ms"), lines.index("delta_t = 10 ms")
+    assert second - first == 4  # one line is empty
+    assert [line.split()[0] for line in lines[first + 1 : first + 3]] == ["JSQ", "RND"]
+    assert [line.split()[0] for line in lines[second + 1 : second + 3]] == ["JSQ", "RND"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "heading"),
+    [
+        ("service.rate", 0.5, "service.rate = 0.5/ms"),
+        ("topology.side", 11, "topology.side = 11"),
+        ("topology.kind", "torus", "topology.kind = torus"),
+    ],
+)
+def test_a_block_is_headed_by_its_swept_values_and_their_units(key, value, heading):
+    frame = pd.DataFrame([row("JSQ", 3.0) | {key: value}])
+    assert f"{heading}, delta_t = 5 ms" in summary_table(frame, [key, "delta_t"]).splitlines()
+
+
+def test_the_table_fits_a_hundred_columns_and_is_plain_text():
+    frame = pd.DataFrame([row("JSQ-M sharing, 0.9", 12.345), row("RND", 45.678, difference=-12.3)])
+    table = summary_table(frame, [])
+    assert max(map(len, table.splitlines())) <= 100
+    assert "JSQ-M sharing, 0.9" in table
+    assert "\x1b" not in table
+
+
+@pytest.mark.parametrize(("mean", "text"), [(0.0, "0.000"), (0.0123, "0.0123"), (0.000456, "0.000456")])
+def test_small_means_keep_three_digits(mean, text):
+    assert text in summary_table(pd.DataFrame([row("JSQ", mean)]), [])
+
+
+def test_one_replication_has_no_interval():
+    single = row("RND", 4.0, difference=1.0, replications=1)
+    single |= dict.fromkeys(("ci_low", "ci_high", "difference_low", "difference_high"), math.nan)
+    table = summary_table(pd.DataFrame([single]), [], first="JSQ")
+    assert table.splitlines()[2].split() == ["RND", "4.000", "-", "1.000", "-", "2.500", "1"]
+
+
+def test_replications_that_are_all_alike_have_no_interval_and_a_note():
+    alike = row("RND", 0.0) | dict.fromkeys(("ci_low", "ci_high", "difference_low", "difference_high"), math.nan)
+    table = summary_table(pd.DataFrame([row("JSQ", 0.1), alike]), [])
+    assert table.splitlines()[3].split() == ["RND", "0.000", "-", "0.000", "-", "2.500", "10"]
+    note = "no interval: all n replications are alike, so at most 3 in n episodes, about, are otherwise (95 %)"
+    assert note in table.splitlines()
+    assert note not in summary_table(pd.DataFrame([row("JSQ", 0.1)]), [])
+
+
+def test_a_sweep_over_delta_t_says_what_must_not_be_compared():
+    frame = pd.DataFrame([row("JSQ", 3.0, delta_t) for delta_t in (1.0, 10.0)])
+    assert "share no arrivals" in summary_table(frame, ["delta_t"])
+    assert "share no arrivals" not in summary_table(frame[:1], [])
