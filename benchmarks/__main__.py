@@ -81,7 +81,7 @@ def torus_of(nodes: int) -> System:
 
 def bytes_per_node(dispatcher: Dispatcher, system: System) -> float:
     """Return the memory that an episode of the compiled engine takes at most, its topology apart."""
-    _ = system.access, system.access_offsets, system.sharing
+    _ = system.access.servers, system.access.offsets, system.access.sharing
     tracemalloc.start()
     compiled(dispatcher)(system, 0)
     peak = tracemalloc.get_traced_memory()[1]

@@ -136,8 +136,8 @@ class Actors:
         return _received(
             self.logits,
             networks.queue_lengths,
-            networks.system.access,
-            networks.system.access_offsets,
+            networks.system.access.servers,
+            networks.system.access.offsets,
             places(self.buffer, self.columns),
             np.uint64(networks.system.seed),
             networks.replications,

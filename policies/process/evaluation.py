@@ -81,8 +81,8 @@ def join_shortest_queue(networks: ParallelNetworks) -> Floats:
     """
     return _join_shortest_queue(
         networks.queue_lengths,
-        networks.system.access,
-        networks.system.access_offsets,
+        networks.system.access.servers,
+        networks.system.access.offsets,
         networks.arrival_rates[:, networks.epoch],
         np.uint64(networks.system.seed),
         networks.replications,

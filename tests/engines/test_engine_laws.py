@@ -61,14 +61,14 @@ def check_laws(system, dispatcher):
     accessible = {
         (scheduler, server)
         for scheduler in range(system.nodes)
-        for server in system.access[system.access_offsets[scheduler] : system.access_offsets[scheduler + 1]]
+        for server in system.access.servers[system.access.offsets[scheduler] : system.access.offsets[scheduler + 1]]
     }
     assert set(zip(jobs.scheduler, jobs.server, strict=True)) <= accessible
     for server in range(system.nodes):
         mine = np.flatnonzero(jobs.server == server)
         mine = mine[np.argsort(jobs.arrival_time[mine], kind="stable")]
         check_server(system, workload, server, mine, jobs, epochs)
-    assert totals.messages == len(episode.messages) == workload.epochs * len(system.access)
+    assert totals.messages == len(episode.messages) == workload.epochs * len(system.access.servers)
     return episode
 
 

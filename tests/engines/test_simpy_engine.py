@@ -99,7 +99,7 @@ def test_a_view_shows_the_queues_at_the_last_message_received(network, late):
     assert len(eavesdropper.seen) == 5 * 7
     for number, (scheduler, lengths, rates, age) in enumerate(eavesdropper.seen):
         epoch = number // 5
-        servers = system.access[system.access_offsets[scheduler] : system.access_offsets[scheduler + 1]]
+        servers = system.access.servers[system.access.offsets[scheduler] : system.access.offsets[scheduler + 1]]
         count = len(servers)
         if late and epoch == 0:
             assert (lengths == 0).all()

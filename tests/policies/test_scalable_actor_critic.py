@@ -55,8 +55,8 @@ class PlainActorCritic:
         self.system, self.preset = system, preset
         self.law = EpochLaw([system])
         self.access = [
-            [int(server) for server in system.access[start:end]]
-            for start, end in zip(system.access_offsets[:-1], system.access_offsets[1:], strict=True)
+            [int(server) for server in system.access.servers[start:end]]
+            for start, end in zip(system.access.offsets[:-1], system.access.offsets[1:], strict=True)
         ]
         self.logits, self.values = {}, {}
         self.dropped = 0.0

@@ -42,7 +42,7 @@ class CompiledEngine:
         self.system = system
         self.dispatcher = dispatcher
         self.decisions = Decisions(dispatcher, system)
-        self.graph = kernels.Graph(system.access_offsets, system.access)
+        self.graph = kernels.Graph(system.access.offsets, system.access.servers)
         self.threads = max(1, min(threads, system.nodes))
         self._bounds = np.linspace(0, system.nodes, self.threads + 1).astype(np.int64)
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
@@ -133,7 +133,9 @@ class _Run:
         self.carried = engine.decisions.at_start()
         self.counts = np.zeros((engine.threads, nodes), dtype=np.int32)
         self.starts = np.zeros(nodes + 1, dtype=np.int32)
-        self.sent = np.zeros(len(system.access) if isinstance(engine.dispatcher, PerJobDispatcher) else 0, np.int64)
+        self.sent = np.zeros(
+            len(system.access.servers) if isinstance(engine.dispatcher, PerJobDispatcher) else 0, np.int64
+        )
         self.expected_jobs = workload.arrival_rates * np.diff(workload.times)
         """Of a scheduler in each epoch."""
         self.windows = np.ceil(self.expected_jobs / max(WINDOW_JOBS, SMALLEST_WINDOW / nodes))
@@ -170,7 +172,7 @@ class _Run:
         )
 
     def _messages(self) -> int:
-        each_epoch = len(self.system.access)
+        each_epoch = len(self.system.access.servers)
         if self.engine.dispatcher.observes == "all":
             each_epoch += 2 * self.system.nodes  # to the monitor and from it
         return each_epoch * self.workload.epochs
@@ -300,7 +302,7 @@ class _Run:
         if isinstance(rule, rules.Fixed):
             return (rule.column != 0).astype(np.float64)
         number = self.streams.number
-        kept = rule.sent[self.system.access_offsets[:-1]]
+        kept = rule.sent[self.system.access.offsets[:-1]]
         share = np.full(len(number), np.nan)
         np.divide(kept, number, out=share, where=number > 0)
         return 1.0 - share

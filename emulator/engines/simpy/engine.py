@@ -75,7 +75,7 @@ class Server:
 
     def broadcast(self, network: Network, receivers: Sequence[int], ledger: Ledger) -> Process:
         """Tell, at each epoch's start, every scheduler that can access this server how long its queue is."""
-        for epoch, time in enumerate(ledger.epoch_starts):
+        for epoch, time in enumerate(ledger.timetable.samples(self.index)):
             yield self.loop.at(time, BROADCAST)
             length = len(self.jobs)
             network.send(StateMessage(self.index, epoch, length, self.service_rate, time), receivers, time)
@@ -129,10 +129,10 @@ class Scheduler:
     def run(self, ledger: Ledger) -> Process:
         """Decide at each epoch's start, then send the epoch's jobs as they arrive."""
         loop, servers = self.loop, self.servers
-        for epoch, time in enumerate(ledger.epoch_starts):
+        for epoch, time in enumerate(ledger.timetable.decisions(self.index)):
             yield loop.at(time, DECISION)
             self.read_inbox()
-            decision = self.decider.decide(self.known, time, ledger.draws(epoch))
+            decision = self.decider.decide(self.known, time, ledger.begin(epoch))
             for job in ledger.born(self.index):
                 yield loop.at(job.arrival_time, ARRIVAL)
                 servers[decision.column(job.coin, job.arrival_time - time)].receive(job)
@@ -152,7 +152,7 @@ class Monitor:
     def run(self, network: Network, ledger: Ledger) -> Process:
         """Turn each epoch's messages from the servers into one message to all schedulers."""
         everyone = range(self.nodes)
-        for epoch, time in enumerate(ledger.epoch_starts):
+        for epoch, time in enumerate(ledger.timetable.starts):
             yield self.loop.at(time, DELIVERY)
             for message in self.inbox:
                 self.lengths[message.sender] = message.queue_length
@@ -210,9 +210,10 @@ def _processes(
 ) -> Iterator[Process]:
     """Yield the process of each server, each server's broadcasts, each scheduler, and the monitor if it is needed."""
     decider = Decider(dispatcher, system)
-    offsets, access, sharing = system.access_offsets.tolist(), system.access.tolist(), system.sharing.tolist()
-    for index, server in enumerate(servers):
-        reachable = access[offsets[index] : offsets[index + 1]]
+    access, sharing = system.access, system.access.sharing.tolist()
+    hears_all = dispatcher.observes == "all"
+    for index in range(access.scheduler_count):
+        reachable = access.of(index).tolist()
         scheduler = Scheduler(
             loop,
             index,
@@ -221,18 +222,18 @@ def _processes(
             network.inboxes[index],
             decider,
         )
-        # The graph is undirected: those whose server this scheduler can access can access this server.
-        receivers = [*reachable, MONITOR] if dispatcher.observes == "all" else reachable
-        yield server.serve()
-        yield server.broadcast(network, receivers, ledger)
         yield scheduler.run(ledger)
-    if dispatcher.observes == "all":
+    for server in servers:
+        receivers = access.transpose.of(server.index).tolist()
+        yield server.serve()
+        yield server.broadcast(network, [*receivers, MONITOR] if hears_all else receivers, ledger)
+    if hears_all:
         monitor = Monitor(loop, system.nodes, system.buffer, network.inboxes[MONITOR])
         yield monitor.run(network, ledger)
 
 
 def _report(loop: EventLoop, progress: Callable[[float], None], ledger: Ledger) -> Process:
-    for time in ledger.epoch_starts:
+    for time in ledger.timetable.starts:
         yield loop.at(time, DECISION)
         progress(time)
 

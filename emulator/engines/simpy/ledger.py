@@ -54,7 +54,7 @@ class Ledger:
     def __init__(self, system: System, workload: Workload):
         self.system = system
         self.workload = workload
-        self.epoch_starts: list[float] = workload.times[:-1].tolist()
+        self.timetable = system.timetable
         self.jobs: list[Job] = []
         """All jobs born so far, by epoch, then scheduler, then time."""
         self.schedulers: list[NDArray[np.int32]] = []
@@ -64,8 +64,8 @@ class Ledger:
         self._draws = EpochDraws(workload, -1)
         self._offsets: list[int] = []
 
-    def draws(self, epoch: int) -> EpochDraws:
-        """Return the draws of the epoch that has just started; the first scheduler to ask brings in its jobs."""
+    def begin(self, epoch: int) -> EpochDraws:
+        """Begin an epoch, unless another scheduler did: bring in its jobs; return the draws for its decisions."""
         if epoch != self._draws.epoch:
             self._draws = EpochDraws(self.workload, epoch)
             born = self.workload.jobs(epoch)
@@ -76,7 +76,7 @@ class Ledger:
         return self._draws
 
     def born(self, scheduler: int) -> list[Job]:
-        """Return the jobs that a scheduler meets in the epoch that `draws` was last asked for, in time order."""
+        """Return the jobs that a scheduler meets in the epoch begun last, in time order."""
         return self.jobs[self._offsets[scheduler] : self._offsets[scheduler + 1]]
 
     def note_queue_length(self, epoch: int, server: int, length: int) -> None:
