@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _status_of(error: Exception) -> int | None:
     """Return the exit status of an error whose one line says all, None of one that needs its traceback."""
     from dispatchers.errors import DispatcherError
-    from emulator.engines.engine import EnginesDifferError
+    from emulator.engines.comparison import EnginesDifferError
     from emulator.errors import InputError
 
     if isinstance(error, InputError | DispatcherError):

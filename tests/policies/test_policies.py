@@ -18,7 +18,7 @@ from scipy.integrate import quad
 from dispatchers.onnx_files.kinds import CONTRACT_VERSION, Policy, RecurrentPolicy
 from dispatchers.rules.mean_field import MeanFieldOwn
 from dispatchers.rules.shortest import JoinShortestQueue
-from emulator.engines.simpy.engine import run_episode
+from emulator.engines.simpy.engine import SimpyEngine
 from emulator.errors import InputError
 from emulator.model.system import ArrivalProcess, System, WorkLaw
 from emulator.model.topology import cycle, edge_list, torus
@@ -189,7 +189,7 @@ def test_the_engine_drops_as_many_jobs_as_the_law_expects(draws):
     tree = edge_list([[0, 1], [0, 2], [0, 3], [3, 4]])
     system = make_system(tree, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7], delta_t=3.0, horizon=20.0)
     dispatcher = MeanFieldOwn(rule=rule, draws=draws)
-    episodes = [run_episode(system, dispatcher, Workload(system, number)).totals for number in range(400)]
+    episodes = [SimpyEngine(system, dispatcher).episode(Workload(system, number)).totals for number in range(400)]
     dropped = np.array([totals.drops for totals in episodes]) / system.nodes * 50.0 / 20.0
     # The same seed, so the same paths of arrival rates.
     rules = rule_of_length(rule)
@@ -201,7 +201,9 @@ def test_the_engine_drops_as_many_jobs_as_the_law_expects(draws):
 def test_jsq_drops_as_many_jobs_as_in_the_engine():
     tree = edge_list([[0, 1], [0, 2], [0, 3], [3, 4]])
     system = make_system(tree, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7], delta_t=3.0, horizon=20.0)
-    episodes = [run_episode(system, JoinShortestQueue(), Workload(system, number)).totals for number in range(400)]
+    episodes = [
+        SimpyEngine(system, JoinShortestQueue()).episode(Workload(system, number)).totals for number in range(400)
+    ]
     dropped = np.array([totals.drops for totals in episodes]) / system.nodes * 50.0 / 20.0
     expected = drops_of_received(system, join_shortest_queue, episodes=400, seed=system.seed)
     assert stats.ttest_rel(dropped, expected).pvalue > 1e-6

@@ -10,7 +10,7 @@ from scipy import stats
 
 from dispatchers.onnx_files.kinds import CONTRACT_VERSION, AgentPolicy
 from dispatchers.rules.actor_critic import ScalableActorCritic
-from emulator.engines.simpy.engine import run_episode
+from emulator.engines.simpy.engine import SimpyEngine
 from emulator.errors import InputError
 from emulator.model.system import ArrivalProcess, System, WorkLaw
 from emulator.model.topology import cycle, edge_list, torus
@@ -255,7 +255,7 @@ def test_the_engine_drops_as_many_jobs_as_the_law_expects(tmp_path):
     actors = random_actors(TREE, system.buffer)
     write(tmp_path / "sac.onnx", actors_to_onnx(actors, {}))
     dispatcher = ScalableActorCritic(str(tmp_path / "sac.onnx"))
-    episodes = [run_episode(system, dispatcher, Workload(system, number)).totals for number in range(150)]
+    episodes = [SimpyEngine(system, dispatcher).episode(Workload(system, number)).totals for number in range(150)]
     dropped = np.array([totals.drops for totals in episodes]) / system.nodes * 50.0 / system.horizon
     expected = drops(system, actors, episodes=150, seed=system.seed)  # the same paths and, at first, coins
     assert stats.ttest_rel(dropped, expected).pvalue > 1e-6

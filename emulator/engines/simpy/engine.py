@@ -18,7 +18,8 @@ import simpy
 
 from dispatchers.contract import Dispatcher
 from emulator.engines.decisions import Decider, Decision, Knowledge
-from emulator.engines.episode import COMPLETED, DROPPED, Episode, MessageRecord
+from emulator.engines.engine import Part
+from emulator.engines.episode import COMPLETED, DROPPED, UNTRACED, Episode, MessageRecord, Traces
 from emulator.engines.simpy.event_loop import ARRIVAL, BROADCAST, DECISION, DELIVERY, DEPARTURE, EventLoop
 from emulator.engines.simpy.ledger import Job, Ledger
 from emulator.engines.simpy.network import MONITOR, DistributionMessage, Network, StateMessage
@@ -161,43 +162,53 @@ class Monitor:
             network.send(DistributionMessage(epoch, tuple(shares.tolist()), time), everyone, time)
 
 
-def run_episode(
-    system: System,
-    dispatcher: Dispatcher,
-    workload: Workload,
-    *,
-    jobs: bool = False,
-    epochs: bool = False,
-    messages: bool = False,
-    progress: Callable[[float], None] | None = None,
-    network: type[Network] = Network,
-) -> Episode:
-    """Emulate one episode and return its sums, and the traces asked for.
+class SimpyEngine:
+    """Emulates episodes of one system under one dispatcher; `network` carries the messages.
 
-    `progress` is called with the simulated time (ms) at each epoch's start and at the horizon. `network` carries
-    the messages. Raises `DispatcherError` if the dispatcher's answers break the contract.
+    `threads` are for other engines: here one process after another does its next step.
     """
-    records: list[MessageRecord] | None = [] if messages else None
-    with _garbage_collector_paused():
-        loop = EventLoop()
-        carrier = network(loop, system.nodes, records)
-        ledger = Ledger(system, workload)
-        servers = [Server(loop, index, rate, system.buffer) for index, rate in enumerate(system.service_rates.tolist())]
-        for process in _processes(loop, system, servers, dispatcher, carrier, ledger):
-            loop.process(process)
-        if progress is not None:
-            loop.process(_report(loop, progress, ledger))
-        loop.run_to(system.horizon)
-        if progress is not None:
-            progress(system.horizon)
-        return ledger.episode(
-            sojourn_times=[server.sojourn_time for server in servers],
-            presence_times=[server.presence_time(system.horizon) for server in servers],
-            messages=carrier.delivered,
-            jobs=jobs,
-            epochs=epochs,
-            records=records,
-        )
+
+    def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1, network: type[Network] = Network):
+        self.system = system
+        self.dispatcher = dispatcher
+        self.network = network
+
+    @staticmethod
+    def obstacle(dispatcher: Dispatcher, traces: Traces = UNTRACED) -> str | None:
+        """See `Engine.obstacle`: there is none."""
+        return None
+
+    def episode(
+        self, workload: Workload, traces: Traces = UNTRACED, progress: Callable[[float], None] | None = None
+    ) -> Episode:
+        """See `Engine.episode`. Raises `DispatcherError` if the dispatcher's answers break the contract."""
+        system = self.system
+        records: list[MessageRecord] | None = [] if traces.messages else None
+        with _garbage_collector_paused():
+            loop = EventLoop()
+            carrier = self.network(loop, system.access.scheduler_count, records)
+            ledger = Ledger(system, workload)
+            rates = enumerate(system.service_rates.tolist())
+            servers = [Server(loop, index, rate, system.buffer) for index, rate in rates]
+            for process in _processes(loop, system, servers, self.dispatcher, carrier, ledger):
+                loop.process(process)
+            if progress is not None:
+                loop.process(_report(loop, progress, ledger))
+            loop.run_to(system.horizon)
+            if progress is not None:
+                progress(system.horizon)
+            return ledger.episode(
+                traces=traces,
+                sojourn_times=[server.sojourn_time for server in servers],
+                presence_times=[server.presence_time(system.horizon) for server in servers],
+                messages=carrier.delivered,
+                records=records,
+            )
+
+    def parts(self, workload: Workload, traces: Traces) -> Iterator[Part]:
+        """See `Engine.parts`; the traces of all epochs come at once."""
+        episode = self.episode(workload, traces)
+        yield episode.jobs, episode.epochs
 
 
 def _processes(

@@ -17,6 +17,8 @@ from emulator.engines.episode import (
     JobTrace,
     MessageRecord,
     Totals,
+    Traces,
+    epoch_trace,
     fingerprint_of,
 )
 from emulator.model.system import System
@@ -107,29 +109,13 @@ class Ledger:
             outcome=column("outcome", np.int8),
         )
 
-    def epoch_trace(self, jobs: JobTrace) -> EpochTrace:
-        """Return what every node saw in every epoch."""
-        shape = self.queue_length.shape
-        place = jobs.epoch.astype(np.int64) * shape[1] + jobs.server
-
-        def counted(places: NDArray[np.int64]) -> NDArray[np.int32]:
-            return np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int32)
-
-        return EpochTrace(
-            queue_length=self.queue_length,
-            arrivals=counted(place),
-            drops=counted(place[jobs.outcome == DROPPED]),
-            offload_probability=self.offload_probability,
-        )
-
     def episode(
         self,
         *,
+        traces: Traces,
         sojourn_times: list[float],
         presence_times: list[float],
         messages: int,
-        jobs: bool,
-        epochs: bool,
         records: list[MessageRecord] | None,
     ) -> Episode:
         """Close the book: the sums over all nodes, given each server's times, and the traces asked for."""
@@ -152,7 +138,12 @@ class Ledger:
         return Episode(
             engine="simpy",
             totals=totals,
-            jobs=trace if jobs else None,
-            epochs=self.epoch_trace(trace) if epochs else None,
+            jobs=trace if traces.jobs else None,
+            epochs=self._epoch_trace(trace) if traces.epochs else None,
             messages=records,
         )
+
+    def _epoch_trace(self, jobs: JobTrace) -> EpochTrace:
+        servers = self.queue_length.shape[1]
+        place = jobs.epoch.astype(np.int64) * servers + jobs.server
+        return epoch_trace(self.queue_length, self.offload_probability, place, jobs.outcome)
