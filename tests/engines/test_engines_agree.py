@@ -15,8 +15,7 @@ from dispatchers.rules.memory import RoundRobin
 from dispatchers.rules.recurrent import MeanFieldRecurrent
 from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.command_line import main
-from emulator.engines.compiled import decisions as compiled_decisions
-from emulator.engines.compiled import kernels
+from emulator.engines.compiled import kernels, numbering
 from emulator.engines.compiled import windows as compiled_engine
 from emulator.engines.compiled.windows import CompiledEngine, obstacle_to
 from emulator.engines.engine import EnginesDifferError, Mode, check_equal, mode_of
@@ -196,7 +195,7 @@ def test_episodes_of_one_engine_that_run_side_by_side_carry_their_own(dispatcher
 @RECURRENT
 @pytest.mark.parametrize("limit", ["LARGEST_TABLE", "ROWS_AT_ONCE"])
 def test_limits_of_the_table_change_nothing_of_recurrent_rules(dispatcher, limit, monkeypatch):
-    monkeypatch.setattr(compiled_decisions, limit, 9)
+    monkeypatch.setattr(numbering, limit, 9)
     compare(small(), dispatcher)
 
 
@@ -250,7 +249,7 @@ def test_equal_hidden_states_are_asked_once():
     for epoch, asked in enumerate(asked_in_each_epoch(Habitual(), system)):
         assert asked <= min(4**epoch, 400)  # the histories of a queue, which is empty at first
     assert asked > 4
-    carried = CompiledEngine(system, Tracking()).decisions.at_start()
+    carried = CompiledEngine(system, Tracking()).observations.at_start()
     carried.advance(np.array([[1.0, 2.0], [0.5, 0.0], [1.0, 2.0], [0.5, -0.0]]), np.arange(400, dtype=np.int32) % 4)
     assert len(carried.states) == 3
     assert carried.states[carried.state[:3]].tolist() == [[1.0, 2.0], [0.5, 0.0], [1.0, 2.0]]

@@ -142,7 +142,7 @@ def test_every_message_is_traced_and_counted():
 
 def test_global_state_costs_global_messages():
     class Informed(Dispatcher):
-        observes = "all"
+        information = ("broadcast", "global")
 
         def __init__(self):
             self.seen = []
@@ -161,9 +161,9 @@ def test_global_state_costs_global_messages():
     assert {tuple(share) for share in shares} == {tuple(share) for share in dispatcher.seen}
 
     class Curious(Informed):
-        observes = "accessible"
+        information = ("broadcast",)
 
-    with pytest.raises(DispatcherError, match='observes = "all"'):
+    with pytest.raises(DispatcherError, match=r"^Curious: reads view.distribution, so its information must include"):
         run_episode(system, Curious(), Workload(system, 0))
 
 

@@ -14,8 +14,8 @@ from numba import njit, uint64
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from dispatchers.contract import pick
-from emulator.engines.compiled.rules import ChosenByUser, column_of
+from dispatchers.choice import Chosen, pick
+from emulator.engines.compiled.rules import column_of
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, job_fingerprint
 from emulator.machine.compiling import compiled
 from emulator.randomness import JOB, exponential, philox
@@ -166,7 +166,7 @@ _route_for_user = njit(nogil=True, error_model="numpy")(_route)  # a user's rule
 def _route_by_kind(
     rule, start_time, graph, streams, records, counted, part, total, count, schedulers, clock, number, coin
 ):
-    route = _route_for_user if rule.instance_class is ChosenByUser else _route_quickly
+    route = _route_for_user if rule.instance_class is Chosen else _route_quickly
 
     def routed(rule, start_time, graph, streams, records, counted, part, total, count, schedulers, clock, number, coin):
         return route(

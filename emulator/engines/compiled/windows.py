@@ -16,12 +16,13 @@ import numpy as np
 from numba import njit, typeof
 from numpy.typing import NDArray
 
+from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
 from emulator.engines.compiled import kernels, rules
-from emulator.engines.compiled.decisions import Decisions
-from emulator.engines.decisions import EpochDraws
+from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.episode import DROPPED, Episode, EpochTrace, JobTrace, Totals
+from emulator.engines.observations import EpochDraws
 from emulator.model.system import System
 from emulator.workload.workload import Workload, law_numbers
 
@@ -41,7 +42,7 @@ class CompiledEngine:
     def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1):
         self.system = system
         self.dispatcher = dispatcher
-        self.decisions = Decisions(dispatcher, system)
+        self.observations = AllAtOnce(dispatcher, system)
         self.graph = kernels.Graph(system.access_offsets, system.access)
         self.threads = max(1, min(threads, system.nodes))
         self._bounds = np.linspace(0, system.nodes, self.threads + 1).astype(np.int64)
@@ -50,10 +51,12 @@ class CompiledEngine:
         self.chosen: Any = None
         """What makes the kernels' rule of a per-job dispatcher."""
         if isinstance(dispatcher, PerJobDispatcher):
-            self.chosen = rules.BUILT_IN.get(dispatcher.choose)
-            if self.chosen is None:
+            kind = rules.BUILT_IN.get(dispatcher.choose)
+            if kind is None:
                 self.draw = kernels.draw_for_users
-                self.chosen = partial(rules.ChosenByUser, choose=_compiled_choice(dispatcher.choose))
+                self.chosen = partial(Chosen, choose=_compiled_choice(dispatcher.choose))
+            else:
+                self.chosen = partial(kind, choose=None)
 
     def run_episode(
         self,
@@ -130,7 +133,7 @@ class _Run:
             np.zeros(nodes),
         )
         self.lengths = np.zeros(nodes, dtype=np.int32)
-        self.carried = engine.decisions.at_start()
+        self.carried = engine.observations.at_start()
         self.counts = np.zeros((engine.threads, nodes), dtype=np.int32)
         self.starts = np.zeros(nodes + 1, dtype=np.int32)
         self.sent = np.zeros(len(system.access) if isinstance(engine.dispatcher, PerJobDispatcher) else 0, np.int64)
@@ -171,7 +174,7 @@ class _Run:
 
     def _messages(self) -> int:
         each_epoch = len(self.system.access)
-        if self.engine.dispatcher.observes == "all":
+        if self.engine.observations.is_global:
             each_epoch += 2 * self.system.nodes  # to the monitor and from it
         return each_epoch * self.workload.epochs
 
@@ -193,16 +196,16 @@ class _Run:
 
     def _decide(self, draws: EpochDraws) -> Any:
         """Return the rule of an epoch as the kernels take it."""
-        decisions, dispatcher = self.engine.decisions, self.engine.dispatcher
-        decisions.decide(self.lengths, draws, self.carried)
+        observations, dispatcher = self.engine.observations, self.engine.dispatcher
+        observations.decide(self.lengths, draws, self.carried)
         if isinstance(dispatcher, PerJobDispatcher):
             self.sent[:] = 0
-            return self.engine.chosen(decisions.answers, decisions.row, draws.orders, self.sent)
+            return self.engine.chosen(observations.answers, observations.row, draws.orders, self.sent)
         if dispatcher.draws == "epoch":
             columns = np.empty(self.system.nodes, dtype=np.int32)
-            kernels.fixed_columns(decisions.answers, decisions.row, draws.coins, columns)
-            return rules.Fixed(columns)
-        return rules.Drawn(decisions.answers, decisions.row)
+            kernels.fixed_columns(observations.answers, observations.row, draws.coins, columns)
+            return Fixed(columns)
+        return Drawn(observations.answers, observations.row)
 
     def _windows(self, epoch: int) -> Iterator[kernels.Window]:
         workload = self.workload
@@ -295,10 +298,10 @@ class _Run:
         )
 
     def _offload_probability(self, rule: Any) -> NDArray[np.float64]:
-        if isinstance(rule, rules.Drawn):
+        if isinstance(rule, Drawn):
             return 1.0 - rule.cumulative[rule.row, 0]
-        if isinstance(rule, rules.Fixed):
-            return (rule.column != 0).astype(np.float64)
+        if isinstance(rule, Fixed):
+            return (rule.chosen != 0).astype(np.float64)
         number = self.streams.number
         kept = rule.sent[self.system.access_offsets[:-1]]
         share = np.full(len(number), np.nan)

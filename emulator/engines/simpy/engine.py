@@ -1,6 +1,6 @@
 """The reference engine: SimPy processes for every server, every scheduler and every server's broadcasts.
 
-Written to be read. A job's way: `Scheduler.run` meets it at its arrival time, the scheduler's current `Decision`
+Written to be read. A job's way: `Scheduler.run` meets it at its arrival time, the scheduler's current `Rule`
 names a server, `Server.receive` queues or drops it, `Server.serve` completes it. A message's way: `Server.broadcast`
 hands it to the `Network`, which puts it into inboxes, which `Scheduler.read_inbox` empties when it is time to decide.
 """
@@ -17,8 +17,8 @@ import numpy as np
 import simpy
 
 from dispatchers.contract import Dispatcher
-from emulator.engines.decisions import Decider, Decision, Knowledge
 from emulator.engines.episode import COMPLETED, DROPPED, Episode, MessageRecord
+from emulator.engines.observations import OneByOne
 from emulator.engines.simpy.event_loop import ARRIVAL, BROADCAST, DECISION, DELIVERY, DEPARTURE, EventLoop
 from emulator.engines.simpy.ledger import Job, Ledger
 from emulator.engines.simpy.network import MONITOR, DistributionMessage, Network, StateMessage
@@ -92,38 +92,38 @@ class Server:
 class Scheduler:
     """Sends its jobs to accessible servers, knowing only what messages told it."""
 
-    __slots__ = ("columns", "decider", "decision", "inbox", "index", "known", "loop", "servers")
+    __slots__ = ("inbox", "index", "known", "loop", "observations", "places", "servers")
 
     def __init__(
         self,
         loop: EventLoop,
         index: int,
         servers: list[Server],
-        sharing: tuple[int, ...],
+        first_place: int,
         inbox: list[Any],
-        decider: Decider,
+        observations: OneByOne,
     ):
         self.loop = loop
         self.index = index
         self.servers = servers
         """Where jobs can be sent, the own server first; a scheduler calls nothing of them but `receive`."""
-        self.columns = {server.index: column for column, server in enumerate(servers)}
+        self.places = {server.index: place for place, server in enumerate(servers, first_place)}
+        """Where in `known` each server stands; of the others' places a scheduler reads and writes nothing."""
         self.inbox = inbox
-        self.known = Knowledge.at_start(index, sharing, decider.hidden)
-        self.decider = decider
-        self.decision: Decision | None = None
+        self.observations = observations
+        self.known = observations.known
 
     def read_inbox(self) -> None:
         """Take note of the messages that have arrived."""
         known = self.known
         for message in self.inbox:
             if isinstance(message, StateMessage):
-                column = self.columns[message.sender]
-                known.queue_lengths[column] = message.queue_length
-                known.service_rates[column] = message.service_rate
-                known.sent_times[column] = message.sent_time
+                place = self.places[message.sender]
+                known.queue_lengths[place] = message.queue_length
+                known.service_rates[place] = message.service_rate
+                known.sent_times[place] = message.sent_time
             else:
-                known.distribution = message.distribution
+                known.distribution[self.index] = message.distribution
         self.inbox.clear()
 
     def run(self, ledger: Ledger) -> Process:
@@ -132,11 +132,11 @@ class Scheduler:
         for epoch, time in enumerate(ledger.epoch_starts):
             yield loop.at(time, DECISION)
             self.read_inbox()
-            decision = self.decider.decide(self.known, time, ledger.draws(epoch))
-            for job in ledger.born(self.index):
+            rule = self.observations.decide(self.index, time, ledger.draws(epoch))
+            for number, job in enumerate(ledger.born(self.index)):
                 yield loop.at(job.arrival_time, ARRIVAL)
-                servers[decision.column(job.coin, job.arrival_time - time)].receive(job)
-            ledger.note_decision(epoch, self.index, decision)
+                servers[rule.column(number, job.coin, job.arrival_time - time)].receive(job)
+            ledger.note_decision(epoch, self.index, rule)
 
 
 class Monitor:
@@ -209,24 +209,24 @@ def _processes(
     ledger: Ledger,
 ) -> Iterator[Process]:
     """Yield the process of each server, each server's broadcasts, each scheduler, and the monitor if it is needed."""
-    decider = Decider(dispatcher, system)
-    offsets, access, sharing = system.access_offsets.tolist(), system.access.tolist(), system.sharing.tolist()
+    observations = OneByOne(dispatcher, system)
+    offsets, access = system.access_offsets.tolist(), system.access.tolist()
     for index, server in enumerate(servers):
         reachable = access[offsets[index] : offsets[index + 1]]
         scheduler = Scheduler(
             loop,
             index,
             [servers[other] for other in reachable],
-            tuple(sharing[other] for other in reachable),
+            offsets[index],
             network.inboxes[index],
-            decider,
+            observations,
         )
         # The graph is undirected: those whose server this scheduler can access can access this server.
-        receivers = [*reachable, MONITOR] if dispatcher.observes == "all" else reachable
+        receivers = [*reachable, MONITOR] if observations.is_global else reachable
         yield server.serve()
         yield server.broadcast(network, receivers, ledger)
         yield scheduler.run(ledger)
-    if dispatcher.observes == "all":
+    if observations.is_global:
         monitor = Monitor(loop, system.nodes, system.buffer, network.inboxes[MONITOR])
         yield monitor.run(network, ledger)
 
