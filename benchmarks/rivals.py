@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import simpy
-
 from emulator.engines.compiled.kernels import BLOCK, Window, draw_next, draw_work
+
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
 from emulator.workload.workload import Workload, law_numbers

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dispatchers.checking import check_dispatcher
-    from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher, View
+    from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher
     from dispatchers.errors import DispatcherError
+    from dispatchers.view import View
 
 __all__ = [
     "Dispatcher",
@@ -18,7 +19,7 @@ __all__ = [
     "check_dispatcher",
 ]
 
-_HOMES = {"DispatcherError": "errors", "check_dispatcher": "checking"}
+_HOMES = {"DispatcherError": "errors", "View": "view", "check_dispatcher": "checking"}
 
 
 def __getattr__(name: str) -> Any:

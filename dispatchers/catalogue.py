@@ -13,9 +13,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dispatchers.checking import check_declarations, describe, describe_value
+from dispatchers.checking import check_declarations
 from dispatchers.contract import Dispatcher
-from dispatchers.errors import DispatcherError, one_line
+from dispatchers.errors import DispatcherError, describe, describe_value, one_line
 from dispatchers.rules.actor_critic import ScalableActorCritic
 from dispatchers.rules.basic import Random, SendToOwn
 from dispatchers.rules.mean_field import (

@@ -1,110 +1,24 @@
-"""Does a dispatcher keep the contract? The cheap check of every answer, and the thorough one on random views."""
+"""Does a dispatcher keep the contract? What it declares, where it fits, and how it answers random views."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
-from dispatchers.contract import (
-    Dispatcher,
-    Floats,
-    JobView,
-    PerJobDispatcher,
-    RecurrentDispatcher,
-    View,
-    hidden_width,
-    name_of,
-)
-from dispatchers.errors import DispatcherError, one_line
-
-TOLERANCE = 1e-9
-"""How far from 1 the probabilities of a row may sum."""
+from dispatchers.choice import Answer, ask, checked_choice
+from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher, hidden_width, name_of
+from dispatchers.errors import DispatcherError, describe_value
+from dispatchers.information import KINDS, declared, text_of
+from dispatchers.view import Floats, View, an_epoch_later, random_view, select_rows
 
 EPOCHS = 3
 """How many decisions one after the other a recurrent rule is tried for."""
 
 MOST_HIDDEN = 10_000
 """Numbers that a scheduler carries."""
-
-BY_ROW = (
-    "queue_lengths",
-    "service_rates",
-    "accessible",
-    "sharing",
-    "coins",
-    "order",
-    "age",
-    "schedulers",
-    "hidden",
-)
-"""What a view has one row of for each scheduler."""
-
-
-class Answer(NamedTuple):
-    """What a dispatcher says to a view."""
-
-    numbers: Floats
-    """Probabilities (rows x columns), or the plan of a per-job rule (rows x columns x fields)."""
-
-    hidden: Floats
-    """What is carried to the next decision (rows x hidden); no columns for rules that carry nothing."""
-
-    def of(self, rows: Any) -> Answer:
-        """Return the answer to some rows."""
-        return Answer(self.numbers[rows], self.hidden[rows])
-
-
-def ask(dispatcher: Dispatcher, view: View) -> Answer:
-    """Return what a dispatcher says to a view, checked. Raises `DispatcherError`."""
-    name = name_of(dispatcher)
-    carried = np.empty((view.rows, 0))
-    try:
-        with np.errstate(all="ignore"):  # what comes of it is told below
-            if isinstance(dispatcher, PerJobDispatcher):
-                return Answer(validate_plan(dispatcher.plan(view), view, name), carried)
-            if isinstance(dispatcher, RecurrentDispatcher):
-                answer, carried = _pair(dispatcher.advance(view), name)
-                validate(answer, view, name, "advance must return")
-                shape = view.rows, hidden_width(dispatcher)
-                _check_array(carried, shape, "hidden states must be", "hidden states", view, name)
-            else:
-                answer = dispatcher.route(view)
-                validate(answer, view, name)
-            return Answer(answer, carried)
-    except DispatcherError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise DispatcherError(f"{name}: {describe(error)}") from error
-
-
-def _pair(said: Any, name: str) -> tuple[Any, Any]:
-    if not isinstance(said, tuple) or len(said) != 2:
-        raise DispatcherError(
-            f"{name}: advance must return two arrays, probabilities and hidden states, got {type(said).__name__}"
-        )
-    return said
-
-
-def validate(answer: Any, view: View, name: str, must: str = "route must return") -> None:
-    """Check probabilities: float64, rows x columns, in [0, 1], 0 in padded columns, rows summing to 1."""
-    what = "probabilities"
-    _check_array(answer, view.accessible.shape, must, what, view, name)
-    _refuse_row((answer < 0).any(axis=1), f"{what} are negative: {{row}}", answer, view, name)
-    padded = np.where(view.accessible, 0.0, answer)
-    _refuse_row(padded.any(axis=1), f"{what} lead to padded columns: {{row}}", answer, view, name)
-    sums = answer.sum(axis=1)
-    _refuse_row(np.abs(sums - 1.0) > TOLERANCE, f"{what} sum to {{sum:.12g}}, must be 1", answer, view, name)
-
-
-def validate_plan(plan: Any, view: View, name: str) -> Floats:
-    """Check a plan, float64, rows x columns x fields and finite, and return it."""
-    shape = view.accessible.shape
-    fields = plan.shape[2] if isinstance(plan, np.ndarray) and plan.ndim == 3 else "fields"
-    _check_array(plan, (*shape, fields), "plan must return", "planned numbers", view, name)
-    return plan
 
 
 def check_declarations(dispatcher: Dispatcher, name: str | None = None) -> None:
@@ -122,9 +36,14 @@ def check_declarations(dispatcher: Dispatcher, name: str | None = None) -> None:
     if not isinstance(dispatcher.name, str):
         refuse("name", "text")
     for attribute, allowed in (("draws", ("job", "epoch")), ("observes", ("accessible", "all"))):
-        value = getattr(dispatcher, attribute)
+        value = getattr(dispatcher, attribute, allowed[0])
         if not isinstance(value, str) or value not in allowed:
             refuse(attribute, " or ".join(allowed))
+    kinds: Any = dispatcher.information
+    if not isinstance(kinds, list | tuple | set | frozenset) or not all(
+        isinstance(kind, str) and kind in KINDS for kind in kinds
+    ):
+        refuse("information", f"a tuple of names out of {', '.join(KINDS)}")
     for attribute in ("buffer", "nodes"):
         value = getattr(dispatcher, attribute)
         if value is not None and not (_is_whole(value) and 1 <= value < 2**31):
@@ -137,14 +56,6 @@ def check_declarations(dispatcher: Dispatcher, name: str | None = None) -> None:
     files: Any = dispatcher.files
     if not isinstance(files, list | tuple) or not all(isinstance(file, str | os.PathLike) for file in files):
         refuse("files", "a list of names of files")
-
-
-def describe_value(value: object) -> str:
-    """Return how a message shows a user's value, whatever its `repr` does."""
-    try:
-        return one_line(repr(value), 60)
-    except Exception:
-        return type(value).__name__
 
 
 def _is_whole(value: Any) -> bool:
@@ -172,89 +83,6 @@ def check_fit(
         raise DispatcherError(f"{name}: was made for another graph than the scenario's")
 
 
-def _check_array(answer: Any, shape: tuple[Any, ...], must: str, what: str, view: View, name: str) -> None:
-    wanted = " x ".join(map(str, shape))
-    if not isinstance(answer, np.ndarray):
-        raise DispatcherError(f"{name}: {must} a float64 array, got {type(answer).__name__}")
-    if answer.shape != shape or answer.dtype != np.float64:
-        got = " x ".join(map(str, answer.shape))
-        raise DispatcherError(f"{name}: {must} float64 {wanted}, got {answer.dtype} {got}")
-    finite = np.isfinite(answer).reshape(len(answer), -1).all(axis=1)
-    _refuse_row(~finite, f"{what} are not finite: {{row}}", answer, view, name)
-
-
-def _refuse_row(wrong: Any, why: str, answer: Floats, view: View, name: str) -> None:
-    if not wrong.any():
-        return
-    row = int(np.argmax(wrong))
-    lengths = view.queue_lengths[row, view.accessible[row]].tolist()
-    values = np.array2string(answer[row], precision=6, threshold=20).replace("\n", "")
-    text = why.format(row=values, sum=float(answer[row].sum()))
-    raise DispatcherError(f"{name}: {text} (queue lengths {lengths})")
-
-
-def random_view(
-    generator: np.random.Generator,
-    *,
-    rows: int = 32,
-    degrees: Sequence[int] = (1, 2, 3, 5),
-    buffer: int = 5,
-    delta_t: float = 5.0,
-    everything: bool = True,
-    hidden: int = 0,
-) -> View:
-    """Return a view of random knowledge, in which each of `degrees` (accessible servers) occurs.
-
-    With `everything` the distribution of all queues is known as well. The `hidden` numbers carried are zeros.
-    """
-    width = max(degrees)
-    counts = np.array(degrees)[generator.permutation(np.arange(rows) % len(degrees))]
-    accessible = np.arange(width) < counts[:, None]
-    shares = generator.dirichlet(np.ones(buffer + 1))
-    keys = np.where(accessible, generator.random((rows, width)), 2.0 + np.arange(width))
-    return View(
-        queue_lengths=np.where(accessible, generator.integers(0, buffer + 1, (rows, width)), 0),
-        service_rates=np.where(accessible, generator.choice([0.5, 1.0, 2.0, 3.0], (rows, width)), 1.0),
-        accessible=accessible,
-        sharing=np.where(accessible, generator.integers(1, 7, (rows, width)), 1),
-        buffer=buffer,
-        delta_t=delta_t,
-        coins=generator.random(rows),
-        order=np.argsort(keys, axis=1),
-        age=np.where(accessible, generator.choice([0.0, 1.5, np.inf], (rows, width)), 0.0),
-        schedulers=generator.permutation(rows),
-        hidden=np.zeros((rows, hidden)),
-        distribution=shares if everything else None,
-    )
-
-
-def select_rows(view: View, rows: Any) -> View:
-    """Return a view of some rows, in the order given."""
-    return View(**_told(view) | {name: getattr(view, name)[rows] for name in BY_ROW})
-
-
-def an_epoch_later(generator: np.random.Generator, view: View, hidden: Floats) -> View:
-    """Return a view of the same schedulers, which now carry `hidden`, with their random knowledge redistributed."""
-    lengths = view.queue_lengths.copy()
-    lengths[view.accessible] = generator.permutation(lengths[view.accessible])
-    shares = view.distribution_if_known
-    return View(
-        **_told(view)
-        | {
-            "queue_lengths": lengths,
-            "coins": generator.permutation(view.coins),
-            "hidden": hidden,
-            "distribution": None if shares is None else generator.permutation(shares),
-        }
-    )
-
-
-def _told(view: View) -> dict[str, Any]:
-    """Return what a view was made of."""
-    others = {"buffer": view.buffer, "delta_t": view.delta_t, "distribution": view.distribution_if_known}
-    return {name: getattr(view, name) for name in BY_ROW} | others
-
-
 def check_dispatcher(
     dispatcher: Dispatcher,
     *,
@@ -268,11 +96,10 @@ def check_dispatcher(
     Answers must have the right form, be the same to the last bit when asked again, alone or in other company, and
     leave the view as it is. A recurrent rule is asked for several epochs, each time with the hidden states that it
     returned before. A per-job rule must choose an accessible column for each of many jobs, and the same when asked
-    again. `degrees` counts accessible servers.
+    again. No rule may read information that it does not declare. `degrees` counts accessible servers.
     """
     if not isinstance(dispatcher, Dispatcher):
         raise DispatcherError(f"{type(dispatcher).__name__}: must be a subclass of Dispatcher")
-    name = name_of(dispatcher)
     check_declarations(dispatcher)
     if buffer is None:
         buffer = dispatcher.buffer or 5
@@ -280,18 +107,11 @@ def check_dispatcher(
     rows = min(rows, dispatcher.nodes or rows)
     hidden = hidden_width(dispatcher)
     generator = np.random.default_rng(seed)
-    view = random_view(
-        generator,
-        rows=rows,
-        degrees=degrees,
-        buffer=buffer,
-        everything=dispatcher.observes == "all",
-        hidden=hidden,
-    )
+    view = random_view(generator, rows=rows, degrees=degrees, buffer=buffer, hidden=hidden)
     answer = _check_answers(dispatcher, view, generator)
     if isinstance(dispatcher, PerJobDispatcher):
         for row in range(min(rows, 16)):
-            _check_choices(dispatcher, view, answer.numbers[row], row, generator, name)
+            _check_choices(dispatcher, view, answer.numbers[row], row, generator)
     for _ in range(EPOCHS - 1 if hidden else 0):
         view = an_epoch_later(generator, view, answer.hidden)
         answer = _check_answers(dispatcher, view, generator)
@@ -313,50 +133,31 @@ def _check_answers(dispatcher: Dispatcher, view: View, generator: np.random.Gene
     return whole
 
 
-def describe(error: BaseException) -> str:
-    """Return one line that says what a user's code raised, and where."""
-    place = ""
-    trace = error.__traceback__
-    while trace is not None:
-        place = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
-        trace = trace.tb_next
-    try:
-        text = " ".join(str(error).split())
-    except Exception:  # a user's error may fail to say what it is
-        text = ""
-    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+def _check_choices(
+    dispatcher: PerJobDispatcher, view: View, plan: Floats, row: int, generator: np.random.Generator
+) -> None:
+    """Let one scheduler choose for a number of jobs, each time twice; undeclared own sends must not matter to it."""
+    name, choose = name_of(dispatcher), checked_choice(dispatcher)
+    count = int(view.degrees[row])
+    plan, order = _locked(plan[:count]), _locked(view.order[row, :count])
+    sent = np.zeros(count, dtype=np.int64)
+    for total in range(30):
+        job = JobView(plan, order, _locked(sent), total, generator.random(), total * 0.1)
+        column, again = choose(job), choose(job)
+        if column != again:
+            raise DispatcherError(f"{name}: choose returned {column} and then {again} for the same job")
+        if "own sends" not in declared(dispatcher):
+            others = generator.integers(0, 9, count)
+            if choose(job._replace(sent=_locked(others), total_sent=int(others.sum()))) != column:
+                raise DispatcherError(
+                    f"{name}: choose depends on job.sent or job.total_sent, so its information must include own sends, "
+                    f"got {text_of(declared(dispatcher))}"
+                )
+        sent[column] += 1
 
 
 def _locked(array: Any) -> Any:
-    """Return a copy that cannot be written."""
+    """Return a copy in one piece that cannot be written."""
     copy = array.copy()
     copy.flags.writeable = False
     return copy
-
-
-def _check_choices(
-    dispatcher: PerJobDispatcher,
-    view: View,
-    plan: Floats,
-    row: int,
-    generator: np.random.Generator,
-    name: str,
-) -> None:
-    count = int(view.degrees[row])
-    order = np.ascontiguousarray(view.order[row, :count])
-    plan = np.ascontiguousarray(plan[:count])
-    sent = np.zeros(count, dtype=np.int64)
-    for total in range(30):
-        job = JobView(_locked(plan), _locked(order), _locked(sent), total, generator.random(), total * 0.1)
-        try:
-            column, again = dispatcher.choose(job), dispatcher.choose(job)
-        except DispatcherError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise DispatcherError(f"{name}: choose raised {describe(error)}") from error
-        is_column = isinstance(column, int | np.integer) and not isinstance(column, bool)
-        if not is_column or not 0 <= column < count:
-            raise DispatcherError(f"{name}: choose must return a column from 0 to {count - 1}, got {column!r}")
-        if column != again:
-            raise DispatcherError(f"{name}: choose returned {column} and then {again} for the same job")
-        sent[column] += 1

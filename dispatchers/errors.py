@@ -30,3 +30,25 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def describe(error: BaseException) -> str:
+    """Return one line that says what a user's code raised, and where."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        place = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a user's error may fail to say what it is
+        text = ""
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+
+
+def describe_value(value: object) -> str:
+    """Return how a message shows a user's value, whatever its `repr` does."""
+    try:
+        return one_line(repr(value), 60)
+    except Exception:
+        return type(value).__name__

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dispatchers.contract import Floats
 from dispatchers.errors import DispatcherError
 from dispatchers.onnx_files.kinds import Policy, kind_of
+from dispatchers.view import Floats
 from emulator.command_line import BAD_INPUT, Parser
 from emulator.errors import InputError
 from emulator.machine.starting import start

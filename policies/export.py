@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dispatchers.onnx_files.kinds import Policy, RecurrentPolicy
+from dispatchers.onnx_files.writing import model_of
 from emulator.machine.files import whole_file
 
 if TYPE_CHECKING:
     import onnx
-
-OPSET = 17
-IR_VERSION = 8
 
 Loaded = TypeVar("Loaded", Policy, RecurrentPolicy)
 
@@ -183,29 +181,11 @@ def _model(
     metadata: Mapping[str, str],
     hidden: int | None = None,
 ) -> onnx.ModelProto:
-    import onnx
-    from onnx import numpy_helper, parser
-
     inputs, outputs = f"float[batch, {lengths}] distribution", f"float[batch, {lengths}] offload"
     if hidden is not None:
         inputs, outputs = f"{inputs}, float[batch, {hidden}] hidden", f"{outputs}, float[batch, {hidden}] next_hidden"
-    model = parser.parse_model(
-        f'<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}], producer_name: "policies">\n'
-        f"policy ({inputs}) => ({outputs}) {{\n" + "\n".join(lines) + "\n}"
-    )
-    model.graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(constant, dtype=np.float32), name) for name, constant in constants.items()
-    )
-    set_metadata(model, metadata)
-    onnx.checker.check_model(model, full_check=True)
-    return model
-
-
-def set_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
-    """Replace what a model says of itself."""
-    import onnx
-
-    onnx.helper.set_model_props(model, dict(metadata))
+    body = "\n".join(lines)
+    return model_of(f"policy ({inputs}) => ({outputs}) {{\n{body}\n}}", constants, metadata)
 
 
 def rules_of(model: onnx.ModelProto) -> Callable[[ArrayLike], NDArray[np.float64]]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from dispatchers.contract import Draws
 from dispatchers.errors import DispatcherError
+from dispatchers.onnx_files.writing import add_metadata
 from emulator.errors import InputError
 from emulator.machine.cores import cores_at_hand
 from emulator.machine.processes import Fatal, Report, Work, check_main_module, run_in_processes
@@ -132,7 +133,7 @@ def learn(lesson: Lesson, *, command: str, logs: Path, fresh: bool, on_iteration
 
     Raises `InputError`, and `DispatcherError` for a network whose answers are no probabilities.
     """
-    from policies.export import set_metadata, write
+    from policies.export import write
 
     identity = identity_of(lesson)
     folder = log_folder(lesson, logs)
@@ -143,8 +144,7 @@ def learn(lesson: Lesson, *, command: str, logs: Path, fresh: bool, on_iteration
     log = TrainingLog(folder, identity, on_iteration, events=not isinstance(lesson.preset, Preset))
     learned = ALGORITHMS[type(lesson.preset)](lesson, log, identity)
     scores = _scores(lesson, learned)
-    own = {entry.key: entry.value for entry in learned.model.metadata_props}  # SAC's has the number of nodes
-    set_metadata(learned.model, own | identity | scores | {"command": command})
+    add_metadata(learned.model, identity | scores | {"command": command})
     write(lesson.out, learned.model)
     return (
         f"{lesson.out}: {float(scores['score']):.3f} drops per server and 50 ms as {identity['executed_as']}, "

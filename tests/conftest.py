@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dispatchers.checking import random_view
+from dispatchers.view import random_view
 
 
 @pytest.fixture

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from dispatchers.contract import Floats
 from dispatchers.onnx_files.model import CONTRACT_VERSION as CONTRACT_VERSION
 from dispatchers.onnx_files.model import ModelFile, Tensor, opened, refusal, shown, shown_names
+from dispatchers.view import Floats
 
 PROBES = 64
 """Random observations on which a new policy is tried."""
@@ -22,9 +21,6 @@ MOST_TRIED = 2**20
 
 TRIED_AT_ONCE = 2**14
 """Observations, so that a trial needs little memory."""
-
-REMEMBERED_ROWS = 100_000
-"""Distinct observations for which a policy's answers are kept; beyond that many, remembering starts anew."""
 
 
 class Policy(ModelFile):
@@ -117,25 +113,6 @@ def kind_of(path: str | Path) -> str:
             return kind
     known = "; or ".join(map(" and ".join, wanted.values()))
     raise refusal(path, f"must have as input {known}, got {shown_names(found)}")
-
-
-class Remembered:
-    """A function from rows of float32 to rows of float64 that is evaluated once for each distinct row."""
-
-    def __init__(self, function: Callable[[NDArray[np.float32]], Floats]):
-        self.function = function
-        self._known: dict[bytes, Floats] = {}
-
-    def __call__(self, rows: NDArray[np.float32]) -> Floats:
-        """Return the function's rows for some rows."""
-        keys = [row.tobytes() for row in rows]
-        new = {key: row for row, key in enumerate(keys) if key not in self._known}
-        if new:
-            if len(self._known) + len(new) > REMEMBERED_ROWS:
-                self._known.clear()
-                new = {key: row for row, key in enumerate(keys)}
-            self._known.update(zip(new, self.function(rows[list(new.values())]), strict=True))
-        return np.array([self._known[key] for key in keys])
 
 
 def _distributions(buffer: int) -> Floats:

@@ -13,9 +13,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dispatchers.contract import Floats
 from dispatchers.errors import DispatcherError, one_line
 from dispatchers.files import read_regular
+from dispatchers.view import Floats
 
 CONTRACT_VERSION = "1"
 LARGEST_FILE = 16 * 2**20
@@ -107,7 +107,7 @@ class ModelFile:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         content, model = opened(self.path)
-        self.metadata = _metadata(model)
+        self.metadata = metadata_in(model)
         self.widths: dict[str, int] = {}
         """How wide each of `WIDTHS` is here."""
         self._note_widths("input", self.inputs, model.graph.input)
@@ -195,7 +195,7 @@ class ModelFile:
 
 def metadata(path: str | Path) -> dict[str, str]:
     """Return the metadata of an ONNX file, of which nothing else is looked at. Raises `DispatcherError`."""
-    return _metadata(_parsed(Path(path))[1])
+    return metadata_in(_parsed(Path(path))[1])
 
 
 def opened(path: Path) -> tuple[bytes, Any]:
@@ -216,7 +216,7 @@ def opened(path: Path) -> tuple[bytes, Any]:
         raise _damaged(path) from None
     if is_hazardous:
         raise refusal(path, "divides whole numbers, which it must make floats of first (operator Cast)")
-    version = _metadata(model).get("contract_version")
+    version = metadata_in(model).get("contract_version")
     if version != CONTRACT_VERSION:
         raise refusal(
             path,
@@ -256,7 +256,8 @@ def _parsed(path: Path) -> tuple[bytes, Any]:
         raise _damaged(path) from None
 
 
-def _metadata(model: Any) -> dict[str, str]:
+def metadata_in(model: Any) -> dict[str, str]:
+    """Return the metadata of an ONNX model."""
     return {entry.key: entry.value for entry in model.metadata_props}
 
 

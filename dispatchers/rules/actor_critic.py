@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dispatchers.contract import Dispatcher, Floats, View
+from dispatchers.contract import Dispatcher
 from dispatchers.errors import DispatcherError
 from dispatchers.onnx_files.kinds import AgentPolicy
 from dispatchers.onnx_files.model import refusal
+from dispatchers.view import Floats, View
 
 
 class ScalableActorCritic(Dispatcher):

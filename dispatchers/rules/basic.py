@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dispatchers.contract import Dispatcher, Floats, View
+from dispatchers.contract import Dispatcher
+from dispatchers.view import Floats, View
 
 
 class SendToOwn(Dispatcher):
     """Keep every job at the own server."""
 
     name = "OWN"
+    information = ()
 
     def route(self, view: View) -> Floats:
         """See `Dispatcher.route`."""
@@ -19,6 +21,7 @@ class Random(Dispatcher):
     """Send each job to a uniformly random accessible server, the own one included."""
 
     name = "RND"
+    information = ()
 
     def route(self, view: View) -> Floats:
         """See `Dispatcher.route`."""

@@ -12,10 +12,12 @@ from typing import get_args
 
 import numpy as np
 
-from dispatchers.contract import Dispatcher, Draws, Floats, View
+from dispatchers.contract import Dispatcher
 from dispatchers.errors import DispatcherError
-from dispatchers.onnx_files.kinds import Policy, Remembered
+from dispatchers.onnx_files.kinds import Policy
 from dispatchers.onnx_files.model import ModelFile
+from dispatchers.remembered import Remembered
+from dispatchers.view import Draws, Floats, View
 
 
 class MeanFieldRule(Dispatcher):
@@ -88,20 +90,21 @@ class MeanFieldNeighbourhood(MeanFieldRule):
 
     def __init__(self, policy: str, draws: Draws | None = None):
         super().__init__(policy, draws)
-        self._remembered = Remembered(self.policy.rules)
+        self._remembered = Remembered()
 
     def rules(self, view: View) -> Floats:
         """See `MeanFieldRule.rules`; each distinct observation is evaluated once."""
         lengths = np.arange(view.buffer + 1)
         here = (view.queue_lengths[:, :, None] == lengths) & view.accessible[:, :, None]
-        return self._remembered((here.sum(axis=1) / view.degrees[:, None]).astype(np.float32))
+        observed = (here.sum(axis=1) / view.degrees[:, None]).astype(np.float32)
+        return self._remembered.of_rows(self.policy.rules, observed)
 
 
 class MeanFieldGlobal(MeanFieldRule):
     """The policy is fed the empirical distribution of all queues, which takes global messages."""
 
     name = "MF-G"
-    observes = "all"
+    information = ("broadcast", "global")
 
     def rules(self, view: View) -> Floats:
         """See `MeanFieldRule.rules`."""

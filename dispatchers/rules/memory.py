@@ -10,14 +10,16 @@ from typing import Literal
 
 import numpy as np
 
-from dispatchers.contract import Floats, JobView, PerJobDispatcher, View
+from dispatchers.contract import JobView, PerJobDispatcher
 from dispatchers.errors import DispatcherError
+from dispatchers.view import Floats, View
 
 
 class RoundRobin(PerJobDispatcher):
     """Send each job to the next accessible server, in an order drawn once per scheduler and epoch."""
 
     name = "RR"
+    information = ("own sends",)
 
     def plan(self, view: View) -> Floats:
         """See `PerJobDispatcher.plan`; nothing but the order matters."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatchers.contract import Draws, Floats, RecurrentDispatcher, View
-from dispatchers.onnx_files.kinds import RecurrentPolicy, Remembered
+from dispatchers.contract import RecurrentDispatcher
+from dispatchers.onnx_files.kinds import RecurrentPolicy
+from dispatchers.remembered import Remembered
 from dispatchers.rules.mean_field import reading
+from dispatchers.view import Draws, Floats, View
 
 
 class MeanFieldRecurrent(RecurrentDispatcher):
@@ -19,7 +21,7 @@ class MeanFieldRecurrent(RecurrentDispatcher):
 
     name = "MF-RNN"
     file_options = ("policy",)
-    observes = "all"
+    information = ("broadcast", "global")
 
     def __init__(self, policy: str, draws: Draws | None = None):
         self.policy = RecurrentPolicy(policy)
@@ -27,13 +29,13 @@ class MeanFieldRecurrent(RecurrentDispatcher):
         self.files = (self.policy.path,)
         self.buffer = self.policy.buffer
         self.hidden = self.policy.hidden
-        self._remembered = Remembered(self._evaluate)
+        self._remembered = Remembered()
 
     def advance(self, view: View) -> tuple[Floats, Floats]:
         """See `RecurrentDispatcher.advance`; each distinct observation and hidden state is evaluated once."""
         shares = np.broadcast_to(view.distribution, (view.rows, self.policy.buffer + 1))
         observed = np.concatenate([shares, view.hidden], axis=1).astype(np.float32)
-        rules, hidden = np.split(self._remembered(observed), [shares.shape[1]], axis=1)
+        rules, hidden = np.split(self._remembered.of_rows(self._evaluate, observed), [shares.shape[1]], axis=1)
         return view.offload(rules[np.arange(view.rows), view.own_lengths], self.acts), hidden
 
     def _evaluate(self, observed: NDArray[np.float32]) -> Floats:

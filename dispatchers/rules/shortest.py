@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dispatchers.contract import Dispatcher, Draws, Floats, View
+from dispatchers.contract import Dispatcher
 from dispatchers.errors import DispatcherError
+from dispatchers.view import Draws, Floats, View
 
 
 class _LeastCost(Dispatcher):

@@ -11,8 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from dispatchers.checking import describe
-from dispatchers.errors import DispatcherError, one_line
+from dispatchers.errors import DispatcherError, describe, one_line
 from emulator.engines.auto import COMPARED_JOBS
 from emulator.engines.engine import REFERENCE
 from emulator.machine import interruption

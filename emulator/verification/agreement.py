@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from dispatchers.contract import Dispatcher, Floats, JobView, PerJobDispatcher, RecurrentDispatcher, View, name_of
+from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher, name_of
 from dispatchers.rules.actor_critic import ScalableActorCritic
 from dispatchers.rules.basic import Random, SendToOwn
 from dispatchers.rules.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn
 from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.recurrent import MeanFieldRecurrent
 from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
+from dispatchers.view import Floats, View
 from emulator.command_line import Parser
 from emulator.engines.comparison import EnginesDifferError, check_equal
 from emulator.engines.engine import ENGINES, REFERENCE
@@ -86,7 +87,7 @@ class Impatient(PerJobDispatcher):
 class Tracking(RecurrentDispatcher):
     """A recurrent rule that knows all queues: every scheduler carries the same averages."""
 
-    observes = "all"
+    information = ("broadcast", "global")
     hidden = 2
 
     def advance(self, view: View) -> tuple[Floats, Floats]:

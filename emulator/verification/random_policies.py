@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatchers.contract import Dispatcher
-from dispatchers.onnx_files.kinds import CONTRACT_VERSION
+from dispatchers.onnx_files.writing import model_of
 from dispatchers.rules.actor_critic import ScalableActorCritic
 from dispatchers.rules.recurrent import MeanFieldRecurrent
 
@@ -50,7 +50,7 @@ def recurrent(generator: np.random.Generator, buffer: int, hidden: int) -> onnx.
         "weight_out": generator.normal(size=(hidden, lengths)),
         "bias_out": generator.normal(size=lengths),
     }
-    return _model(RECURRENT.format(lengths=lengths, hidden=hidden), constants, {})
+    return model_of(RECURRENT.format(lengths=lengths, hidden=hidden), constants, {})
 
 
 def per_agent(generator: np.random.Generator, buffer: int, degrees: NDArray[np.int64]) -> onnx.ModelProto:
@@ -63,7 +63,7 @@ def per_agent(generator: np.random.Generator, buffer: int, degrees: NDArray[np.i
         "bias": np.where(accessible, generator.normal(size=size), -1e9),
     }
     metadata = {"nodes": str(len(degrees)), "buffer": str(buffer)}
-    return _model(PER_AGENT.format(columns=columns), constants, metadata)
+    return model_of(PER_AGENT.format(columns=columns), constants, metadata)
 
 
 def dispatcher_of(rule: type[MeanFieldRecurrent | ScalableActorCritic], model: onnx.ModelProto) -> Dispatcher:
@@ -72,15 +72,3 @@ def dispatcher_of(rule: type[MeanFieldRecurrent | ScalableActorCritic], model: o
         path = Path(folder) / "policy.onnx"
         path.write_bytes(model.SerializeToString())
         return rule(str(path))
-
-
-def _model(graph: str, constants: dict[str, NDArray[np.float64]], metadata: dict[str, str]) -> onnx.ModelProto:
-    import onnx
-    from onnx import numpy_helper, parser
-
-    model = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]>{graph}')
-    model.graph.initializer.extend(
-        numpy_helper.from_array(constant.astype(np.float32), name) for name, constant in constants.items()
-    )
-    onnx.helper.set_model_props(model, {"contract_version": CONTRACT_VERSION, **metadata})
-    return model

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dispatchers.onnx_files.kinds import CONTRACT_VERSION
+from dispatchers.onnx_files.writing import model_of
 from emulator.machine.compiling import compiled
 from emulator.model.topology import Topology
 from emulator.randomness import DECISION, random_uniform
-from policies.export import IR_VERSION, OPSET, set_metadata
 from policies.process.networks import ParallelNetworks
 
 if TYPE_CHECKING:
@@ -152,31 +151,18 @@ def actors_to_onnx(actors: Actors, metadata: Mapping[str, str]) -> onnx.ModelPro
     Inputs: `scheduler`, int64, batch; `queue_lengths`, int64, batch x columns. Output: `probabilities`, float32, batch
     x columns, 0 in padded columns. To `metadata` are added contract_version, nodes, buffer and topology_hash.
     """
-    import onnx
-    from onnx import numpy_helper, parser
-
     agents, states, columns = actors.table.shape
-    model = parser.parse_model(
-        f'<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}], producer_name: "policies">\n'
-        + GRAPH.format(columns=columns)
-    )
     constants = {
-        "table": actors.table.reshape(agents * states, columns).astype(np.float32),
+        "table": actors.table.reshape(agents * states, columns),
         "places": places(actors.buffer, columns),
         "zero": np.int64(0),
         "buffer": np.int64(actors.buffer),
         "last_agent": np.int64(agents - 1),
         "states": np.int64(states),
     }
-    model.graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(constant), name) for name, constant in constants.items()
-    )
     own = {
-        "contract_version": CONTRACT_VERSION,
         "nodes": str(agents),
         "buffer": str(actors.buffer),
         "topology_hash": actors.topology.graph_hash,
     }
-    set_metadata(model, {**metadata, **own})
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return model_of(GRAPH.format(columns=columns), constants, {**metadata, **own})

@@ -22,13 +22,15 @@ from dispatchers import (
 )
 from dispatchers import catalogue as catalogue_module
 from dispatchers.catalogue import available
-from dispatchers.checking import an_epoch_later, check_fit, random_view, select_rows, validate, validate_plan
-from dispatchers.contract import cumulate, name_of, pick
+from dispatchers.checking import check_fit
+from dispatchers.choice import validate, validate_plan
+from dispatchers.contract import name_of
 from dispatchers.rules.basic import Random, SendToOwn
 from dispatchers.rules.mean_field import MeanFieldOwn
 from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from dispatchers.user_modules import hash_of
+from dispatchers.view import random_view
 from emulator.verification import random_policies as random_networks
 from emulator.verification.agreement import Habitual, Moody, Tracking
 
@@ -164,112 +166,6 @@ def test_counting_own_jobs_alternates_between_two_equal_servers():
     assert sent_by(JoinShortestQueueWithMemory(bonus=0.9), view, 0, 5) == [0, 1, 0, 1, 0]
 
 
-class TestView:
-    def test_arrays_cannot_be_written(self, view):
-        for name in ("queue_lengths", "service_rates", "accessible", "sharing", "coins", "order", "age", "schedulers"):
-            array = getattr(view, name)
-            with pytest.raises(ValueError, match="read-only"):
-                array[0] = array[0]
-
-    def test_the_callers_array_stays_writable(self):
-        lengths = np.zeros((1, 1), np.int64)
-        select_rows(view_of(0, degrees=[1], rows=1), [0])
-        view = View(
-            queue_lengths=lengths,
-            service_rates=np.ones((1, 1)),
-            accessible=np.ones((1, 1), bool),
-            sharing=np.ones((1, 1), np.int64),
-            buffer=1,
-            delta_t=1.0,
-            coins=np.zeros(1),
-            order=np.zeros((1, 1), np.int64),
-            age=np.zeros((1, 1)),
-            schedulers=np.zeros(1, np.int64),
-        )
-        lengths[0, 0] = 1
-        assert view.queue_lengths[0, 0] == 1
-
-    def test_what_is_carried_is_noted_and_does_not_make_the_answer_ones_own(self):
-        view = view_of(0, rows=8, hidden=3)
-        assert view.hidden.tolist() == [[0.0] * 3] * 8
-        assert view.hidden.dtype == np.float64
-        assert "hidden" in view.read
-        assert view.reusable
-        with pytest.raises(ValueError, match="read-only"):
-            view.hidden[0] = 1.0
-        hidden = np.arange(24.0).reshape(8, 3)
-        later = an_epoch_later(np.random.default_rng(1), view, hidden)
-        assert np.array_equal(select_rows(later, [5, 2]).hidden, hidden[[5, 2]])
-        assert np.array_equal(later.accessible, view.accessible)
-        assert not np.array_equal(later.queue_lengths, view.queue_lengths)
-        assert view_of(0, rows=8).hidden.shape == (8, 0)
-
-    @pytest.mark.parametrize("name", ["coins", "order", "age", "schedulers"])
-    def test_reading_what_is_ones_own_makes_the_answer_ones_own(self, view, name):
-        fresh = select_rows(view, slice(None))
-        assert fresh.reusable
-        _ = fresh.queue_lengths, fresh.service_rates, fresh.sharing, fresh.distribution, fresh.degrees, fresh.uniform()
-        assert fresh.reusable
-        getattr(fresh, name)
-        assert not fresh.reusable
-
-    def test_what_is_ones_own_is_made_when_read(self):
-        made = []
-        view = View(
-            queue_lengths=np.zeros((1, 1), np.int64),
-            service_rates=np.ones((1, 1)),
-            accessible=np.ones((1, 1), bool),
-            sharing=np.ones((1, 1), np.int64),
-            buffer=1,
-            delta_t=1.0,
-            coins=lambda: made.append("coins") or np.array([0.25]),
-            order=lambda: made.append("order") or np.zeros((1, 1), np.int64),
-            age=lambda: made.append("age") or np.zeros((1, 1)),
-            schedulers=lambda: made.append("schedulers") or np.zeros(1, np.int64),
-        )
-        assert made == []
-        assert view.coins.tolist() == [0.25]
-        assert made == ["coins"]
-
-    def test_the_distribution_of_all_is_not_for_everybody(self):
-        with pytest.raises(DispatcherError, match='observes = "all"'):
-            _ = view_of(0, everything=False).distribution
-
-    def test_a_scheduler_without_neighbours_keeps_its_jobs(self):
-        view = view_of(1, degrees=[1, 3])
-        alone = view.degrees == 1
-        for answer in (view.any_neighbour(), view.offload(np.ones(32)), view.uniform(), view.least(view.queue_lengths)):
-            validate(answer, view, "helper")
-            assert (answer[alone, 0] == 1.0).all()
-
-
-class TestPick:
-    @settings(max_examples=200, deadline=None, derandomize=True)
-    @given(
-        st.lists(st.one_of(st.just(0.0), st.floats(1e-12, 1.0)), min_size=1, max_size=8).filter(any),
-        st.floats(0.0, 1.0, exclude_max=True),
-    )
-    def test_only_possible_servers_are_picked(self, weights, coin):
-        row = np.array(weights) / sum(weights)
-        for draw in (coin, 0.0, np.nextafter(1.0, 0.0)):
-            assert row[pick(cumulate(row[None, :])[0], draw)] > 0
-
-    @settings(max_examples=50, deadline=None, derandomize=True)
-    @given(SEEDS)
-    def test_coins_give_each_server_its_share(self, seed):
-        row = np.random.default_rng(seed).dirichlet(np.full(5, 0.5))
-        cumulative = cumulate(row[None, :])[0]
-        coins = (np.arange(20_000) + 0.5) / 20_000
-        counts = np.bincount([pick(cumulative, coin) for coin in coins], minlength=5)
-        assert counts / 20_000 == pytest.approx(row, abs=1e-4)
-
-    def test_a_row_does_not_depend_on_its_padding(self):
-        row = np.random.default_rng(2).dirichlet(np.ones(4))
-        padded = cumulate(np.pad(row, (0, 3))[None, :])[0]
-        assert np.array_equal(padded[:4], cumulate(row[None, :])[0])
-        assert (padded[3:] == 1.0).all()
-
-
 class Rule(Dispatcher):
     """A rule whose answer a test gives it."""
 
@@ -289,6 +185,25 @@ class JobRule(PerJobDispatcher):
 
     def plan(self, view):
         return self.planned(view)
+
+
+class Uninformed(Rule):
+    """A rule that declares to know nothing."""
+
+    information = ()
+
+
+class RoundRobinByLength(RoundRobin):
+    """A rule that reads what the one it is made of does not declare."""
+
+    def plan(self, view):
+        return view.queue_lengths[:, :, None].astype(float)
+
+
+class Forgetful(JobRule):
+    """A per-job rule that declares to know messages alone."""
+
+    information = ("broadcast",)
 
 
 class StateRule(RecurrentDispatcher):
@@ -359,6 +274,15 @@ BROKEN = {
     ),
     "no plan": (PerJobDispatcher(), r"must define plan\(self, view\)"),
     "column too large": (JobRule(lambda job: len(job.order)), r"choose must return a column from 0 to \d, got \d"),
+    "reads undeclared rates": (
+        Uninformed(lambda v: v.least(v.service_rates)),
+        "reads view.service_rates, so its information must include broadcast, got none",
+    ),
+    "plans by undeclared lengths": (RoundRobinByLength(), "reads view.queue_lengths, so its information must include"),
+    "chooses by undeclared sends": (
+        Forgetful(lambda job: job.total_sent % len(job.order)),
+        "choose depends on job.sent or job.total_sent, so its information must include own sends, got broadcast",
+    ),
     "column negative": (JobRule(lambda job: -1), "choose must return a column from 0 to .*, got -1"),
     "a float": (JobRule(lambda job: 0.0), "choose must return a column .* got 0.0"),
     "a truth value": (JobRule(lambda job: False), "choose must return a column .* got False"),
@@ -415,7 +339,15 @@ class TestCheckDispatcher:
     def test_built_in_rules_keep_the_contract(self, case):
         check_dispatcher(DEFINITIONS[case][0])
 
-    @pytest.mark.parametrize("dispatcher", [RoundRobin(), JoinShortestQueueWithMemory("sharing"), JobRule()])
+    @pytest.mark.parametrize(
+        "dispatcher",
+        [
+            RoundRobin(),
+            JoinShortestQueueWithMemory("sharing"),
+            JobRule(),
+            Forgetful(lambda job: int(job.coin * len(job.sent)) if job.elapsed > 1 else 0),
+        ],
+    )
     def test_per_job_rules_keep_the_contract(self, dispatcher):
         check_dispatcher(dispatcher)
 
@@ -454,6 +386,12 @@ class TestCheckDispatcher:
         rule.observes = "some"
         with pytest.raises(DispatcherError, match="observes must be accessible or all, got 'some'"):
             check_dispatcher(rule)
+        for wrong in ("global", ("broadcast", "rumours"), None, [["global"]]):
+            rule = Rule(View.own)
+            rule.information = wrong
+            allowed = "information must be a tuple of names out of broadcast, global, own sends, got "
+            with pytest.raises(DispatcherError, match=allowed):
+                check_dispatcher(rule)
         with pytest.raises(DispatcherError, match="was made for buffer 5, the scenario has buffer 3"):
             check_dispatcher(MeanFieldOwn(rule=RULE), buffer=3)
         rule = Rule(View.own)
@@ -470,7 +408,7 @@ class TestCheckDispatcher:
             check_dispatcher(type("Stranger", (), {"name": "stranger"})())
 
     def test_only_rules_that_say_so_see_the_distribution(self):
-        with pytest.raises(DispatcherError, match='observes = "all"'):
+        with pytest.raises(DispatcherError, match=r"^Rule: reads view.distribution, so its information must include"):
             check_dispatcher(Rule(lambda v: v.offload(np.full(len(v.accessible), v.distribution[0]))))
 
     def test_rounding_is_forgiven_but_no_more(self, view):
@@ -656,7 +594,7 @@ class TestFinding:
             EntryPoint("Theirs", "dispatchers.rules.basic:SendToOwn", group),
             EntryPoint("RND", "dispatchers.rules.basic:SendToOwn", group),
             EntryPoint("Gone", "no_such_package:Rule", group),
-            EntryPoint("Odd", "dispatchers.contract:cumulate", group),
+            EntryPoint("Odd", "dispatchers.choice:cumulate", group),
         ]
         monkeypatch.setattr(catalogue_module, "entry_points", lambda group: offered)
         assert isinstance(make(name="Theirs"), SendToOwn)

@@ -8,14 +8,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from dispatchers.checking import an_epoch_later, random_view
 from dispatchers.errors import LONGEST_LINE, DispatcherError
+from dispatchers.information import information_of
 from dispatchers.onnx_files import model as model_file
 from dispatchers.onnx_files.kinds import CONTRACT_VERSION, KINDS, AgentPolicy, Policy, RecurrentPolicy, kind_of
 from dispatchers.onnx_files.model import OPERATORS, metadata
 from dispatchers.rules.actor_critic import ScalableActorCritic
 from dispatchers.rules.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn, ParameterSharing
 from dispatchers.rules.recurrent import MeanFieldRecurrent
+from dispatchers.view import an_epoch_later, random_view
 from emulator.verification import random_policies as random_networks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,7 +162,7 @@ class TestMeanField:
         assert len(asked) == len(set(asked)) > 1
 
     def test_remembering_is_bounded(self, path, view, monkeypatch):
-        monkeypatch.setattr("dispatchers.onnx_files.kinds.REMEMBERED_ROWS", 5)
+        monkeypatch.setattr("dispatchers.remembered.MOST", 5)
         bounded = MeanFieldNeighbourhood(str(path))
         for _ in range(2):
             assert np.array_equal(bounded.route(view), MeanFieldNeighbourhood(str(path)).route(view))
@@ -223,7 +224,8 @@ class TestRecurrent:
 
     def test_it_is_the_network_carried_on_for_epochs(self, saved):
         dispatcher = MeanFieldRecurrent(str(saved(recurrent())))
-        assert (dispatcher.hidden, dispatcher.buffer, dispatcher.observes) == (HIDDEN, 5, "all")
+        assert (dispatcher.hidden, dispatcher.buffer) == (HIDDEN, 5)
+        assert information_of(dispatcher) == "broadcast, global"
         generator = np.random.default_rng(1)
         view = random_view(generator, rows=40, hidden=HIDDEN)
         carried = np.zeros((40, HIDDEN))

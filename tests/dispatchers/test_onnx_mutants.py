@@ -9,9 +9,10 @@ import pytest
 from onnx import helper, numpy_helper
 
 from dispatchers.catalogue import make
-from dispatchers.checking import an_epoch_later, ask, random_view, select_rows
+from dispatchers.choice import ask
 from dispatchers.contract import hidden_width
 from dispatchers.errors import LONGEST_LINE, DispatcherError
+from dispatchers.view import an_epoch_later, random_view, select_rows
 from emulator.verification import random_policies as random_networks
 
 TRAINED = Path(__file__).resolve().parents[2] / "policies" / "trained"

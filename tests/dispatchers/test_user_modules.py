@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from dispatchers import catalogue
-from dispatchers.checking import ask, check_fit
+from dispatchers.checking import check_fit
+from dispatchers.choice import ask
 from dispatchers.errors import DispatcherError
 
 RULE = """

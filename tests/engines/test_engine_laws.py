@@ -185,6 +185,8 @@ def test_at_equal_times_departures_come_before_broadcasts_and_those_before_arriv
     seen = []
 
     class Watching(SendToOwn):
+        information = ("broadcast",)
+
         def route(self, view):
             seen.append((float(view.age[0, 0]), int(view.queue_lengths[0, 0])))
             return view.own()

@@ -17,8 +17,7 @@ from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.command_line import main
 from emulator.engines.auto import engines_of
 from emulator.engines.comparison import EnginesDifferError, check_equal
-from emulator.engines.compiled import decisions as compiled_decisions
-from emulator.engines.compiled import fifo
+from emulator.engines.compiled import fifo, numbering
 from emulator.engines.compiled import windows as compiled_engine
 from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.episode import COMPLETED, Traces
@@ -197,7 +196,7 @@ def test_episodes_of_one_engine_that_run_side_by_side_carry_their_own(dispatcher
 @RECURRENT
 @pytest.mark.parametrize("limit", ["LARGEST_TABLE", "ROWS_AT_ONCE"])
 def test_limits_of_the_table_change_nothing_of_recurrent_rules(dispatcher, limit, monkeypatch):
-    monkeypatch.setattr(compiled_decisions, limit, 9)
+    monkeypatch.setattr(numbering, limit, 9)
     compare(small(), dispatcher)
 
 
@@ -248,7 +247,7 @@ def test_equal_hidden_states_are_asked_once():
     for epoch, asked in enumerate(asked_in_each_epoch(Habitual(), system)):
         assert asked <= min(4**epoch, 400)  # the histories of a queue, which is empty at first
     assert asked > 4
-    carried = WindowEngine(system, Tracking()).decisions.at_start()
+    carried = WindowEngine(system, Tracking()).observations.at_start()
     carried.advance(np.array([[1.0, 2.0], [0.5, 0.0], [1.0, 2.0], [0.5, -0.0]]), np.arange(400, dtype=np.int32) % 4)
     assert len(carried.states) == 3
     assert carried.states[carried.state[:3]].tolist() == [[1.0, 2.0], [0.5, 0.0], [1.0, 2.0]]

@@ -164,7 +164,7 @@ def test_global_state_costs_global_messages():
     class Curious(Informed):
         observes = "accessible"
 
-    with pytest.raises(DispatcherError, match='observes = "all"'):
+    with pytest.raises(DispatcherError, match=r"^Curious: reads view.distribution, so its information must include"):
         SimpyEngine(system, Curious()).episode(Workload(system, 0))
 
 

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("cma")
 
 from dispatchers.rules.mean_field import MeanFieldNeighbourhood
-from emulator.engines.compiled.decisions import Decisions
-from emulator.engines.decisions import EpochDraws
+from emulator.engines.compiled.numbering import AllAtOnce
+from emulator.engines.observations import EpochDraws
 from emulator.model.system import System
 from emulator.model.topology import configuration_model, cycle, edge_list, torus
 from emulator.workload.workload import Workload
@@ -57,7 +57,7 @@ def test_a_linear_rule_is_the_same_in_the_search_in_evaluation_and_as_a_dispatch
     np.testing.assert_allclose(neighbourhood(rules_of(model))(networks), searched, atol=1e-6)
     assert 0.0 == searched.min() < searched.max() == 1.0
     write(tmp_path / "rule.onnx", model)
-    decisions = Decisions(MeanFieldNeighbourhood(str(tmp_path / "rule.onnx")), system)
+    decisions = AllAtOnce(MeanFieldNeighbourhood(str(tmp_path / "rule.onnx")), system)
     for copy in range(5):
         lengths = networks.queue_lengths[copy].astype(np.int32)
         decisions.decide(lengths, EpochDraws(Workload(system, 0), 0), decisions.at_start())

@@ -20,7 +20,8 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import expm_multiply
 
-from dispatchers.contract import JobView, PerJobDispatcher, View
+from dispatchers.contract import JobView, PerJobDispatcher
+from dispatchers.view import View
 
 ARRIVALS, DROPS, PRESENCE = range(3)
 """What is expected of each server in an epoch: jobs that reach it, those dropped, job-milliseconds spent there."""

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, uint64
 from numpy.typing import NDArray
 
-from dispatchers.contract import pick
+from dispatchers.choice import pick
 from emulator.engines.compiled.rules import column_of
 from emulator.machine.compiling import compiled
 from emulator.randomness import JOB, exponential, philox

@@ -1,45 +1,15 @@
-"""The rules of an epoch as the compiled engine takes them, and the column that each gives a job.
-
-A rule is a tuple of arrays; its type decides which code is compiled for it.
-"""
+"""The column that a rule value of all schedulers gives a job; its type decides which code is compiled for it."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from numba import njit
 from numba.extending import overload
-from numpy.typing import NDArray
 
+from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import JobView
 from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
-
-Integers = NDArray[np.int64]
-Indices = NDArray[np.int32]
-Floats = NDArray[np.float64]
-
-
-class Drawn(NamedTuple):
-    """A rule that draws a server for each job: scheduler i has row `row[i]` of the cumulative probabilities."""
-
-    cumulative: Floats
-    row: Indices
-
-
-class Fixed(NamedTuple):
-    """A rule that has chosen a column for each scheduler."""
-
-    column: Indices
-
-
-class Chosen(NamedTuple):
-    """A per-job rule: scheduler i has row `row[i]` of the plans; `order` and `sent` are laid out as `Graph.access`."""
-
-    plan: Floats
-    row: Indices
-    order: Integers
-    sent: Integers
 
 
 class ChosenByRoundRobin(Chosen):
@@ -50,21 +20,11 @@ class ChosenByMemory(Chosen):
     """The built-in `JSQ-M`."""
 
 
-class ChosenByUser(NamedTuple):
-    """A user's per-job rule, whose compiled `choose` comes along."""
-
-    plan: Floats
-    row: Indices
-    order: Integers
-    sent: Integers
-    choose: Any
-
-
 BUILT_IN: dict[Any, type[Chosen]] = {
     RoundRobin.choose: ChosenByRoundRobin,
     JoinShortestQueueWithMemory.choose: ChosenByMemory,
 }
-"""The rules of built-in per-job dispatchers, by their `choose`."""
+"""The rules of built-in per-job dispatchers, by their `choose`; those of users are `Chosen` with theirs compiled."""
 
 _COMPILED = {kind: njit(error_model="numpy")(choose) for choose, kind in BUILT_IN.items()}
 
@@ -101,9 +61,9 @@ def _column_by_kind(rule, scheduler, first, stop, number, coin, elapsed):
     elif kind is Fixed:
 
         def column(rule, scheduler, first, stop, number, coin, elapsed):
-            return rule.column[scheduler]
+            return rule.chosen[scheduler]
 
-    elif kind is ChosenByUser:
+    elif kind is Chosen:
 
         def column(rule, scheduler, first, stop, number, coin, elapsed):
             job = _job_view(rule, scheduler, first, stop, number, coin, elapsed)

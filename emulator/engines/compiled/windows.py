@@ -16,14 +16,15 @@ import numpy as np
 from numba import njit, typeof
 from numpy.typing import NDArray
 
+from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
 from emulator.engines.compiled import fifo, routing, rules
-from emulator.engines.compiled.decisions import Decisions
+from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.compiled.rows import JobRows, empty_rows, in_job_order
-from emulator.engines.decisions import EpochDraws
 from emulator.engines.engine import Part
 from emulator.engines.episode import UNTRACED, Episode, EpochTrace, Totals, Traces, epoch_trace, joined
+from emulator.engines.observations import EpochDraws
 from emulator.model.system import System
 from emulator.workload.workload import Workload, law_numbers
 
@@ -43,7 +44,7 @@ class WindowEngine:
     def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1):
         self.system = system
         self.dispatcher = dispatcher
-        self.decisions = Decisions(dispatcher, system)
+        self.observations = AllAtOnce(dispatcher, system)
         self.access = routing.Entries(system.access.offsets, system.access.servers)
         self.threads = max(1, min(threads, system.access.scheduler_count))
         self.blocks = [routing.block() for _ in range(self.threads)]
@@ -52,10 +53,12 @@ class WindowEngine:
         self.chosen: Any = None
         """What makes the kernels' rule of a per-job dispatcher."""
         if isinstance(dispatcher, PerJobDispatcher):
-            self.chosen = rules.BUILT_IN.get(dispatcher.choose)
-            if self.chosen is None:
+            kind = rules.BUILT_IN.get(dispatcher.choose)
+            if kind is None:
                 self.draw = routing.draw_for_users
-                self.chosen = partial(rules.ChosenByUser, choose=_compiled_choice(dispatcher.choose))
+                self.chosen = partial(Chosen, choose=_compiled_choice(dispatcher.choose))
+            else:
+                self.chosen = partial(kind, choose=None)
 
     @staticmethod
     def obstacle(dispatcher: Dispatcher, traces: Traces = UNTRACED) -> str | None:
@@ -121,7 +124,7 @@ class _Run:
             np.zeros(self.server_count),
         )
         self.lengths = np.zeros(self.server_count, dtype=np.int32)
-        self.carried = engine.decisions.at_start()
+        self.carried = engine.observations.at_start()
         entries = len(access.servers) if isinstance(engine.dispatcher, PerJobDispatcher) else 0
         self.sent = np.zeros(entries, dtype=np.int64)
         self.expected_jobs = workload.arrival_rates * np.diff(workload.times)
@@ -161,7 +164,7 @@ class _Run:
 
     def _messages(self) -> int:
         each_epoch = len(self.system.access.servers)
-        if self.engine.dispatcher.observes == "all":
+        if self.engine.observations.is_global:
             each_epoch += self.server_count + self.schedulers  # to the monitor and from it
         return each_epoch * self.workload.epochs
 
@@ -181,16 +184,16 @@ class _Run:
 
     def _decide(self, draws: EpochDraws) -> Any:
         """Return the rule of an epoch as the kernels take it."""
-        decisions, dispatcher = self.engine.decisions, self.engine.dispatcher
-        decisions.decide(self.lengths, draws, self.carried)
+        observations, dispatcher = self.engine.observations, self.engine.dispatcher
+        observations.decide(self.lengths, draws, self.carried)
         if isinstance(dispatcher, PerJobDispatcher):
             self.sent[:] = 0
-            return self.engine.chosen(decisions.answers, decisions.row, draws.orders, self.sent)
+            return self.engine.chosen(observations.answers, observations.row, draws.orders, self.sent)
         if dispatcher.draws == "epoch":
             columns = np.empty(self.schedulers, dtype=np.int32)
-            routing.fixed_columns(decisions.answers, decisions.row, draws.coins, columns)
-            return rules.Fixed(columns)
-        return rules.Drawn(decisions.answers, decisions.row)
+            routing.fixed_columns(observations.answers, observations.row, draws.coins, columns)
+            return Fixed(columns)
+        return Drawn(observations.answers, observations.row)
 
     def _windows(self, epoch: int) -> Iterator[routing.Window]:
         workload = self.workload
@@ -283,10 +286,10 @@ class _Run:
         )
 
     def _offload_probability(self, rule: Any) -> NDArray[np.float64]:
-        if isinstance(rule, rules.Drawn):
+        if isinstance(rule, Drawn):
             return 1.0 - rule.cumulative[rule.row, 0]
-        if isinstance(rule, rules.Fixed):
-            return (rule.column != 0).astype(np.float64)
+        if isinstance(rule, Fixed):
+            return (rule.chosen != 0).astype(np.float64)
         number = self.streams.number
         kept = rule.sent[self.system.access.offsets[:-1]]
         share = np.full(len(number), np.nan)

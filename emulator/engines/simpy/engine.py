@@ -17,9 +17,9 @@ import numpy as np
 import simpy
 
 from dispatchers.contract import Dispatcher
-from emulator.engines.decisions import Decider, Decision, Knowledge
 from emulator.engines.engine import Part
 from emulator.engines.episode import COMPLETED, DROPPED, UNTRACED, Episode, MessageRecord, Traces
+from emulator.engines.observations import OneByOne
 from emulator.engines.simpy.event_loop import ARRIVAL, BROADCAST, DECISION, DELIVERY, DEPARTURE, EventLoop
 from emulator.engines.simpy.ledger import Job, Ledger
 from emulator.engines.simpy.network import MONITOR, DistributionMessage, Network, StateMessage
@@ -93,38 +93,38 @@ class Server:
 class Scheduler:
     """Sends its jobs to accessible servers, knowing only what messages told it."""
 
-    __slots__ = ("columns", "decider", "decision", "inbox", "index", "known", "loop", "servers")
+    __slots__ = ("inbox", "index", "known", "loop", "observations", "places", "servers")
 
     def __init__(
         self,
         loop: EventLoop,
         index: int,
         servers: list[Server],
-        sharing: tuple[int, ...],
+        first_place: int,
         inbox: list[Any],
-        decider: Decider,
+        observations: OneByOne,
     ):
         self.loop = loop
         self.index = index
         self.servers = servers
         """Where jobs can be sent, the own server first; a scheduler calls nothing of them but `receive`."""
-        self.columns = {server.index: column for column, server in enumerate(servers)}
+        self.places = {server.index: place for place, server in enumerate(servers, first_place)}
+        """Where in `known` each server stands; of the others' places a scheduler reads and writes nothing."""
         self.inbox = inbox
-        self.known = Knowledge.at_start(index, sharing, decider.hidden)
-        self.decider = decider
-        self.decision: Decision | None = None
+        self.observations = observations
+        self.known = observations.known
 
     def read_inbox(self) -> None:
         """Take note of the messages that have arrived."""
         known = self.known
         for message in self.inbox:
             if isinstance(message, StateMessage):
-                column = self.columns[message.sender]
-                known.queue_lengths[column] = message.queue_length
-                known.service_rates[column] = message.service_rate
-                known.sent_times[column] = message.sent_time
+                place = self.places[message.sender]
+                known.queue_lengths[place] = message.queue_length
+                known.service_rates[place] = message.service_rate
+                known.sent_times[place] = message.sent_time
             else:
-                known.distribution = message.distribution
+                known.distribution[self.index] = message.distribution
         self.inbox.clear()
 
     def run(self, ledger: Ledger) -> Process:
@@ -133,11 +133,11 @@ class Scheduler:
         for epoch, time in enumerate(ledger.timetable.decisions(self.index)):
             yield loop.at(time, DECISION)
             self.read_inbox()
-            decision = self.decider.decide(self.known, time, ledger.begin(epoch))
-            for job in ledger.born(self.index):
+            rule = self.observations.decide(self.index, time, ledger.begin(epoch))
+            for number, job in enumerate(ledger.born(self.index)):
                 yield loop.at(job.arrival_time, ARRIVAL)
-                servers[decision.column(job.coin, job.arrival_time - time)].receive(job)
-            ledger.note_decision(epoch, self.index, decision)
+                servers[rule.column(number, job.coin, job.arrival_time - time)].receive(job)
+            ledger.note_decision(epoch, self.index, rule)
 
 
 class Monitor:
@@ -220,25 +220,24 @@ def _processes(
     ledger: Ledger,
 ) -> Iterator[Process]:
     """Yield the process of each server, each server's broadcasts, each scheduler, and the monitor if it is needed."""
-    decider = Decider(dispatcher, system)
-    access, sharing = system.access, system.access.sharing.tolist()
-    hears_all = dispatcher.observes == "all"
+    observations = OneByOne(dispatcher, system)
+    access, offsets = system.access, system.access.offsets.tolist()
     for index in range(access.scheduler_count):
         reachable = access.of(index).tolist()
         scheduler = Scheduler(
             loop,
             index,
             [servers[other] for other in reachable],
-            tuple(sharing[other] for other in reachable),
+            offsets[index],
             network.inboxes[index],
-            decider,
+            observations,
         )
         yield scheduler.run(ledger)
     for server in servers:
         receivers = access.transpose.of(server.index).tolist()
         yield server.serve()
-        yield server.broadcast(network, [*receivers, MONITOR] if hears_all else receivers, ledger)
-    if hears_all:
+        yield server.broadcast(network, [*receivers, MONITOR] if observations.is_global else receivers, ledger)
+    if observations.is_global:
         monitor = Monitor(loop, system.nodes, system.buffer, network.inboxes[MONITOR])
         yield monitor.run(network, ledger)
 

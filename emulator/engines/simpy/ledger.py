@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.engines.decisions import Decision, EpochDraws
+from dispatchers.choice import Rule
 from emulator.engines.episode import (
     COMPLETED,
     DROPPED,
@@ -21,6 +21,7 @@ from emulator.engines.episode import (
     epoch_trace,
     fingerprint_of,
 )
+from emulator.engines.observations import EpochDraws
 from emulator.model.system import System
 from emulator.workload.workload import Workload
 
@@ -85,9 +86,9 @@ class Ledger:
         """Note what a server had in its queue at an epoch's start."""
         self.queue_length[epoch, server] = length
 
-    def note_decision(self, epoch: int, scheduler: int, decision: Decision) -> None:
+    def note_decision(self, epoch: int, scheduler: int, rule: Rule) -> None:
         """Note how a scheduler sent its jobs in an epoch that is over for it."""
-        self.offload_probability[epoch, scheduler] = decision.offload_probability
+        self.offload_probability[epoch, scheduler] = rule.offload_probability
 
     def job_trace(self) -> JobTrace:
         """Return every job as columns."""

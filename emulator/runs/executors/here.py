@@ -10,8 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from dispatchers.checking import describe
-from dispatchers.errors import DispatcherError
+from dispatchers.errors import DispatcherError, describe
 from emulator.engines.comparison import EnginesDifferError
 from emulator.errors import InputError
 from emulator.machine.cores import cores_at_hand

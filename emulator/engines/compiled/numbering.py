@@ -1,15 +1,14 @@
-"""Decisions of all schedulers at once: what they observe is numbered, and each distinct observation is asked once."""
+"""Observations of all schedulers at once are numbered; a new one is asked once for all that observe the same."""
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatchers.checking import Answer
-from dispatchers.contract import OWN_TO_A_ROW, Dispatcher, Floats, View, hidden_width
-from emulator.engines.decisions import EpochDraws, ask
+from dispatchers.choice import Answer
+from dispatchers.contract import Dispatcher
+from dispatchers.view import FIELDS, Floats, distinct
+from emulator.engines.observations import COMPARED, EpochDraws, Observations
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
 
@@ -30,41 +29,34 @@ class Carried:
         """The number of each scheduler's state."""
 
     def advance(self, states: Floats, state: NDArray[np.int32]) -> None:
-        """Let scheduler i carry `states[state[i]]`, of which those that are equal in every bit become one."""
-        row_of_bytes = np.dtype((np.void, states.shape[1] * states.itemsize))  # sorts 20 times as fast as a row
-        rows = np.ascontiguousarray(states).view(row_of_bytes)[:, 0]
-        _, first, merged = np.unique(rows, return_index=True, return_inverse=True)
+        """Let scheduler i carry `states[state[i]]`; states that are equal in every bit become one."""
+        first, number = distinct(states)
         self.states = states[first]
-        self.state = merged.astype(np.int32)[state]
+        self.state = number.astype(np.int32)[state]
 
 
-class _Moment(NamedTuple):
-    """What decisions are made on at an epoch's start."""
-
-    lengths: NDArray[np.int32]
-    draws: EpochDraws
-    carried: Carried
-    distribution: Floats | None
-
-
-class Decisions:
+class AllAtOnce(Observations):
     """One dispatcher's answers for all schedulers of a system, remembered from epoch to epoch and episode to episode.
 
-    An answer depends only on what the dispatcher has read of its view. So the table of answers starts with one for
-    each number of accessible servers and each hidden state; as soon as a dispatcher reads more, observations are told
-    apart by that too.
+    The table of answers starts with one for each number of accessible servers and each hidden state; it grows with what
+    the dispatcher reads.
     """
 
     def __init__(self, dispatcher: Dispatcher, system: System):
-        self.dispatcher = dispatcher
-        self.system = system
-        self.width = system.access.width
-        self.hidden = hidden_width(dispatcher)
-        """How many numbers each scheduler carries from one decision to the next."""
-        self.is_fleeting = self.hidden > 0 or dispatcher.observes == "all"
+        super().__init__(dispatcher, system)
+        self.lengths = np.zeros(system.nodes, dtype=np.int32)
+        """The queue lengths that messages have just told."""
+        self.carried = self.at_start()
+        self.makers |= {
+            "queue_lengths": lambda places: self.lengths[system.access.servers[places]],
+            "service_rates": lambda places: system.service_rates[system.access.servers[places]],
+            "age": lambda places: np.zeros(places.shape),
+            "hidden": lambda schedulers: self.carried.states[self.carried.state[schedulers]],
+            "distribution": lambda schedulers: np.bincount(self.lengths, minlength=system.buffer + 1) / system.nodes,
+        }
+        self.is_fleeting = self.hidden > 0 or self.is_global
         """Whether answers hold for one epoch only: what all observations share is not in the table."""
-        self.read: set[str] = {"hidden"}
-        self.answers: Floats = np.empty((0, self.width))
+        self.answers: Floats = np.empty((0, len(self.columns)))
         """Cumulative probabilities, or plans: rows x columns (x fields)."""
         self.next_states: Floats = np.empty((0, self.hidden))
         """What is carried to the next decision: rows x hidden."""
@@ -84,23 +76,21 @@ class Decisions:
 
     def decide(self, lengths: NDArray[np.int32], draws: EpochDraws, carried: Carried) -> None:
         """Fill `answers` and `row` for an epoch, in which the queues have these lengths; advance what is carried."""
-        distribution = None
-        if self.dispatcher.observes == "all":
-            distribution = np.bincount(lengths, minlength=self.system.buffer + 1) / self.system.nodes
-        self._answer(_Moment(lengths, draws, carried, distribution))
+        self.lengths, self.draws, self.carried = lengths, draws, carried
+        self._answer()
         if self.hidden:
             carried.advance(self.next_states[: self.known], self.row)
 
-    def _answer(self, moment: _Moment) -> None:
-        states = len(moment.carried.states)
+    def _answer(self) -> None:
+        states = len(self.carried.states)
         if self.is_fleeting:
             self._forget(states)
         while not self.each_row:
             new = _number(
-                moment.lengths,
+                self.lengths,
                 self.system.access.offsets,
                 self.system.access.servers,
-                self.first + self.observations * moment.carried.state if states > 1 else self.first,
+                self.first + self.observations * self.carried.state if states > 1 else self.first,
                 self.columns_read,
                 self.system.buffer + 1,
                 self.table,
@@ -108,7 +98,7 @@ class Decisions:
                 self.row,
                 self.representatives,
             )
-            if new == 0 or self._learn(self.representatives[:new], moment):
+            if new == 0 or self._learn(self.representatives[:new]):
                 return
             self._tell_apart()
             self._forget(states)
@@ -116,13 +106,13 @@ class Decisions:
         self.known = 0
         for start in range(0, self.system.nodes, ROWS_AT_ONCE):
             schedulers = np.arange(start, min(start + ROWS_AT_ONCE, self.system.nodes))
-            self._store(ask(self.dispatcher, self._view(schedulers, moment)))
+            self._store(self.answer(self.view(schedulers)))
 
-    def _learn(self, schedulers: NDArray[np.int64], moment: _Moment) -> bool:
+    def _learn(self, schedulers: NDArray[np.int64]) -> bool:
         """Ask for these schedulers; return whether no more was read of their views than observations differ by."""
         for start in range(0, len(schedulers), ROWS_AT_ONCE):
-            view = self._view(schedulers[start : start + ROWS_AT_ONCE], moment)
-            answer = ask(self.dispatcher, view)
+            view = self.view(schedulers[start : start + ROWS_AT_ONCE])
+            answer = self.answer(view)
             if not view.read <= self.read:
                 self.read |= view.read
                 return False
@@ -138,15 +128,14 @@ class Decisions:
     def _tell_apart(self) -> None:
         """Number what schedulers in one hidden state can observe, by what has been read so far."""
         system = self.system
-        self.columns_read = self.width if "queue_lengths" in self.read else int("own_lengths" in self.read)
+        self.columns_read = len(self.columns) if "queue_lengths" in self.read else int("own_lengths" in self.read)
         classes = self._classes()
-        seen = np.minimum(self.columns_read, system.access.counts)
+        seen = np.minimum(self.columns_read, self.counts)
         _, places, classes = np.unique(classes, return_index=True, return_inverse=True)
         sizes = [min((system.buffer + 1) ** count, LARGEST_TABLE + 1) for count in seen[places].tolist()]
         self.first = np.cumsum([0, *sizes[:-1]])[classes]
         """For each scheduler the number of the first observation of its class."""
-        own = not self.read.isdisjoint(OWN_TO_A_ROW)
-        self.observations = LARGEST_TABLE + 1 if own else sum(sizes)
+        self.observations = sum(sizes) if self.read <= COMPARED else LARGEST_TABLE + 1
 
     def _forget(self, states: int) -> None:
         """Start with an empty table, for observations in so many hidden states, if it is not too large."""
@@ -160,48 +149,22 @@ class Decisions:
             self.table[:size] = -1
 
     def _classes(self) -> NDArray[np.int64]:
-        """Number the schedulers by what never changes: degree, and rates and sharing if they are read."""
+        """Number the schedulers by what never changes: how many servers they access, and what is read of these."""
         system = self.system
-        classes = np.unique(system.topology.degrees, return_inverse=True)[1]
-        fixed = {"service_rates": system.service_rates, "sharing": system.access.sharing}
-        for values in (values for name, values in fixed.items() if name in self.read):
+        classes = np.unique(self.counts, return_inverse=True)[1]
+        lasting = [name for name in sorted(self.read & COMPARED) if FIELDS[name].lasts and name != "accessible"]
+        of_servers = {"service_rates": system.service_rates, "sharing": system.access.sharing}
+        for values in (of_servers[name] for name in lasting):
             kinds = np.unique(values, return_inverse=True)[1]
             if not kinds.any():
                 continue  # all alike
-            for column in range(self.width):
-                there = system.topology.degrees >= column
+            for column in self.columns.tolist():
+                there = self.counts > column
                 servers = system.access.servers[system.access.offsets[:-1][there] + column]
                 kind = np.zeros(system.nodes, dtype=np.int64)
                 kind[there] = kinds[servers] + 1
                 classes = np.unique(classes * (kinds.max() + 2) + kind, return_inverse=True)[1]
         return classes
-
-    def _view(self, schedulers: NDArray[np.int64], moment: _Moment) -> View:
-        """Return what some schedulers know at an epoch's start, when all messages have just arrived."""
-        lengths, draws, carried, distribution = moment
-        system = self.system
-        columns = np.arange(self.width)
-        accessible = columns <= system.topology.degrees[schedulers, None]
-        places = np.where(accessible, system.access.offsets[schedulers, None] + columns, 0)
-        servers = system.access.servers[places]
-
-        def padded(values: NDArray[Any], padding: Any, dtype: type) -> NDArray[Any]:
-            return np.where(accessible, values, padding).astype(dtype)
-
-        return View(
-            queue_lengths=padded(lengths[servers], 0, np.int64),
-            service_rates=padded(system.service_rates[servers], 1.0, np.float64),
-            accessible=accessible,
-            sharing=padded(system.access.sharing[servers], 1, np.int64),
-            buffer=system.buffer,
-            delta_t=system.delta_t,
-            coins=lambda: draws.coins[schedulers],
-            order=lambda: padded(draws.orders[places], columns, np.int64),
-            age=lambda: np.zeros(accessible.shape),
-            schedulers=schedulers,
-            hidden=lambda: carried.states[carried.state[schedulers]],
-            distribution=distribution,
-        )
 
 
 def _put(table: Floats, start: int, rows: Floats) -> Floats:
