@@ -71,6 +71,11 @@ class Plan:
         return self.points[0].scenario.name
 
     @property
+    def first_dispatcher(self) -> str:
+        """What the dispatcher is called with which all others are compared."""
+        return self.points[0].scenario.dispatchers[0].display
+
+    @property
     def folder(self) -> Path:
         """Where relative paths and modules of the dispatchers are looked up."""
         return Path(self.points[0].scenario.folder)
