@@ -1,4 +1,4 @@
-"""What of a run is finished: its episodes are kept, and only the others are run.
+"""What of a run is finished, or has failed: finished episodes are kept, and only the others are run.
 
 Finished episodes stand in the results folder, in episodes.parquet once a run has ended and until then in a journal
 beside the staged traces: a line for each, written when its traces are whole. Whatever ends a run, the journal is good
@@ -8,9 +8,9 @@ up to its last full line.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from dispatchers.files import read_regular
 from emulator.errors import InputError
@@ -19,7 +19,7 @@ from emulator.results.columns import TRACES
 from emulator.results.folder import EPISODES_FILE, ResultsFolder
 from emulator.results.reader import Results
 from emulator.runs.identity import Identity, difference
-from emulator.runs.tasks import Cells, Row, Task
+from emulator.runs.tasks import Cell, Cells, Row, Task
 
 JOURNAL_FILE = "journal.jsonl"
 
@@ -27,8 +27,15 @@ LARGEST_JOURNAL = 2**36
 """Bytes; a million episodes have less than a hundredth of that."""
 
 
+class Failure(NamedTuple):
+    """The first replication of a cell that has failed, and why."""
+
+    replication: int
+    error: Exception
+
+
 class Journal:
-    """The finished episodes of a run: those found in its folder, and those that are added.
+    """The finished episodes of a run: those found in its folder, and those that are added; and the cells that fail.
 
     Raises `InputError` if the folder holds results of another identity, unless a fresh start is asked for.
     """
@@ -36,9 +43,11 @@ class Journal:
     def __init__(self, folder: ResultsFolder, identity: Identity, cells: Cells, *, fresh: bool = False):
         self.folder = folder
         self.identity = identity
+        self.cells = cells
         self.path = folder.staging / JOURNAL_FILE
         self.rows: dict[Task, Row] = {}
         """Those that the run asks for, and those beyond its replications, which are kept."""
+        self.failures: dict[Cell, Failure] = {}
         self._file: IO[bytes] | None = None
         if fresh:
             folder.clear_staging()
@@ -71,9 +80,19 @@ class Journal:
             raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
         self.rows[task] = row
 
-    def keep(self, wanted: Callable[[Task], bool]) -> None:
-        """Give up the finished episodes that are not wanted."""
-        self.rows = {task: row for task, row in self.rows.items() if wanted(task)}
+    def fail(self, task: Task, error: Exception) -> None:
+        """Note an episode that failed; what comes after it in its cell does not count."""
+        if self.counts(task):
+            self.failures[task.cell] = Failure(task.replication, error)
+
+    def counts(self, task: Task) -> bool:
+        """Return whether an episode comes before the first one of its cell that is known to fail."""
+        failure = self.failures.get(task.cell)
+        return failure is None or task.replication < failure.replication
+
+    def keep_what_counts(self) -> None:
+        """Give up the finished episodes that come after one that failed."""
+        self.rows = {task: row for task, row in self.rows.items() if self.counts(task)}
 
     def trace_files(self, tasks: Iterable[Task]) -> set[str]:
         """Return the names of the trace files that belong to some episodes, with their folder."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from emulator.machine import interruption
 from emulator.results.statistics import summarise
@@ -12,29 +12,28 @@ from emulator.runs.check import Checked
 from emulator.runs.journal import Journal
 from emulator.runs.remarks import engine_lines
 from emulator.runs.stopping import next_round
-from emulator.runs.tasks import Cell, Cells, Row, Task
+from emulator.runs.tasks import Row, Task
 from emulator.scenario.plan import Plan
 from emulator.version import __version__
 
 
-def publish(plan: Plan, cells: Cells, journal: Journal, failures: Mapping[Cell, int], checked: Checked) -> None:
+def publish(plan: Plan, journal: Journal, checked: Checked) -> None:
     """Write the files of the finished episodes into the journal's folder, and put them into place whatever comes.
 
-    The summary is of the episodes that are asked for, which may be fewer. `failures` has the first replication of each
-    cell that failed.
+    The summary is of the episodes that are asked for, which may be fewer.
     """
     with interruption.undisturbed():
-        _publish(plan, cells, journal, failures, checked)
+        _publish(plan, journal, checked)
 
 
-def _publish(plan: Plan, cells: Cells, journal: Journal, failures: Mapping[Cell, int], checked: Checked) -> None:
+def _publish(plan: Plan, journal: Journal, checked: Checked) -> None:
     import pandas as pd
 
     from emulator.report.plots import summary_picture
 
     folder, tasks = journal.folder, sorted(journal.rows)
     rows = [journal.rows[task] for task in tasks]
-    wanted = next_round(cells, journal.rows, failures)
+    wanted = next_round(journal.cells, journal.rows, journal.failures)
     summarised = [journal.rows[task] for task in tasks if wanted.holds(task)]
     summary = summarise(pd.DataFrame(summarised), plan.swept, plan.first_dispatcher)
     metadata = {
@@ -45,8 +44,8 @@ def _publish(plan: Plan, cells: Cells, journal: Journal, failures: Mapping[Cell,
     }
     told = {
         "identity": journal.identity,
-        "engines": engine_lines(cells, checked.obstacles),
-        "failures": [Task(cell, failures[cell]).keys for cell in sorted(failures)],
+        "engines": engine_lines(journal.cells, checked.obstacles),
+        "failures": [Task(cell, journal.failures[cell].replication).keys for cell in sorted(journal.failures)],
     }
     as_json = {name: json.dumps(value) for name, value in told.items()}
     folder.write_episodes(rows, metadata | {"fingerprint": combined_fingerprint(rows)} | as_json)

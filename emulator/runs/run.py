@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +22,7 @@ from emulator.runs.journal import Journal
 from emulator.runs.publication import publish
 from emulator.runs.remarks import failure_line
 from emulator.runs.stopping import next_round
-from emulator.runs.tasks import Cell, Task, cells_of, extent_of, tasks_of
+from emulator.runs.tasks import cells_of, extent_of, tasks_of
 from emulator.scenario.plan import Plan, load
 from emulator.scenario.tree import Override
 
@@ -41,13 +41,6 @@ NEEDED = (
     "emulator.report.plots",
 )
 """What a run imports late."""
-
-
-class Failure(NamedTuple):
-    """The first replication of a cell that has failed, and why."""
-
-    replication: int
-    error: Exception
 
 
 class Finished(NamedTuple):
@@ -140,60 +133,43 @@ def execute(
     workers_for(tasks_of(cells), workers)  # which may be wrong
     checked = check_plan(plan) if checked is None else checked
     study = Study(cells, plan.resolved_yaml(), checked.hashes)
-    failures: dict[Cell, Failure] = {}
     with ResultsFolder(results_folder(plan, out)) as folder:
         journal = Journal(folder, identity_of(plan, checked), cells, fresh=fresh)
         advance(sum(task.seconds for task in journal.rows))
         try:
             with journal.recording(), interruption.as_such():
-                _run_rounds(study, journal, failures, workers, cluster, advance)
+                _run_rounds(study, journal, workers, cluster, advance)
             if not journal.rows:
-                raise next(iter(failures.values())).error
-            publish(plan, cells, journal, _first_replications(failures), checked)
+                raise next(iter(journal.failures.values())).error
+            publish(plan, journal, checked)
         except KeyboardInterrupt:
             if journal.rows:
-                publish(plan, cells, journal, _first_replications(failures), checked)
+                publish(plan, journal, checked)
             asked_for = sum(task.replication < task.cell.scenario.replications for task in journal.rows)
             results = Results(folder.path) if journal.rows else None
             raise Interrupted(asked_for, extent_of(cells).episodes, results) from None
         finally:
             if not journal.rows:
                 folder.clear_staging()
-    return Finished(Results(folder.path), [failure_line(cell, failures[cell].error) for cell in sorted(failures)])
+    failures = [failure_line(cell, failure.error) for cell, failure in sorted(journal.failures.items())]
+    return Finished(Results(folder.path), failures)
 
 
-def _run_rounds(
-    study: Study,
-    journal: Journal,
-    failures: dict[Cell, Failure],
-    workers: int | None,
-    cluster: str | None,
-    advance: Advance,
-) -> None:
-    """Run round after round until nothing is missing; note what is finished, and the cells that fail."""
+def _run_rounds(study: Study, journal: Journal, workers: int | None, cluster: str | None, advance: Advance) -> None:
+    """Run round after round until nothing is missing."""
     while True:
-        wanted = next_round(study.cells, journal.rows, failures)
+        wanted = next_round(study.cells, journal.rows, journal.failures)
         if next(wanted.missing(journal.rows), None) is None:
             return
         executor = executor_for(wanted.missing(journal.rows), workers, cluster)
-        tasks = (task for task in wanted.missing(journal.rows) if _is_before_failure(task, failures))
+        tasks = (task for task in wanted.missing(journal.rows) if journal.counts(task))
+        # Closed at the end, or processes that go on would write where files are moved.
         with closing(executor.run(study, tasks, journal.folder.staging, advance)) as outcomes:
-            # Closed, or processes that go on would write where files are moved.
             for task, outcome in outcomes:
                 interruption.raise_if_requested()
-                if not isinstance(outcome, Exception):
+                if isinstance(outcome, Exception):
+                    journal.fail(task, outcome)
+                else:
                     journal.add(task, outcome)
-                elif _is_before_failure(task, failures):
-                    failures[task.cell] = Failure(task.replication, outcome)
         # Those that other processes were quick to do would make the results depend on how many there are.
-        journal.keep(lambda task: _is_before_failure(task, failures))
-
-
-def _is_before_failure(task: Task, failures: Mapping[Cell, Failure]) -> bool:
-    """Return whether an episode comes before the first one of its cell that is known to fail."""
-    failure = failures.get(task.cell)
-    return failure is None or task.replication < failure.replication
-
-
-def _first_replications(failures: Mapping[Cell, Failure]) -> dict[Cell, int]:
-    return {cell: failure.replication for cell, failure in failures.items()}
+        journal.keep_what_counts()

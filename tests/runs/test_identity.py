@@ -15,6 +15,7 @@ import pytest
 from small_run import SCENARIO, Killed, content, stop_after
 
 from emulator.command_line import main
+from emulator.results.reader import Results
 from emulator.runs.check import check_plan
 from emulator.runs.episode_runner import EpisodeRunner
 from emulator.runs.identity import difference, identity_of
@@ -232,3 +233,14 @@ def test_a_difference_is_told_by_what_was_and_what_is():
     assert difference(identity | {"file p of A": "3"}, identity) == "results of another p of A"
     assert difference(identity | {"opened q of A": "3"}, identity) == "results of another q of A"
     assert difference({"buffer": "5", "file p of A": "1"}, identity) is None
+
+
+def test_paths_that_were_written_absolute_are_told_relative(project, folder, counted):
+    counted.clear()
+    told = (project / "s.yaml").read_text().replace("edges.csv", f"{project}/edges.csv")
+    (project / "s.yaml").write_text(f"{told}folder: {project}\n")
+    assert main(["s.yaml", "--quiet"]) == 0
+    assert counted == []
+    assert Results.open("runs/s").scenario["topology"]["path"] == "../../edges.csv"
+    for name, text in content(project / "runs").items():
+        assert str(folder).encode() not in text, name
