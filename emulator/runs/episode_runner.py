@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,10 +13,11 @@ import numpy as np
 
 from dispatchers.contract import Dispatcher
 from emulator.engines.engine import EnginesDifferError, Mode, emulate, obstacle_to
-from emulator.engines.episode import Episode, EpochTrace
+from emulator.engines.episode import Episode
 from emulator.errors import InputError
 from emulator.model.system import System
 from emulator.results import traces as trace_files
+from emulator.results.columns import TRACES
 from emulator.runs.check import make_dispatcher
 from emulator.runs.information import information_of
 from emulator.runs.tasks import Cell, Cells, Row, Task
@@ -121,9 +122,8 @@ class EpisodeRunner:
     def _run(self, task: Task, prepared: _Prepared, progress: Callable[[float], None] | None) -> Row:
         workload = Workload(prepared.system, task.replication)
         trace = task.cell.scenario.trace
-        jobs, epochs = task.replication < trace.jobs, task.replication < trace.epochs
         mode = task.cell.mode(task.replication, prepared.obstacle)
-        is_long = mode is Mode.COMPILED and task.cell.jobs > HELD_JOBS
+        is_held = mode is not Mode.COMPILED or task.cell.jobs <= HELD_JOBS
         try:
             episode = emulate(
                 mode,
@@ -131,8 +131,8 @@ class EpisodeRunner:
                 prepared.dispatcher,
                 workload,
                 prepared.compiled_engine,
-                jobs=jobs and not is_long,
-                epochs=epochs and not is_long,
+                jobs=is_held and task.replication < trace.jobs,
+                epochs=is_held and task.replication < trace.epochs,
                 messages=task.replication < trace.messages,
                 progress=progress,
             )
@@ -140,12 +140,32 @@ class EpisodeRunner:
             keys = ", ".join(f"{key} {value}" for key, value in task.keys.items())
             raise EnginesDifferError(f"{error} ({keys}); engine simpy is the reference") from None
         check_conservation(episode)
-        files = _TraceFiles(self.staging, task, episode, workload, self.study.resolved)
-        if is_long:  # its traces do not fit into memory: it is emulated again as they are written
-            files.write_in_parts(prepared.compiled_engine(), jobs=jobs, epochs=epochs)
-        else:
-            files.write()
+        self._write_traces(task, episode, workload, prepared)
         return row_of(task, episode, prepared.system, information_of(prepared.dispatcher))
+
+    def _write_traces(self, task: Task, episode: Episode, workload: Workload, prepared: _Prepared) -> None:
+        """Write the traces that are asked for. Those that the episode does not hold are emulated again meanwhile."""
+        trace, keys = task.cell.scenario.trace, task.keys
+        metadata = {
+            "scenario": task.cell.scenario.name,
+            "resolved_scenario": self.study.resolved,
+            "seed": str(prepared.system.seed),
+            "version": __version__,
+            "topology_hash": prepared.system.topology.graph_hash,
+            "engine": episode.engine,
+            "fingerprint": f"{episode.totals.fingerprint:016x}",
+        }
+        again = prepared.compiled_engine
+        paths = {kind: self.staging / kind / task.part for kind in TRACES}
+        if task.replication < trace.jobs:
+            jobs = [episode.jobs] if episode.jobs is not None else again().job_parts(workload)
+            trace_files.write_jobs(paths["jobs"], jobs, keys, metadata)
+        if task.replication < trace.epochs:
+            epochs = [episode.epochs] if episode.epochs is not None else again().epoch_parts(workload)
+            times, rates = workload.times[:-1], workload.arrival_rates
+            trace_files.write_epochs(paths["epochs"], epochs, keys, times, rates, metadata)
+        if episode.messages is not None:
+            trace_files.write_messages(paths["messages"], episode.messages, keys, metadata)
 
     def _prepared(self, cell: Cell) -> _Prepared:
         system = self._system_of(cell.point)
@@ -163,48 +183,6 @@ class EpisodeRunner:
             self._dispatchers = {}
             self._point = point
         return self._system
-
-
-@dataclass
-class _TraceFiles:
-    """The trace files of an episode, in the folders of `staging`."""
-
-    staging: Path
-    task: Task
-    episode: Episode
-    workload: Workload
-    resolved: str
-
-    @cached_property
-    def _metadata(self) -> dict[str, str]:
-        return provenance(self.task, self.resolved, self.workload.system) | {
-            "engine": self.episode.engine,
-            "fingerprint": f"{self.episode.totals.fingerprint:016x}",
-        }
-
-    def write(self) -> None:
-        """Write the traces that the episode holds."""
-        if self.episode.jobs is not None:
-            trace_files.write_jobs(self._path("jobs"), [self.episode.jobs], self.task.keys, self._metadata)
-        if self.episode.epochs is not None:
-            self._write_epochs([self.episode.epochs])
-        if self.episode.messages is not None:
-            trace_files.write_messages(self._path("messages"), self.episode.messages, self.task.keys, self._metadata)
-
-    def write_in_parts(self, engine: CompiledEngine, *, jobs: bool, epochs: bool) -> None:
-        """Write the traces that are asked for, while an engine emulates the episode again."""
-        if jobs:
-            parts = engine.job_parts(self.workload)
-            trace_files.write_jobs(self._path("jobs"), parts, self.task.keys, self._metadata)
-        if epochs:
-            self._write_epochs(engine.epoch_parts(self.workload))
-
-    def _write_epochs(self, parts: Iterable[EpochTrace]) -> None:
-        times, rates = self.workload.times[:-1], self.workload.arrival_rates
-        trace_files.write_epochs(self._path("epochs"), parts, self.task.keys, times, rates, self._metadata)
-
-    def _path(self, kind: str) -> Path:
-        return self.staging / kind / self.task.part
 
 
 def row_of(task: Task, episode: Episode, system: System, information: str) -> Row:
@@ -228,17 +206,6 @@ def row_of(task: Task, episode: Episode, system: System, information: str) -> Ro
         "mean_queue_length": totals.presence_time / system.horizon / nodes,
         "messages": totals.messages,
         "fingerprint": f"{totals.fingerprint:016x}",
-    }
-
-
-def provenance(task: Task, resolved: str, system: System) -> dict[str, str]:
-    """Return what every trace says of where it comes from: enough to run it again."""
-    return {
-        "scenario": task.cell.scenario.name,
-        "resolved_scenario": resolved,
-        "seed": str(system.seed),
-        "version": __version__,
-        "topology_hash": system.topology.graph_hash,
     }
 
 
