@@ -6,7 +6,7 @@ TYPE_CHECKING = False  # that of typing, which is slow to import
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["InputError", "__version__", "run"]
+__all__ = ["InputError", "Results", "__version__", "run"]
 
 
 def __getattr__(name: str) -> "Any":
@@ -15,6 +15,10 @@ def __getattr__(name: str) -> "Any":
         from emulator.errors import InputError
 
         return InputError
+    if name == "Results":
+        from emulator.results.reader import Results
+
+        return Results
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -15,8 +15,7 @@ from emulator.machine.interruption import INTERRUPTED
 from emulator.version import __version__
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from emulator.results.reader import Results
     from emulator.scenario.plan import Plan
 
 BAD_INPUT = 2
@@ -133,7 +132,7 @@ def _run(options: argparse.Namespace) -> int:
     from emulator.machine.progress import progress_bar
     from emulator.runs.check import check_plan
     from emulator.runs.run import Interrupted, execute, import_all, load_plan, results_folder
-    from emulator.runs.tasks import extent_of
+    from emulator.runs.tasks import cells_of, extent_of
 
     plan = load_plan(
         options.scenario,
@@ -148,8 +147,8 @@ def _run(options: argparse.Namespace) -> int:
     checked = check_plan(plan)
     import_all(results_folder(plan, options.out))
     try:
-        with interruption.raised(), progress_bar(extent_of(plan).seconds, quiet=options.quiet) as advance:
-            summary = execute(
+        with interruption.raised(), progress_bar(extent_of(cells_of(plan)).seconds, quiet=options.quiet) as advance:
+            results, failures = execute(
                 plan,
                 out=options.out,
                 workers=options.workers,
@@ -159,37 +158,38 @@ def _run(options: argparse.Namespace) -> int:
                 checked=checked,
             )
     except Interrupted as interrupted:
-        if interrupted.summary is not None:
-            _print_summary(plan, interrupted.summary)
+        if interrupted.results is not None:
+            _print_results(plan, interrupted.results)
         raise
-    _print_summary(plan, summary)
-    for failure in summary.attrs["failures"]:
+    _print_results(plan, results)
+    for failure in failures:
         print(failure, file=sys.stderr)
-    return FAILED if summary.attrs["failures"] else 0
+    return FAILED if failures else 0
 
 
 def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
     """Say what would run, having checked all that can be checked without running."""
     from emulator.model.timetable import Timetable
     from emulator.runs.check import check_plan
-    from emulator.runs.executors.here import workers_for
+    from emulator.runs.executors.workers import workers_for
     from emulator.runs.run import results_folder
-    from emulator.runs.tasks import expected_jobs, extent_of, tasks_of
+    from emulator.runs.tasks import cells_of, extent_of, tasks_of
     from emulator.text import setting_text
 
-    workers = workers_for(plan, tasks_of(plan), options.workers)
+    cells = cells_of(plan)
+    workers = workers_for(tasks_of(cells), options.workers)
     check_plan(plan)
     print(_title(plan))
-    for point in plan.points:
-        scenario = point.scenario
+    for cell, *_ in cells:
+        point, scenario = cell.point, cell.scenario
         epochs = Timetable(scenario.delta_t, scenario.horizon).epochs
         values = shortened(", ".join(map(setting_text, point.values, point.values.values())), 180)
         print(
             f"  {values + ': ' if values else ''}{point.node_count():,} nodes, {epochs} epochs, "
-            f"about {expected_jobs(point):,.0f} jobs in each of "
+            f"about {cell.jobs:,.0f} jobs in each of "
             f"{scenario.replications:,} x {len(scenario.dispatchers)} episodes"
         )
-    extent = extent_of(plan)
+    extent = extent_of(cells)
     print(
         f"in all {extent.episodes:,} episodes, about {extent.jobs:,.0f} jobs, "
         f"on {workers.processes} process{'es' * (workers.processes > 1)}"
@@ -212,14 +212,13 @@ def _title(plan: Plan) -> str:
     return f"{shortened(title)}\n{shortened(f'  dispatchers: {names}')}"
 
 
-def _print_summary(plan: Plan, summary: pd.DataFrame) -> None:
+def _print_results(plan: Plan, results: Results) -> None:
     from emulator.results.table import summary_table
-    from emulator.runs.run import first_dispatcher
 
     print(_title(plan))
     print()
-    print(summary_table(summary, plan.swept, first_dispatcher(plan)))
-    for line in summary.attrs["engines"]:
+    print(summary_table(results.summary, plan.swept, plan.first_dispatcher))
+    for line in results.engines:
         print(line)
     print()
-    print(shortened(f"files: {summary.attrs['folder']}"))
+    print(shortened(f"files: {results.path}"))

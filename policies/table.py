@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from emulator.results.parquet import FLOATING, RUNNING, Column, with_swept, write_table
+from emulator.results.columns import FLOATING, RUNNING, Column, with_swept
+from emulator.results.parquet import read_table, write_table
 from emulator.version import __version__
 from policies.learning import log_folder
 from policies.log import lines_of
 from policies.presets import SacPreset
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from emulator.report.figure import Picture
     from policies.tasks import Lesson
 
@@ -49,14 +52,17 @@ COLUMNS = (
 
 def write_trainings(lessons: Sequence[Lesson], logs: Path, folder: Path, picture: Picture) -> None:
     """Write `training.parquet` and `summary.png` of the lessons of one scenario. Raises `InputError`."""
-    import pandas as pd
-
     from policies.curves import draw
 
     parts = [(len(lines["iteration"]), lines) for lines in (_part(lesson, logs) for lesson in lessons)]
     swept = {key: [dict(lesson.swept)[key] for lesson in lessons] for key, _ in lessons[0].swept}
     write_table(folder / TABLE, with_swept(COLUMNS, swept), parts, {"version": __version__})
-    draw(folder / PICTURE, pd.read_parquet(folder / TABLE), picture.plot, picture.title)
+    draw(folder / PICTURE, read_trainings(folder), picture.plot, picture.title)
+
+
+def read_trainings(folder: Path) -> pd.DataFrame:
+    """Return the iterations of a scenario's trainings. Raises `InputError`."""
+    return read_table(folder / TABLE).to_pandas()
 
 
 def _part(lesson: Lesson, logs: Path) -> dict[str, Any]:

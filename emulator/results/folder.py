@@ -11,11 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from emulator.errors import InputError
 from emulator.machine.files import whole_file
-from emulator.results.parquet import Column, with_swept, write_table
+from emulator.results.columns import EPISODES, SUMMARY, TRACES, Column, with_swept
+from emulator.results.parquet import write_table
 from emulator.text import text_of
 
 try:
@@ -31,91 +30,13 @@ SUMMARY_FILE = "summary.parquet"
 SCENARIO_FILE = "scenario.resolved.yaml"
 PICTURE_FILE = "summary.png"
 FILES = (EPISODES_FILE, SUMMARY_FILE, SCENARIO_FILE, PICTURE_FILE)
-TRACE_FOLDERS = ("jobs", "epochs", "messages")
 
 STAGING = ".partial"
 LONGEST_NAME = 180
 """Letters of a trace's name before its replication: with what is put around it aside, a name has at most 255 bytes."""
 
-_TRACES = "*_delta_t=*_r*.parquet"
+TRACE_FILES = "*_delta_t=*_r*.parquet"
 """What `part_name` names; nothing else in a trace folder is ever removed."""
-
-_SYSTEM = [
-    Column("scenario", pa.string(), "none", "name of the scenario"),
-    Column("topology", pa.string(), "none", "kind of the topology"),
-    Column("nodes", pa.int32(), "none", "nodes of the topology, each a scheduler and a server"),
-    Column("dispatcher", pa.string(), "none", "dispatcher, as the scenario calls it"),
-    Column("delta_t", pa.float64(), "ms", "time between broadcasts"),
-]
-_DROPS = "jobs per queue and 50 ms"
-_DIFFERENCE = "drops_per_queue less that of the scenario's first dispatcher in the same replication"
-
-EPISODES = [
-    *_SYSTEM,
-    Column("replication", pa.int32(), "none", "number of the replication, from 0"),
-    Column("seed", pa.int64(), "none", "seed of the scenario"),
-    Column("engine", pa.string(), "none", "engine that emulated the episode"),
-    Column("arrivals", pa.int64(), "jobs", "jobs that arrived by the horizon"),
-    Column("completions", pa.int64(), "jobs", "jobs completed by the horizon"),
-    Column("drops", pa.int64(), "jobs", "jobs dropped by the horizon"),
-    Column("drops_per_queue", pa.float64(), _DROPS, "dropped jobs per server, scaled to 50 ms"),
-    Column(
-        "discounted_drops",
-        pa.float64(),
-        "jobs per queue",
-        "sum over epochs of the dropped jobs per server, discounted by 0.99 per epoch (J of section 1.3.2)",
-    ),
-    Column(
-        "mean_sojourn_time",
-        pa.float64(),
-        "ms",
-        "mean time from arrival to departure of completed jobs; null if there were none",
-        nullable=True,
-    ),
-    Column("mean_queue_length", pa.float64(), "jobs", "mean over servers and time of the jobs in a server"),
-    Column("messages", pa.int64(), "messages", "messages received"),
-    Column("fingerprint", pa.string(), "none", "16 hexadecimal digits; equal ones stand for equal trajectories"),
-]
-
-SUMMARY = [
-    *_SYSTEM,
-    Column("mean_drops", pa.float64(), _DROPS, "mean of drops_per_queue over the replications"),
-    Column(
-        "ci_low",
-        pa.float64(),
-        _DROPS,
-        "lower end of its 95 % interval (Student t); null if all replications are alike",
-        nullable=True,
-    ),
-    Column(
-        "ci_high",
-        pa.float64(),
-        _DROPS,
-        "upper end of its 95 % interval (Student t); null if all replications are alike",
-        nullable=True,
-    ),
-    Column("replications", pa.int32(), "replications", "replications that this row is about"),
-    Column("difference", pa.float64(), _DROPS, f"mean of {_DIFFERENCE}", nullable=True),
-    Column(
-        "difference_low",
-        pa.float64(),
-        _DROPS,
-        "lower end of the difference's 95 % interval (Student t); null if all are alike",
-        nullable=True,
-    ),
-    Column(
-        "difference_high",
-        pa.float64(),
-        _DROPS,
-        "upper end of the difference's 95 % interval (Student t); null if all are alike",
-        nullable=True,
-    ),
-    Column("drop_probability", pa.float64(), "1", "share of all arrivals that was dropped", nullable=True),
-    Column("mean_discounted_drops", pa.float64(), "jobs per queue", "mean of discounted_drops"),
-    Column("mean_sojourn_time", pa.float64(), "ms", "mean of the episodes' mean_sojourn_time", nullable=True),
-    Column("mean_queue_length", pa.float64(), "jobs", "mean of the episodes' mean_queue_length"),
-    Column("mean_messages", pa.float64(), "messages", "mean of the episodes' messages"),
-]
 
 
 class ResultsFolder:
@@ -148,12 +69,12 @@ class ResultsFolder:
         for name in FILES:
             if (self.path / name).is_dir():
                 raise InputError(f"output folder {self.path}: {name} is a folder; a file will be written there")
-        for name in TRACE_FOLDERS:
+        for name in TRACES:
             place = self.path / name
             if place.exists() and not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
                 raise InputError(f"output folder {self.path}: {name} must be a folder that can be written")
         self._take_lock()
-        for name in TRACE_FOLDERS:
+        for name in TRACES:
             (self.staging / name).mkdir(parents=True, exist_ok=True)
 
     def _take_lock(self) -> None:
@@ -217,9 +138,9 @@ class ResultsFolder:
         Raises `InputError` if that cannot be done.
         """
         with self._os_errors_told():
-            for kind in TRACE_FOLDERS:
+            for kind in TRACES:
                 folder = self.path / kind
-                for file in folder.glob(_TRACES):
+                for file in folder.glob(TRACE_FILES):
                     if f"{kind}/{file.name}" not in traces:
                         file.unlink(missing_ok=True)
                 staged = sorted((self.staging / kind).glob("*.parquet"))
@@ -233,7 +154,7 @@ class ResultsFolder:
         """Give up what is staged."""
         shutil.rmtree(self.staging, ignore_errors=True)
         with self._os_errors_told():
-            for name in TRACE_FOLDERS:
+            for name in TRACES:
                 (self.staging / name).mkdir(parents=True, exist_ok=True)
 
     def discard(self) -> None:

@@ -1,53 +1,17 @@
-"""Tables in Parquet files: columns that say what they mean."""
+"""Tables in Parquet files, written in parts and read whole."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emulator.errors import InputError
 from emulator.machine.files import whole_file
-from emulator.text import UNITS
-
-Encoding = Literal["DICTIONARY", "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"]
-FEW, RUNNING, FLOATING = get_args(Encoding)
-"""How a column lies in its file: few distinct values, indices that run, floats that hardly repeat."""
-
-
-class Column(NamedTuple):
-    """A column of a table, with what a reader needs to know of it."""
-
-    name: str
-    type: pa.DataType
-    unit: str
-    """`1` for plain numbers, `none` for names and indices."""
-    description: str
-    nullable: bool = False
-    encoding: Encoding = FEW
-
-
-def with_swept(columns: Sequence[Column], values: Mapping[str, Iterable[Any]]) -> list[Column]:
-    """Return `columns` with one more, right after `delta_t`, for each key that is not among them yet.
-
-    `values` holds each key's values, which decide the type: integers, floats, booleans, otherwise text.
-    """
-    known = {column.name for column in columns}
-    swept = [_swept_column(key, list(some)) for key, some in values.items() if key not in known]
-    place = next(place for place, column in enumerate(columns, start=1) if column.name == "delta_t")
-    return [*columns[:place], *swept, *columns[place:]]
-
-
-def _swept_column(key: str, values: list[Any]) -> Column:
-    try:
-        type_ = pa.array(values).type
-    except pa.ArrowException:
-        type_ = pa.string()
-    is_number = pa.types.is_integer(type_) or pa.types.is_floating(type_)
-    unit = UNITS.get(key, "1" if is_number else "none")
-    return Column(key, type_, unit, f"value of the scenario's key {key}, which is swept")
+from emulator.results.columns import FEW, Column
 
 
 def schema_of(columns: Iterable[Column], metadata: Mapping[str, str]) -> pa.Schema:
@@ -100,3 +64,14 @@ def _array(values: Any, rows: int, column: Column) -> pa.Array:
     if column.type == pa.string():
         values = [str(value) for value in values]
     return pa.array(values, type=column.type, from_pandas=column.nullable)
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a Parquet file. Raises `InputError`: the folder, the file's name and why it cannot be read."""
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is not a regular file")
+        return pq.read_table(path)
+    except (OSError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{path.parent}: {path.name} cannot be read: {why}") from None

@@ -66,7 +66,7 @@ def _summary_row(group: pd.DataFrame, point: dict[str, Any], difference: tuple[f
     mean, low, high = mean_interval(group[MEASURE])
     arrivals = group["arrivals"].sum()
     return {
-        **{key: group[key].iloc[0] for key in ("scenario", "topology", "nodes", "dispatcher")},
+        **{key: group[key].iloc[0] for key in ("scenario", "topology", "nodes", "dispatcher", "information")},
         **point,
         "mean_drops": mean,
         "ci_low": low,

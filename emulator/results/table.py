@@ -16,25 +16,34 @@ LARGE = 1e12
 """From here on, numbers are told as powers of ten: drops in a tiny horizon, scaled to 50 ms, can have 300 digits."""
 
 _HEADER = ["dispatcher", "drops", "95 % interval", "difference", "95 % interval", "sojourn", "n"]
+_LEFT = ("dispatcher", "information")
+"""What stands at the left of its column; numbers stand at the right."""
 
 
 def summary_table(summary: pd.DataFrame, swept: Sequence[str], first: str | None = None) -> str:
     """Return the summary as lines of plain text, a block of them for each combination of swept values.
 
-    `first` is the dispatcher from which the differences are, by default that of the first row.
+    `first` is the dispatcher from which the differences are, by default that of the first row. What the dispatchers may
+    know is told where it is not the same for all.
     """
     decimals = _decimals(summary["mean_drops"])
+    header = [*_HEADER, *(["information"] if summary["information"].nunique() > 1 else [])]
     if first is None:
         first = summary["dispatcher"].iloc[0]
     blocks = list(summary.groupby(list(swept), sort=False)) if swept else [((), summary)]
-    cells = [_cells(row, first, decimals) for _, block in blocks for row in block.to_dict("records")]
-    widths = [max(map(len, column)) for column in zip(_HEADER, *cells, strict=True)]
-    lines = [_line(_HEADER, widths), "-" * len(_line(_HEADER, widths))]
+    cells = [_cells(row, first, decimals)[: len(header)] for _, block in blocks for row in block.to_dict("records")]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    aligned = [str.ljust if name in _LEFT else str.rjust for name in header]
+
+    def line(texts: list[str]) -> str:
+        return "  ".join(align(text, width) for align, text, width in zip(aligned, texts, widths, strict=True)).rstrip()
+
+    lines = [line(header), "-" * (sum(widths) + 2 * (len(widths) - 1))]
     remaining = iter(cells)
     for values, block in blocks:
         if swept:
             lines += ["", shortened(", ".join(map(setting_text, swept, values)))]
-        lines += [_line(next(remaining), widths) for _ in range(len(block))]
+        lines += [line(next(remaining)) for _ in range(len(block))]
     return "\n".join([*lines, "", *_notes(summary, swept, first)])
 
 
@@ -61,15 +70,8 @@ def _cells(row: dict[Any, Any], first: str | None, decimals: int) -> list[str]:
         "-" if is_first else _interval(row["difference_low"], row["difference_high"], decimals),
         _number(row["mean_sojourn_time"], 3),
         str(row["replications"]),
+        row["information"],
     ]
-
-
-def _line(cells: list[str], widths: list[int]) -> str:
-    name, *numbers = (
-        cell.rjust(width) if place else cell.ljust(width)
-        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    )
-    return "  ".join([name, *numbers])
 
 
 def _decimals(means: pd.Series) -> int:

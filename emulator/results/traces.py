@@ -15,7 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from emulator.engines.episode import OUTCOMES, EpochTrace, JobTrace, MessageRecord
-from emulator.results.parquet import FLOATING, RUNNING, Column, with_swept, write_table
+from emulator.results.columns import EPOCHS, JOBS, MESSAGES, Column, with_swept
+from emulator.results.parquet import write_table
 
 Keys = Mapping[str, int | float | str]
 """What tells an episode from the others: replication, dispatcher, delta_t, then other swept keys."""
@@ -25,106 +26,6 @@ Parts = Iterator[tuple[int, dict[str, Any]]]
 
 ROW_GROUP = 2**17
 """Rows that are turned into a file at a time; about 10 MB."""
-
-_EPISODE = [
-    Column("replication", pa.int32(), "none", "number of the replication, from 0"),
-    Column("dispatcher", pa.string(), "none", "dispatcher, as the scenario calls it"),
-    Column("delta_t", pa.float64(), "ms", "time between broadcasts"),
-]
-
-JOBS = [
-    *_EPISODE,
-    Column(
-        "job",
-        pa.int64(),
-        "none",
-        "number of the job: by epoch, then scheduler, then arrival time",
-        encoding=RUNNING,
-    ),
-    Column("epoch", pa.int32(), "none", "epoch in which the job arrived, from 0"),
-    Column("scheduler", pa.int32(), "none", "scheduler at which the job arrived", encoding=RUNNING),
-    Column("server", pa.int32(), "none", "server to which the scheduler sent the job", encoding=RUNNING),
-    Column("arrival_time", pa.float64(), "ms", "when the job arrived", encoding=FLOATING),
-    Column(
-        "start_time",
-        pa.float64(),
-        "ms",
-        "when its service started; null if it did not by the horizon",
-        nullable=True,
-        encoding=FLOATING,
-    ),
-    Column(
-        "departure_time",
-        pa.float64(),
-        "ms",
-        "when its service ended; null if it did not by the horizon",
-        nullable=True,
-        encoding=FLOATING,
-    ),
-    Column(
-        "work",
-        pa.float64(),
-        "1",
-        "work of the job, of mean 1; service takes work / service rate",
-        encoding=FLOATING,
-    ),
-    Column(
-        "queue_length_at_arrival",
-        pa.int32(),
-        "jobs",
-        "jobs that the job met at its server, the one in service included",
-    ),
-    Column("outcome", pa.string(), "none", f"what became of the job by the horizon: {', '.join(OUTCOMES)}"),
-]
-
-EPOCHS = [
-    *_EPISODE,
-    Column("epoch", pa.int32(), "none", "number of the epoch, from 0"),
-    Column("time", pa.float64(), "ms", "start of the epoch"),
-    Column("arrival_rate", pa.float64(), "1/ms", "rate at which jobs arrive at each scheduler in the epoch"),
-    Column("node", pa.int32(), "none", "the node: a scheduler and a server", encoding=RUNNING),
-    Column("queue_length", pa.int32(), "jobs", "queue length of the server at the epoch's start"),
-    Column("arrivals", pa.int32(), "jobs", "jobs that reached the server in the epoch, dropped ones included"),
-    Column("drops", pa.int32(), "jobs", "jobs that the server dropped in the epoch"),
-    Column(
-        "offload_probability",
-        pa.float64(),
-        "1",
-        "probability that the scheduler sends a job to another server than its own; under a per-job rule "
-        "the share of the epoch's jobs sent there, null if it had none",
-        nullable=True,
-    ),
-]
-
-MESSAGES = [
-    *_EPISODE,
-    Column("epoch", pa.int32(), "none", "epoch at whose start the message was sent, from 0"),
-    Column("sent_time", pa.float64(), "ms", "when the message was sent"),
-    Column("received_time", pa.float64(), "ms", "when the message was received"),
-    Column(
-        "server",
-        pa.int32(),
-        "none",
-        "server that sent the message; null if the monitor of global state did",
-        nullable=True,
-        encoding=RUNNING,
-    ),
-    Column(
-        "scheduler",
-        pa.int32(),
-        "none",
-        "scheduler that received the message; null if the monitor of global state did",
-        nullable=True,
-        encoding=RUNNING,
-    ),
-    Column(
-        "queue_length",
-        pa.int32(),
-        "jobs",
-        "queue length of the server when it sent the message; null if the monitor sent it",
-        nullable=True,
-    ),
-]
 
 
 def write_jobs(path: Path, traces: Iterable[JobTrace], keys: Keys, metadata: Mapping[str, str]) -> None:

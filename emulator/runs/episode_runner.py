@@ -1,4 +1,4 @@
-"""One episode of a plan: how it is run, and what it leaves."""
+"""One episode of a run: how it is run, and what it leaves."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 
 from dispatchers.contract import Dispatcher
-from emulator.engines.auto import emulate, engines_of, obstacle_to
+from dispatchers.information import information_of
+from emulator.engines.auto import emulate, obstacle_to
 from emulator.engines.comparison import EnginesDifferError
 from emulator.engines.engine import ENGINES, REFERENCE, Engine
-from emulator.engines.episode import Episode, EpochTrace, JobTrace, Traces
+from emulator.engines.episode import Episode, Traces
 from emulator.errors import InputError
 from emulator.model.system import System
 from emulator.results import traces as trace_files
-from emulator.results.folder import part_name
+from emulator.results.columns import TRACES
 from emulator.runs.check import make_dispatcher
-from emulator.runs.tasks import Row, Task, expected_jobs, expected_mode, keys_of, like_replications
-from emulator.scenario.plan import Plan
+from emulator.runs.tasks import Cell, Cells, Row, Task
+from emulator.scenario.plan import Point
 from emulator.version import __version__
 from emulator.workload.workload import Workload
 
@@ -36,6 +37,22 @@ REFERENCE_TIME = 50.0
 """Drops are scaled to this many ms, as in section 3."""
 
 
+@dataclass(frozen=True)
+class Study:
+    """What the episodes of a run have in common; a process that runs some of them is told it once."""
+
+    cells: Cells
+    resolved: str
+    """The resolved scenario, seen from where the scenario stands."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Of the files that the run has begun with, by their absolute paths."""
+
+    def task(self, address: tuple[int, int, int]) -> Task:
+        """Return the task of an address."""
+        point, dispatcher, replication = address
+        return Task(self.cells[point][dispatcher], replication)
+
+
 @dataclass
 class _Prepared:
     """A dispatcher of a system, and what the engines keep of it from one episode to the next."""
@@ -44,12 +61,11 @@ class _Prepared:
     system: System
     threads: int
     world: AbstractContextManager[Any]
+    _engines: dict[str, Engine] = field(default_factory=dict, init=False)
 
     @cached_property
     def obstacle(self) -> str | None:
         return obstacle_to(self.dispatcher)
-
-    _engines: dict[str, Engine] = field(default_factory=dict, init=False)
 
     def compile(self, name: str, workload: Workload) -> None:
         """Have an engine compile what it needs, on a tiny episode."""
@@ -66,154 +82,123 @@ class _Prepared:
 
 @dataclass
 class EpisodeRunner:
-    """Runs single episodes of a plan; keeps the last system and its dispatchers for the next one."""
+    """Runs single episodes of a study; keeps the last system and its dispatchers for the next one."""
 
-    plan: Plan
-    staging: Path | None
-    """Where trace files are written; None writes none."""
+    study: Study
+    staging: Path
+    """Where trace files are written."""
     threads: int = 1
     """Threads that share the work of an episode of the compiled engine."""
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    """Of the files that the run has begun with, by their absolute paths."""
-    resolved: str = field(init=False)
-    _point: int = field(default=-1, init=False)
+    _point: Point | None = field(default=None, init=False)
     _system: System = field(init=False)
-    _jobs: float = field(default=0.0, init=False)
-    _dispatchers: dict[int, _Prepared] = field(default_factory=dict, init=False)
-
-    def __post_init__(self) -> None:
-        self.resolved = self.plan.resolved_yaml()
+    _dispatchers: dict[Cell, _Prepared] = field(default_factory=dict, init=False)
 
     def compile(self) -> None:
         """Have compiled what the first episodes need, so that no episode's time holds it."""
-        point = self.plan.points[0]
-        system = self._system_of(0)
+        cells = self.study.cells[0]
+        system = self._system_of(cells[0].point)
         tiny = replace(system, horizon=1e-3 * min(system.delta_t, system.horizon))
         workload = Workload(tiny, 0)
         for draw in (workload.jobs, workload.decision_coins, workload.decision_orders):
             draw(0)
-        kinds = [expected_mode(self.plan, Task(0, 0, replication)) for replication, _ in like_replications(point)]
-        compiled = sorted({name for names in kinds for name in names} - {REFERENCE})
-        for index in range(len(point.scenario.dispatchers)):
+        used = {name for replication, _ in cells[0].kinds() for name in cells[0].engines(replication)}
+        for cell in cells:
             with suppress(Exception):  # which will be told of the episode that it ends
-                prepared = self._prepared(Task(0, index, 0), system)
+                prepared = self._prepared(cell)
                 with prepared.world:
-                    for name in compiled if prepared.obstacle is None else ():
+                    for name in used - {REFERENCE} if prepared.obstacle is None else ():
                         prepared.compile(name, workload)
 
     def run(self, task: Task, progress: Callable[[float], None] | None = None) -> Row:
         """Run one episode, write its traces, and return its row."""
-        prepared = self._prepared(task, self._system_of(task.point))
+        prepared = self._prepared(task.cell)
         with prepared.world:
             return self._run(task, prepared, progress)
 
     def _run(self, task: Task, prepared: _Prepared, progress: Callable[[float], None] | None) -> Row:
-        point, system = self.plan.points[task.point], prepared.system
-        workload = Workload(system, task.replication)
-        trace = point.scenario.trace
-        is_compared = task.point in self.plan.compared
-        names = engines_of(point.scenario, self._jobs, task.replication, prepared.obstacle, is_compared=is_compared)
+        workload = Workload(prepared.system, task.replication)
+        trace = task.cell.scenario.trace
+        names = task.cell.engines(task.replication, prepared.obstacle)
         wanted = Traces(*(task.replication < count for count in (trace.jobs, trace.epochs, trace.messages)))
-        is_long = names[0] != REFERENCE and self._jobs > HELD_JOBS
-        held = Traces(messages=wanted.messages) if is_long else wanted
-        episode = self._emulate(task, names, prepared.engine, workload, held, progress)
-        check_conservation(episode)
-        keys = keys_of(self.plan, task)
-        if self.staging is not None:
-            job_parts: Iterable[JobTrace | None] = [episode.jobs]
-            epoch_parts: Iterable[EpochTrace | None] = [episode.epochs]
-            if is_long:  # its traces do not fit into memory: it is emulated again as they are written
-                engine = prepared.engine(names[0])
-                job_parts = (jobs for jobs, _ in engine.parts(workload, Traces(jobs=True)))
-                epoch_parts = (epoch for _, epoch in engine.parts(workload, Traces(epochs=True)))
-            self._write_traces(
-                episode, job_parts if wanted.jobs else None, epoch_parts if wanted.epochs else None, keys, workload
-            )
-        return self._row(episode, keys, system)
-
-    def _prepared(self, task: Task, system: System) -> _Prepared:
-        if task.dispatcher not in self._dispatchers:
-            made = make_dispatcher(self.plan.points[task.point], task.dispatcher)
-            for path, value in made.hashes.items():
-                if self.hashes.get(path, value) != value:
-                    raise InputError(f"{path}: has changed since the run began; its episodes are kept, start it anew")
-            self._dispatchers[task.dispatcher] = _Prepared(made.dispatcher, system, self.threads, made.world)
-        return self._dispatchers[task.dispatcher]
-
-    def _emulate(self, task: Task, *arguments: Any, **options: Any) -> Episode:
+        if names[0] != REFERENCE and task.cell.jobs > HELD_JOBS:
+            wanted = Traces()  # too much to hold: the episode is emulated again while its traces are written
         try:
-            return emulate(*arguments, **options)
+            episode = emulate(names, prepared.engine, workload, wanted, progress)
         except EnginesDifferError as error:
-            keys = ", ".join(f"{key} {value}" for key, value in keys_of(self.plan, task).items())
+            keys = ", ".join(f"{key} {value}" for key, value in task.keys.items())
             raise EnginesDifferError(f"{error} ({keys}); engine simpy is the reference") from None
+        check_conservation(episode)
+        self._write_traces(task, episode, workload, prepared)
+        return row_of(task, episode, prepared.system, information_of(prepared.dispatcher))
 
-    def _system_of(self, index: int) -> System:
-        if index != self._point:
-            self._system = self.plan.points[index].system()
-            self._jobs = expected_jobs(self.plan.points[index])
-            self._dispatchers = {}
-            self._point = index
-        return self._system
-
-    def _write_traces(
-        self,
-        episode: Episode,
-        job_parts: Iterable[JobTrace | None] | None,
-        epoch_parts: Iterable[EpochTrace | None] | None,
-        keys: Row,
-        workload: Workload,
-    ) -> None:
-        assert self.staging is not None
-        name = part_name(keys)
-        metadata = provenance(self.plan.name, self.resolved, workload.system) | {
+    def _write_traces(self, task: Task, episode: Episode, workload: Workload, prepared: _Prepared) -> None:
+        """Write the traces that are asked for. Those that the episode does not hold are emulated again meanwhile."""
+        trace, keys = task.cell.scenario.trace, task.keys
+        metadata = {
+            "scenario": task.cell.scenario.name,
+            "resolved_scenario": self.study.resolved,
+            "seed": str(prepared.system.seed),
+            "version": __version__,
+            "topology_hash": prepared.system.topology.graph_hash,
             "engine": episode.engine,
             "fingerprint": f"{episode.totals.fingerprint:016x}",
         }
-        if job_parts is not None:
-            trace_files.write_jobs(self.staging / "jobs" / name, filter(None, job_parts), keys, metadata)
-        if epoch_parts is not None:
-            trace_files.write_epochs(
-                self.staging / "epochs" / name,
-                filter(None, epoch_parts),
-                keys,
-                workload.times[:-1],
-                workload.arrival_rates,
-                metadata,
-            )
+        paths = {kind: self.staging / kind / task.part for kind in TRACES}
+
+        def parts(kind: str) -> Iterable[Any]:
+            held = getattr(episode, kind)
+            if held is not None:
+                return [held]
+            both = prepared.engine(episode.engine).parts(workload, Traces(**{kind: True}))
+            return (part for pair in both for part in pair if part is not None)
+
+        if task.replication < trace.jobs:
+            trace_files.write_jobs(paths["jobs"], parts("jobs"), keys, metadata)
+        if task.replication < trace.epochs:
+            times, rates = workload.times[:-1], workload.arrival_rates
+            trace_files.write_epochs(paths["epochs"], parts("epochs"), keys, times, rates, metadata)
         if episode.messages is not None:
-            trace_files.write_messages(self.staging / "messages" / name, episode.messages, keys, metadata)
+            trace_files.write_messages(paths["messages"], episode.messages, keys, metadata)
 
-    def _row(self, episode: Episode, keys: Row, system: System) -> Row:
-        totals = episode.totals
-        nodes = system.nodes
-        discounts = DISCOUNT ** np.arange(len(totals.drops_by_epoch))
-        return {
-            "scenario": self.plan.name,
-            "topology": system.topology.kind,
-            "nodes": nodes,
-            **keys,
-            "seed": system.seed,
-            "engine": episode.engine,
-            "arrivals": totals.arrivals,
-            "completions": totals.completions,
-            "drops": totals.drops,
-            "drops_per_queue": totals.drops * REFERENCE_TIME / system.horizon / nodes,
-            "discounted_drops": float(np.sum(discounts * totals.drops_by_epoch)) / nodes,
-            "mean_sojourn_time": totals.sojourn_time / totals.completions if totals.completions else np.nan,
-            "mean_queue_length": totals.presence_time / system.horizon / nodes,
-            "messages": totals.messages,
-            "fingerprint": f"{totals.fingerprint:016x}",
-        }
+    def _prepared(self, cell: Cell) -> _Prepared:
+        system = self._system_of(cell.point)
+        if cell not in self._dispatchers:
+            made = make_dispatcher(cell.point, cell.place[1])
+            for path, value in made.hashes.items():
+                if self.study.hashes.get(path, value) != value:
+                    raise InputError(f"{path}: has changed since the run began; its episodes are kept, start it anew")
+            self._dispatchers[cell] = _Prepared(made.dispatcher, system, self.threads, made.world)
+        return self._dispatchers[cell]
+
+    def _system_of(self, point: Point) -> System:
+        if point is not self._point:
+            self._system = point.system()
+            self._dispatchers = {}
+            self._point = point
+        return self._system
 
 
-def provenance(name: str, resolved: str, system: System) -> dict[str, str]:
-    """Return what every trace says of where it comes from: enough to run it again."""
+def row_of(task: Task, episode: Episode, system: System, information: str) -> Row:
+    """Return the row of an episode in episodes.parquet."""
+    totals, nodes = episode.totals, system.nodes
+    discounts = DISCOUNT ** np.arange(len(totals.drops_by_epoch))
     return {
-        "scenario": name,
-        "resolved_scenario": resolved,
-        "seed": str(system.seed),
-        "version": __version__,
-        "topology_hash": system.topology.graph_hash,
+        "scenario": task.cell.scenario.name,
+        "topology": system.topology.kind,
+        "nodes": nodes,
+        "information": information,
+        **task.keys,
+        "seed": system.seed,
+        "engine": episode.engine,
+        "arrivals": totals.arrivals,
+        "completions": totals.completions,
+        "drops": totals.drops,
+        "drops_per_queue": totals.drops * REFERENCE_TIME / system.horizon / nodes,
+        "discounted_drops": float(np.sum(discounts * totals.drops_by_epoch)) / nodes,
+        "mean_sojourn_time": totals.sojourn_time / totals.completions if totals.completions else np.nan,
+        "mean_queue_length": totals.presence_time / system.horizon / nodes,
+        "messages": totals.messages,
+        "fingerprint": f"{totals.fingerprint:016x}",
     }
 
 

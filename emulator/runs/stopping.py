@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from emulator.results.statistics import MEASURE, mean_interval
-from emulator.runs.tasks import Cell, Row, Task
-from emulator.scenario.plan import Plan
+from emulator.runs.tasks import Cell, Cells, Row, Task
+from emulator.scenario.scenario import Scenario
 
 FIRST_BATCH = 10
 """Replications before the intervals are looked at for the first time."""
@@ -17,55 +17,48 @@ FIRST_BATCH = 10
 class Round(NamedTuple):
     """The episodes that are wanted as far as is known by now."""
 
-    plan: Plan
+    cells: Cells
+    """Those that are not given up."""
     replications: list[int]
     """How many of each point, counted from the first."""
-    failed: Collection[Cell]
-    """Cells that are given up."""
 
     def missing(self, finished: Mapping[Task, Row]) -> Iterator[Task]:
         """Yield the episodes that are not finished: by point, then replication, then dispatcher."""
-        for index, count in enumerate(self.replications):
-            dispatchers = _dispatchers(self.plan, index, self.failed)
+        for row, count in zip(self.cells, self.replications, strict=True):
             for replication in range(count):
-                for number in dispatchers:
-                    task = Task(index, number, replication)
+                for cell in row:
+                    task = Task(cell, replication)
                     if task not in finished:
                         yield task
 
     def holds(self, task: Task) -> bool:
         """Return whether an episode is among the first ones of its point, which the summary is about."""
-        return task.replication < self.replications[task.point]
+        return task.replication < self.replications[task.cell.place[0]]
 
 
-def next_round(plan: Plan, finished: Mapping[Task, Row], failed: Collection[Cell]) -> Round:
+def next_round(cells: Cells, finished: Mapping[Task, Row], failed: Collection[Cell]) -> Round:
     """Return what is wanted next. When nothing of it is missing, all is done.
 
     How many replications a point needs is a function of the results of its first ones, so it is the same however often
     a run was interrupted, and whatever else is finished.
     """
-    return Round(plan, [_wanted(plan, index, finished, failed) for index in range(len(plan.points))], failed)
+    left = [[cell for cell in row if cell not in failed] for row in cells]
+    wanted = [_wanted(row[0].scenario, some, finished) for row, some in zip(cells, left, strict=True)]
+    return Round(left, wanted)
 
 
-def _wanted(plan: Plan, point: int, finished: Mapping[Task, Row], failed: Collection[Cell]) -> int:
+def _wanted(scenario: Scenario, cells: Sequence[Cell], finished: Mapping[Task, Row]) -> int:
     """Return how many replications of a point are wanted: the first number that is not finished, or is enough."""
-    *batches, most = _batches(plan, point)
-    dispatchers = _dispatchers(plan, point, failed)
+    *batches, most = _batches(scenario)
     for count in batches:
-        tasks = (Task(point, number, replication) for replication in range(count) for number in dispatchers)
-        if not all(task in finished for task in tasks) or _is_precise(plan, point, dispatchers, count, finished):
+        tasks = (Task(cell, replication) for replication in range(count) for cell in cells)
+        if not all(task in finished for task in tasks) or _is_precise(scenario, cells, count, finished):
             return count
     return most
 
 
-def _dispatchers(plan: Plan, point: int, failed: Collection[Cell]) -> list[int]:
-    count = len(plan.points[point].scenario.dispatchers)
-    return [number for number in range(count) if (point, number) not in failed]
-
-
-def _batches(plan: Plan, point: int) -> Iterable[int]:
+def _batches(scenario: Scenario) -> Iterable[int]:
     """Yield the numbers of replications after which the intervals are looked at; each half as much again."""
-    scenario = plan.points[point].scenario
     if scenario.precision is not None or scenario.paired_precision is not None:
         count = FIRST_BATCH
         while count < scenario.replications:
@@ -74,22 +67,17 @@ def _batches(plan: Plan, point: int) -> Iterable[int]:
     yield scenario.replications
 
 
-def _is_precise(plan: Plan, point: int, dispatchers: list[int], count: int, finished: Mapping[Task, Row]) -> bool:
-    scenario = plan.points[point].scenario
-    values = {
-        number: [finished[Task(point, number, replication)][MEASURE] for replication in range(count)]
-        for number in dispatchers
-    }
-    checks = [_is_within(scenario.precision, sample) for sample in values.values()]
-    if 0 in values:
-        first = values.pop(0)
-        checks += [
-            _is_within(scenario.paired_precision, [a - b for a, b in zip(sample, first, strict=True)])
-            for sample in values.values()
-        ]
-    elif scenario.paired_precision is not None:
+def _is_precise(scenario: Scenario, cells: Sequence[Cell], count: int, finished: Mapping[Task, Row]) -> bool:
+    samples = [[finished[Task(cell, replication)][MEASURE] for replication in range(count)] for cell in cells]
+    if not all(_is_within(scenario.precision, sample) for sample in samples):
+        return False
+    if scenario.paired_precision is None:
+        return True
+    if not cells or cells[0].place[1] != 0:
         return False  # the first dispatcher has failed
-    return all(checks)
+    first, *others = samples
+    differences = ([a - b for a, b in zip(sample, first, strict=True)] for sample in others)
+    return all(_is_within(scenario.paired_precision, difference) for difference in differences)
 
 
 def _is_within(share: float | None, sample: list[float]) -> bool:

@@ -1,32 +1,117 @@
-"""The episodes of a plan: by point of the sweep, dispatcher and replication; how many, and how long they take."""
+"""The episodes of a plan: a cell is a dispatcher at a point of the sweep, a task a replication of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from emulator.engines.auto import Names, engines_of, seconds_of
 from emulator.results.folder import part_name
+from emulator.scenario.dispatchers import DispatcherSpec
 from emulator.scenario.plan import Plan, Point
+from emulator.scenario.scenario import Scenario
 
 Row = dict[str, Any]
 """One row of episodes.parquet."""
 
-Cell = tuple[int, int]
-"""A point of the sweep and a dispatcher."""
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """A dispatcher at a point of the sweep. Cells of one run are told apart, and ordered, by their place."""
+
+    place: tuple[int, int]
+    """The number of the point, and that of the dispatcher in its scenario."""
+    point: Point = field(compare=False, repr=False)
+    is_compared: bool = field(compare=False, repr=False)
+    """Whether engine auto lets SimPy emulate its first replication, too."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario at the point."""
+        return self.point.scenario
+
+    @property
+    def spec(self) -> DispatcherSpec:
+        """The dispatcher as the scenario gives it."""
+        return self.scenario.dispatchers[self.place[1]]
+
+    @cached_property
+    def keys(self) -> Row:
+        """What tells the cell from the others: dispatcher, delta_t, then other swept keys."""
+        return {"dispatcher": self.spec.display, "delta_t": self.scenario.delta_t, **self.point.values}
+
+    @cached_property
+    def jobs(self) -> float:
+        """The mean number of jobs in an episode, with the rate path in its stationary law."""
+        arrivals = self.scenario.arrivals
+        leaving = arrivals.high_to_low + arrivals.low_to_high
+        share_high = arrivals.low_to_high / leaving if leaving else 0.5
+        rate = share_high * arrivals.high + (1.0 - share_high) * arrivals.low
+        return max(1.0, rate * self.scenario.horizon * self.point.node_count())
+
+    def engines(self, replication: int, obstacle: str | None = None) -> Names:
+        """Return the engines of a replication; `obstacle` says why it cannot be compiled, if that is known."""
+        return engines_of(self.scenario, self.jobs, replication, obstacle, is_compared=self.is_compared)
+
+    def seconds(self, replication: int) -> float:
+        """Return about how long a replication takes."""
+        return seconds_of(self.engines(replication), self.jobs)
+
+    def kinds(self) -> list[tuple[int, int]]:
+        """Return one replication of each kind that the engines tell apart, and how many of that kind there are."""
+        total = self.scenario.replications
+        special = min(max(1, self.scenario.trace.messages), total)
+        kinds = [(0, 1), (1, special - 1), (special, total - special)]
+        return [(replication, count) for replication, count in kinds if count > 0]
 
 
 class Task(NamedTuple):
-    """One episode to run."""
+    """One episode to run: a replication of a cell."""
 
-    point: int
-    dispatcher: int
+    cell: Cell
     replication: int
 
     @property
-    def cell(self) -> Cell:
-        """The point and the dispatcher."""
-        return self.point, self.dispatcher
+    def address(self) -> tuple[int, int, int]:
+        """What stands for the task between processes: point, dispatcher, replication."""
+        return (*self.cell.place, self.replication)
+
+    @property
+    def keys(self) -> Row:
+        """What tells the episode from the others: replication, dispatcher, delta_t, then other swept keys."""
+        return {"replication": self.replication, **self.cell.keys}
+
+    @property
+    def part(self) -> str:
+        """The name of the episode's trace files."""
+        return part_name(self.keys)
+
+    @property
+    def seconds(self) -> float:
+        """About how long the episode takes."""
+        return self.cell.seconds(self.replication)
+
+
+Cells = Sequence[Sequence[Cell]]
+"""The cells of a run: by point, then dispatcher."""
+
+
+def cells_of(plan: Plan) -> list[list[Cell]]:
+    """Return the cells of a plan."""
+    return [
+        [Cell((place, number), point, place in plan.compared) for number in range(len(point.scenario.dispatchers))]
+        for place, point in enumerate(plan.points)
+    ]
+
+
+def tasks_of(cells: Cells) -> Iterator[Task]:
+    """Yield every episode: by point, then replication, then dispatcher."""
+    for row in cells:
+        for replication in range(row[0].scenario.replications):
+            for cell in row:
+                yield Task(cell, replication)
 
 
 class Extent(NamedTuple):
@@ -37,67 +122,12 @@ class Extent(NamedTuple):
     seconds: float
 
 
-def extent_of(plan: Plan) -> Extent:
-    """Return how many episodes a plan has at most, their expected jobs, and about how long they take."""
+def extent_of(cells: Cells) -> Extent:
+    """Return how many episodes there are at most, their expected jobs, and about how long they take."""
     episodes, jobs, seconds = 0, 0.0, 0.0
-    for index, point in enumerate(plan.points):
-        dispatchers = len(point.scenario.dispatchers)
-        for replication, alike in like_replications(point):
-            episodes += alike * dispatchers
-            seconds += alike * dispatchers * expected_seconds(plan, Task(index, 0, replication))
-        jobs += point.scenario.replications * dispatchers * expected_jobs(point)
+    for row in cells:
+        for replication, alike in row[0].kinds():
+            episodes += alike * len(row)
+            jobs += alike * len(row) * row[0].jobs
+            seconds += alike * len(row) * row[0].seconds(replication)
     return Extent(episodes, jobs, seconds)
-
-
-def like_replications(point: Point) -> list[tuple[int, int]]:
-    """Return one replication of each kind that the engines tell apart, and how many of that kind there are."""
-    total = point.scenario.replications
-    special = min(max(1, point.scenario.trace.messages), total)
-    kinds = [(0, 1), (1, special - 1), (special, total - special)]
-    return [(replication, count) for replication, count in kinds if count > 0]
-
-
-def tasks_of(plan: Plan) -> Iterator[Task]:
-    """Yield every episode of a plan: by point, then replication, then dispatcher."""
-    for index, point in enumerate(plan.points):
-        for replication in range(point.scenario.replications):
-            for dispatcher in range(len(point.scenario.dispatchers)):
-                yield Task(index, dispatcher, replication)
-
-
-def keys_of(plan: Plan, task: Task) -> Row:
-    """Return what tells an episode from the others: replication, dispatcher, delta_t, then other swept keys."""
-    point = plan.points[task.point]
-    return {
-        "replication": task.replication,
-        "dispatcher": point.scenario.dispatchers[task.dispatcher].display,
-        "delta_t": point.scenario.delta_t,
-        **{key: value for key, value in point.values.items() if key != "delta_t"},
-    }
-
-
-def part_of(plan: Plan, task: Task) -> str:
-    """Return the name of an episode's trace files."""
-    return part_name(keys_of(plan, task))
-
-
-def expected_jobs(point: Point) -> float:
-    """Return how many jobs an episode has on average, with the rate path in its stationary law."""
-    scenario = point.scenario
-    arrivals = scenario.arrivals
-    leaving = arrivals.high_to_low + arrivals.low_to_high
-    share_high = arrivals.low_to_high / leaving if leaving else 0.5
-    rate = share_high * arrivals.high + (1.0 - share_high) * arrivals.low
-    return max(1.0, rate * scenario.horizon * point.node_count())
-
-
-def expected_mode(plan: Plan, task: Task) -> Names:
-    """Return the engines that emulate an episode, unless its dispatcher cannot be compiled."""
-    point = plan.points[task.point]
-    is_compared = task.point in plan.compared
-    return engines_of(point.scenario, expected_jobs(point), task.replication, is_compared=is_compared)
-
-
-def expected_seconds(plan: Plan, task: Task) -> float:
-    """Return about how long an episode takes."""
-    return seconds_of(expected_mode(plan, task), expected_jobs(plan.points[task.point]))

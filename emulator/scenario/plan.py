@@ -71,6 +71,11 @@ class Plan:
         return self.points[0].scenario.name
 
     @property
+    def first_dispatcher(self) -> str:
+        """What the dispatcher is called with which all others are compared."""
+        return self.points[0].scenario.dispatchers[0].display
+
+    @property
     def folder(self) -> Path:
         """Where relative paths and modules of the dispatchers are looked up."""
         return Path(self.points[0].scenario.folder)
@@ -87,8 +92,8 @@ class Plan:
     def resolved_yaml(self, seen_from: Path | None = None, *, uses_folder: bool = True) -> str:
         """Return the scenario as YAML: defaults filled in, sweeps as lists, nothing extended.
 
-        A file of it in the folder `seen_from`, by default beside the scenario, gives an equal plan: paths that were
-        written relative are relative to it. Where the dispatchers use nothing in their folder, it can be left out.
+        A file of it in the folder `seen_from`, by default beside the scenario, gives an equal plan: paths are relative
+        to it. Where the dispatchers use nothing in their folder, it can be left out.
         """
         resolved = self.resolved(seen_from)
         return to_document({key: value for key, value in resolved.items() if uses_folder or key != "folder"})
@@ -174,7 +179,7 @@ def _value(scenario: Scenario, key: str, text: str) -> int | float | str:
 
 
 def _relative(value: Any, start: str) -> Any:
-    """Return plain data in which paths that were written relative are relative to the folder `start`."""
+    """Return plain data in which paths are relative to the folder `start`."""
     if isinstance(value, dict):
         return {key: _relative(item, start) for key, item in value.items()}
     if isinstance(value, list):

@@ -30,7 +30,7 @@ DISPLACED = {
 
 
 class Anchored(str):
-    """An absolute path that was written relative to its file, and is written so again."""
+    """An absolute path, which is written relative to the file that it stands in."""
 
     __slots__ = ()
 
@@ -143,7 +143,7 @@ def _merge_elements(parent: Node, child: Node) -> Node:
 
 
 def _anchored(tree: Node, folder: Path) -> Node:
-    """Make the paths of a file, or of the command line, absolute: they are relative to its `folder`."""
+    """Make the paths of a file, or of the command line, absolute: they are seen from its `folder`."""
     values = dict(tree.value)
     if "folder" not in values and "dispatchers" in values and isinstance(values["dispatchers"].value, list):
         values["folder"] = Node(".", tree.place)
@@ -165,6 +165,6 @@ def _anchored_topology(node: Node, folder: Path) -> Node:
 def _absolute(node: Node, folder: Path) -> Node:
     if isinstance(node.value, list):
         return Node([_absolute(item, folder) for item in node.value], node.place, node.key_place)
-    if isinstance(node.value, str) and node.value and not os.path.isabs(node.value):
+    if isinstance(node.value, str) and node.value:
         return Node(Anchored(os.path.abspath(folder / node.value)), node.place, node.key_place)
     return node

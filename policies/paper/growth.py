@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from emulator.results.reader import Results
 from policies.paper.figure import Claim, Figure, paired_percent
 from policies.paper.interval import Interval
 from policies.paper.verdict import EQUAL, all_of, is_within
@@ -40,7 +39,7 @@ the theorem has it, stands below.
 """
 
 
-def distributions(rows: Iterable[pa.Table], lengths: int) -> Floats:
+def distributions(rows: Iterable[pa.RecordBatch], lengths: int) -> Floats:
     """Return the shares of nodes with 0, 1, ... jobs at each epoch's start: epochs x lengths.
 
     `rows` are those of an episode's epoch trace, some at a time.
@@ -60,35 +59,30 @@ def distance(one: Floats, other: Floats) -> Floats:
     return 0.5 * np.abs(one - other).sum(axis=-1)
 
 
-def traced(folder: Path, lengths: int) -> dict[tuple[str, int], Floats]:
+def traced(results: Results, lengths: int) -> dict[tuple[str, int], Floats]:
     """Return `distributions` of a run's traced episodes, by dispatcher and nodes: replications x epochs x lengths.
 
-    The traces are read row group by row group.
+    The traces are read some rows at a time.
     """
-    episodes = pd.read_parquet(folder / "episodes.parquet")
-    swept = next(str(key) for key in episodes.columns if str(key).startswith("topology."))
-    nodes = episodes.groupby(swept)["nodes"].first()
+    swept = next(str(key) for key in results.episodes.columns if str(key).startswith("topology."))
+    nodes = results.episodes.groupby(swept)["nodes"].first()
     found: dict[tuple[str, int], dict[int, Floats]] = {}
-    for path in sorted((folder / "epochs").glob("*.parquet")):
-        with pq.ParquetFile(path) as file:
-            first = file.read_row_group(0, columns=["replication", "dispatcher", swept]).slice(0, 1).to_pylist()[0]
-            groups = (
-                file.read_row_group(group, columns=["epoch", "queue_length"]) for group in range(file.num_row_groups)
-            )
-            here = found.setdefault((first["dispatcher"], int(nodes[first[swept]])), {})
-            here[first["replication"]] = distributions(groups, lengths)
+    for trace in results.epochs().get_fragments():
+        first = trace.head(1, columns=["replication", "dispatcher", swept]).to_pylist()[0]
+        here = found.setdefault((first["dispatcher"], int(nodes[first[swept]])), {})
+        here[first["replication"]] = distributions(trace.to_batches(columns=["epoch", "queue_length"]), lengths)
     return {key: np.stack([here[number] for number in sorted(here)]) for key, here in found.items()}
 
 
-def growth(folder: Path, lengths: int) -> pd.DataFrame:
-    """Return one row for each dispatcher and size of a graph whose run is in a folder, beside the largest graph.
+def growth(results: Results, lengths: int) -> pd.DataFrame:
+    """Return one row for each dispatcher and size of a graph in a run, beside the largest graph.
 
     drops (with its interval), drops_gap and discounted_gap (how far they, or the discounted ones, are from the largest
     graph's, in percent, with intervals), distance_1 and so on (of the mean distribution from the largest graph's, at an
     epoch's start), and episode (the mean distance of an episode's distribution, with its interval).
     """
-    episodes = Figure("", pd.read_parquet(folder / "episodes.parquet"))
-    shares = traced(folder, lengths)
+    episodes = Figure("", results.episodes)
+    shares = traced(results, lengths)
     rows: list[dict[str, Any]] = []
     for dispatcher in episodes.dispatchers:
         parts = dict(episodes.by("nodes"))

@@ -17,8 +17,6 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from emulator.errors import InputError
 from emulator.machine import interruption
 from emulator.machine.processes import Report
@@ -26,7 +24,7 @@ from emulator.machine.progress import progress_bar
 from emulator.report.figure import picture_of
 from emulator.report.plots import summary_picture
 from emulator.runs.run import execute, load_plan
-from emulator.runs.tasks import expected_seconds, tasks_of
+from emulator.runs.tasks import cells_of, extent_of
 from emulator.scenario.plan import Plan
 from emulator.scenario.plot import KINDS_OF_TRAINING
 from policies.algorithms.course import Course
@@ -34,6 +32,7 @@ from policies.command_line import is_writable
 from policies.paper.figure import Figure
 from policies.paper.growth import growth
 from policies.paper.root import root
+from policies.table import read_trainings
 from policies.tasks import Wishes
 
 LIBRARIES = ("torch", "stable_baselines3", "sb3_contrib", "cma")
@@ -63,7 +62,7 @@ class Order(NamedTuple):
             scenarios = [point.scenario for point in self.plan.points]
             queues = sum(point.node_count() for point in self.plan.points)
             return queues * scenarios[0].replications * len(scenarios[0].dispatchers) * SECONDS_PER_NODE
-        return sum(expected_seconds(self.plan, task) for task in tasks_of(self.plan))
+        return extent_of(cells_of(self.plan)).seconds
 
 
 def scenarios(folder: Path) -> dict[str, Path]:
@@ -174,24 +173,18 @@ def _trained(order: Order, options: argparse.Namespace, command: str, advance: R
     assert order.course is not None
     for line in order.course.teach(command, options.workers, advance):
         print(line, file=sys.stderr, flush=True)
-    return Figure(order.name, pd.read_parquet(folder / "training.parquet"))
+    return Figure(order.name, read_trainings(folder))
 
 
 def _emulated(order: Order, options: argparse.Namespace, advance: Report) -> Figure:
     """Make a figure's run, or take it up again, and return what it left."""
     folder = options.runs / order.path.stem
-    summary = execute(order.plan, out=folder, workers=options.workers, fresh=options.fresh, advance=advance)
-    if summary.attrs["failures"]:
-        raise InputError(f"{order.path}: {summary.attrs['failures'][0]}")
-    return _read(order, folder)
-
-
-def _read(order: Order, folder: Path) -> Figure:
-    """Return what an emulation left."""
-    rows = pd.read_parquet(folder / "episodes.parquet")
-    table = None
+    results, failures = execute(order.plan, out=folder, workers=options.workers, fresh=options.fresh, advance=advance)
+    if failures:
+        raise InputError(f"{order.path}: {failures[0]}")
+    rows, table = results.episodes, None
     if order.name.startswith("theorem_1"):
-        table = growth(folder, order.plan.points[0].scenario.buffer + 1)
+        table = growth(results, order.plan.points[0].scenario.buffer + 1)
     return Figure(order.name, rows, rows["replication"].nunique(), table)
 
 

@@ -24,8 +24,9 @@ from emulator.engines.episode import COMPLETED, Traces
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.system import System
 from emulator.model.topology import cycle, edge_list, torus
-from emulator.runs.run import engine_lines, execute, load_plan
-from emulator.runs.tasks import Task, expected_seconds
+from emulator.runs.remarks import engine_lines
+from emulator.runs.run import execute, load_plan
+from emulator.runs.tasks import cells_of
 from emulator.scenario.scenario import Scenario
 from emulator.verification import agreement
 from emulator.verification import random_policies as random_networks
@@ -315,11 +316,12 @@ def test_engines_are_compared_at_points_spread_over_a_sweep(folder, settings, po
     sweep = ["delta_t=[1, 2, 3]", "topology.nodes=[5, 7]", "dispatchers=[RND]", "replications=2"]
     plan = load_plan("small.yaml", settings=[*sweep, *settings])
     assert plan.compared == points
-    summary = execute(plan, out=Path("runs/compared"))
-    assert len(summary) == 6
+    results, failures = execute(plan, out=Path("runs/compared"))
+    assert (len(results.summary), failures) == (6, [])
     episodes = pd.read_parquet("runs/compared/episodes.parquet").query("replication == 0")
     assert [number for number, engine in enumerate(episodes["engine"]) if engine == "simpy"] == sorted(points)
-    assert expected_seconds(plan, Task(0, 0, 0)) > expected_seconds(plan, Task(0, 0, 1))
+    first = cells_of(plan)[0][0]
+    assert first.seconds(0) > first.seconds(1)
 
 
 FILE = """
@@ -398,7 +400,7 @@ def test_traces_of_long_episodes_are_the_same_written_epoch_by_epoch(folder, mon
 )
 def test_the_line_about_engines_is_true(folder, settings, told):
     plan = load_plan("small.yaml", settings=["dispatchers=[JSQ]", *settings])
-    (line,) = engine_lines(plan, {})
+    (line,) = engine_lines(cells_of(plan), {})
     assert told in line
 
 

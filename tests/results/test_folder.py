@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from emulator.errors import InputError
-from emulator.results.folder import EPISODES, SUMMARY, ResultsFolder, part_name
+from emulator.results.columns import EPISODES, SUMMARY
+from emulator.results.folder import ResultsFolder, part_name
 from emulator.results.statistics import summarise
 
 EPISODE_TYPES = {
@@ -19,6 +20,7 @@ EPISODE_TYPES = {
     "topology": "string",
     "nodes": "int32",
     "dispatcher": "string",
+    "information": "string",
     "delta_t": "double",
     "service.rate": "double",
     "replication": "int32",
@@ -39,6 +41,7 @@ SUMMARY_TYPES = {
     "topology": "string",
     "nodes": "int32",
     "dispatcher": "string",
+    "information": "string",
     "delta_t": "double",
     "service.rate": "double",
     "mean_drops": "double",
@@ -66,6 +69,7 @@ def row(dispatcher="JSQ", replication=0, rate=1.0, drops=7, sojourn=1.5):
         "nodes": 9,
         "replication": replication,
         "dispatcher": dispatcher,
+        "information": "broadcast",
         "delta_t": 5.0,
         "service.rate": rate,
         "seed": 2**32 - 1,

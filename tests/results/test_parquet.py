@@ -1,4 +1,4 @@
-"""Parquet tables: types of swept keys, and files that are there whole or not at all."""
+"""Parquet tables: files that are there whole or not at all, and what cannot be read."""
 
 import signal
 import subprocess
@@ -11,7 +11,8 @@ import pytest
 
 from emulator.errors import InputError
 from emulator.machine.files import whole_file
-from emulator.results.parquet import Column, with_swept, write_table
+from emulator.results.columns import Column
+from emulator.results.parquet import read_table, write_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,33 +24,6 @@ COLUMNS = [
 
 def leftovers(folder):
     return [file.name for file in folder.iterdir() if file.suffix == ".partial"]
-
-
-@pytest.mark.parametrize(
-    ("values", "type_", "unit"),
-    [
-        ([5, 7], pa.int64(), "1"),
-        ([5, 7.5], pa.float64(), "1"),
-        (["torus", "cycle"], pa.string(), "none"),
-        ([True, False], pa.bool_(), "none"),
-        ([1, "sharing"], pa.string(), "none"),
-    ],
-)
-def test_a_swept_key_gets_a_column_of_its_values_type_right_after_delta_t(values, type_, unit):
-    columns = with_swept(COLUMNS, {"delta_t": [5.0], "some.key": values})
-    assert [column.name for column in columns] == ["delta_t", "some.key", "number"]
-    assert (columns[1].type, columns[1].unit) == (type_, unit)
-    assert "some.key" in columns[1].description
-
-
-def test_a_swept_key_with_a_unit_keeps_it():
-    assert with_swept(COLUMNS, {"service.rate": [1.0]})[1].unit == "1/ms"
-
-
-def test_values_of_mixed_types_are_written_as_text(tmp_path):
-    values = {"delta_t": [1.0, 1.0], "weight": [1, "sharing"], "number": [None, 2]}
-    write_table(tmp_path / "t.parquet", with_swept(COLUMNS, values), [(2, values)], {})
-    assert pq.read_table(tmp_path / "t.parquet").to_pydict() == values | {"weight": ["1", "sharing"]}
 
 
 def test_parts_become_row_groups_and_are_not_kept(tmp_path):
@@ -106,7 +80,8 @@ KILLED_WRITER = """
 import os, signal, sys
 from pathlib import Path
 import pyarrow as pa
-from emulator.results.parquet import Column, write_table
+from emulator.results.columns import Column
+from emulator.results.parquet import write_table
 
 def parts():
     yield 2, {"number": [1, 2]}
@@ -131,3 +106,23 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     with pytest.raises(InputError, match=r"missing/t\.parquet: cannot be written: No such file") as caught:
         write_table(tmp_path / "missing" / "t.parquet", COLUMNS, [], {})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("write", "why"),
+    [
+        (lambda path: path.write_text("no table"), "Parquet magic bytes not found"),
+        (lambda path: path.mkdir(), "it is not a regular file"),
+        (lambda path: None, "t.parquet"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(tmp_path, write, why):
+    write(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=rf"{tmp_path}: t\.parquet cannot be read: .*{why}") as caught:
+        read_table(tmp_path / "t.parquet")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_was_written_is_read(tmp_path):
+    write_table(tmp_path / "t.parquet", COLUMNS, [(2, {"delta_t": 5.0, "number": [None, 1]})], {})
+    assert read_table(tmp_path / "t.parquet").to_pydict() == {"delta_t": [5.0, 5.0], "number": [None, 1]}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from emulator.results.folder import SUMMARY
+from emulator.results.columns import SUMMARY
 from emulator.results.statistics import mean_interval, summarise
 
 
@@ -18,6 +18,7 @@ def episode(dispatcher, replication, drops_per_queue, **values):
         "topology": "torus",
         "nodes": 9,
         "dispatcher": dispatcher,
+        "information": "broadcast",
         "delta_t": 5.0,
         "replication": replication,
         "arrivals": 100,

@@ -8,7 +8,7 @@ import pytest
 from emulator.results.table import summary_table
 
 
-def row(dispatcher, mean, delta_t=5.0, difference=0.0, replications=10):
+def row(dispatcher, mean, delta_t=5.0, difference=0.0, replications=10, information="broadcast"):
     return {
         "dispatcher": dispatcher,
         "delta_t": delta_t,
@@ -20,6 +20,7 @@ def row(dispatcher, mean, delta_t=5.0, difference=0.0, replications=10):
         "difference_low": difference - 0.01,
         "difference_high": difference + 0.01,
         "mean_sojourn_time": 2.5,
+        "information": information,
     }
 
 
@@ -106,3 +107,11 @@ def test_a_sweep_over_delta_t_says_what_must_not_be_compared():
     frame = pd.DataFrame([row("JSQ", 3.0, delta_t) for delta_t in (1.0, 10.0)])
     assert "share no arrivals" in summary_table(frame, ["delta_t"])
     assert "share no arrivals" not in summary_table(frame[:1], [])
+
+
+def test_what_dispatchers_may_know_is_told_where_it_differs():
+    memory = row("JSQ-M", 2.0, information="broadcast, own sends")
+    lines = summary_table(pd.DataFrame([row("JSQ", 3.0), memory]), []).splitlines()
+    assert lines[0].split()[-2:] == ["n", "information"]
+    assert [line[lines[0].index("information") :] for line in lines[2:4]] == ["broadcast", "broadcast, own sends"]
+    assert "information" not in summary_table(pd.DataFrame([memory, memory | {"dispatcher": "RR"}]), [])

@@ -17,7 +17,7 @@ import policies.algorithms.course
 import policies.command_line
 from dispatchers.errors import LONGEST_LINE
 from emulator.runs.run import load_plan
-from emulator.runs.tasks import extent_of
+from emulator.runs.tasks import cells_of, extent_of
 from emulator.scenario.yaml_tree import Place, read_text
 from emulator.text import to_document, to_text
 
@@ -426,7 +426,7 @@ def is_tiny(arguments):
         replications=options.replications,
         settings=options.settings,
     )
-    extent = extent_of(plan)
+    extent = extent_of(cells_of(plan))
     scenarios = [point.scenario for point in plan.points]
     looks = max(
         each.horizon / each.delta_t * point.node_count() for each, point in zip(scenarios, plan.points, strict=True)

@@ -1,1 +1,1 @@
-"""Where episodes are run: here, in several processes, on a Ray cluster."""
+"""Where episodes are run: in this process, in several, on a Ray cluster. Tasks go in, outcomes come out."""

@@ -10,21 +10,20 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import Any
 
 from emulator.errors import InputError
 from emulator.machine.files import whole_file
 from emulator.machine.processes import Fatal
-from emulator.results.folder import TRACE_FOLDERS
-from emulator.runs.episode_runner import EpisodeRunner
-from emulator.runs.executors.here import outcome_of, portable
-from emulator.runs.tasks import Row, Task, expected_seconds
-from emulator.scenario.plan import Plan
+from emulator.results.columns import TRACES
+from emulator.runs.episode_runner import EpisodeRunner, Study
+from emulator.runs.executors.executor import Advance, Outcome, outcome_of, portable
+from emulator.runs.tasks import Task
 
 AHEAD = 4
 """Episodes that are submitted per core, so that none waits for the next; a plan may have a million of them."""
@@ -32,47 +31,47 @@ AHEAD = 4
 RETRIES = 20
 """Times that an episode is submitted again after its process or node has died."""
 
-Answer = tuple[Row | Exception | Fatal, dict[str, bytes]]
-"""A row, or what went wrong, and the content of the episode's trace files by folder/name."""
+Answer = tuple[Outcome | Fatal, dict[str, bytes]]
+"""An outcome, and the content of the episode's trace files by folder/name."""
 
 
-def run_on_cluster(
-    plan: Plan,
-    tasks: Iterable[Task],
-    staging: Path,
-    address: str,
-    cores: int | None,
-    advance: Callable[[float], None],
-    hashes: Mapping[str, str] = MappingProxyType({}),
-) -> Generator[tuple[Task, Row | Exception]]:
-    """Run episodes on the Ray cluster at `address`, or on one that is started here if it is `local`.
+@dataclass(frozen=True)
+class RayCluster:
+    """An executor on the Ray cluster at `address`, or on one of so many cores that is started here if it is `local`."""
 
-    As `emulator.runs.executors.here.run_tasks`. Raises `InputError` if there is no Ray or no such cluster.
-    """
-    ray = _connected(address, cores)
-    run = ray.remote(num_cpus=1, max_retries=RETRIES)(_run)
-    shared = ray.put((plan, dict(hashes)))
-    waiting = iter(tasks)
-    running: dict[Any, Task] = {}
-    try:
-        while True:
-            room = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1))) - len(running)
-            running |= {run.remote(shared, task): task for task in islice(waiting, max(room, 0))}
-            if not running:
-                return
-            done, _ = ray.wait(list(running), num_returns=1)
-            for reference in done:
-                task = running.pop(reference)
-                outcome, traces = _answer(ray, reference)
-                if isinstance(outcome, Fatal):
-                    raise outcome.error
-                for name, content in traces.items():
-                    with whole_file(staging / name) as file:
-                        file.write(content)
-                advance(expected_seconds(plan, task))
-                yield task, outcome
-    finally:
-        ray.shutdown()
+    address: str
+    cores: int | None
+
+    def run(
+        self, study: Study, tasks: Iterable[Task], staging: Path, advance: Advance
+    ) -> Generator[tuple[Task, Outcome]]:
+        """See `emulator.runs.executors.executor.Executor.run`. Raises `InputError` if there is no Ray or cluster."""
+        ray = _connected(self.address, self.cores)
+        run = ray.remote(num_cpus=1, max_retries=RETRIES)(_run)
+        shared = ray.put(study)
+        waiting = iter(tasks)
+        running: dict[Any, Task] = {}
+        try:
+            while True:
+                room = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1))) - len(running)
+                running |= {
+                    run.remote(shared.hex(), shared, task.address): task for task in islice(waiting, max(room, 0))
+                }
+                if not running:
+                    return
+                done, _ = ray.wait(list(running), num_returns=1)
+                for reference in done:
+                    task = running.pop(reference)
+                    outcome, traces = _answer(ray, reference)
+                    if isinstance(outcome, Fatal):
+                        raise outcome.error
+                    for name, content in traces.items():
+                        with whole_file(staging / name) as file:
+                            file.write(content)
+                    advance(task.seconds)
+                    yield task, outcome
+        finally:
+            ray.shutdown()
 
 
 def _connected(address: str, cores: int | None) -> Any:
@@ -110,23 +109,23 @@ def _answer(ray: Any, reference: Any) -> Answer:
         return RuntimeError(" ".join(str(error).split())[:200]), {}
 
 
-_emulators: dict[tuple[str, str, str], EpisodeRunner] = {}
-"""In a process of the cluster: what it keeps from one episode to the next."""
+_runners: dict[str, EpisodeRunner] = {}
+"""In a process of the cluster: what it keeps of a study, by its name, from one episode to the next."""
 
 
-def _run(shared: tuple[Plan, Mapping[str, str]], task: Task) -> Answer:
+def _run(name: str, study: Study, address: tuple[int, int, int]) -> Answer:
     """Run one episode in a process of the cluster."""
-    plan, hashes = shared
     with TemporaryDirectory() as folder:
         staging = Path(folder)
-        for kind in TRACE_FOLDERS:
+        for kind in TRACES:
             (staging / kind).mkdir()
-        key = str(plan.path), plan.resolved_yaml(), repr(sorted(hashes.items()))
-        emulator = _emulators.setdefault(key, EpisodeRunner(plan, staging, hashes=hashes))
-        emulator.staging = staging
+        runner = _runners.pop(name, None) or EpisodeRunner(study, staging)
+        _runners.clear()
+        _runners[name] = runner
+        runner.staging = staging
         try:
-            outcome = outcome_of(emulator, task, lambda seconds: None)
+            outcome = outcome_of(runner, runner.study.task(address), lambda seconds: None)
         except Exception as error:
             return Fatal(error), {}
         traces = {str(path.relative_to(staging)): path.read_bytes() for path in sorted(staging.glob("*/*.parquet"))}
-        return (outcome if isinstance(outcome, dict) else portable(outcome)), traces
+        return portable(outcome), traces

@@ -1,0 +1,186 @@
+"""Every column of every table of results, said once: name, type, unit, meaning.
+
+The writers of Parquet files, the metadata of their fields, the documentation and `emulator.results.reader` follow from
+`TABLES`. Times in ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+import pyarrow as pa
+
+from emulator.engines.episode import OUTCOMES
+from emulator.text import UNITS
+
+Encoding = Literal["DICTIONARY", "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"]
+FEW, RUNNING, FLOATING = get_args(Encoding)
+"""How a column lies in its file: few distinct values, indices that run, floats that hardly repeat."""
+
+TEXT, INDEX, COUNT, NUMBER = pa.string(), pa.int32(), pa.int64(), pa.float64()
+"""The types of columns."""
+
+
+class Column(NamedTuple):
+    """A column of a table, with what a reader needs to know of it."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    """`1` for plain numbers, `none` for names and indices."""
+    description: str
+    nullable: bool = False
+    encoding: Encoding = FEW
+
+
+_DISPATCHER = Column("dispatcher", TEXT, "none", "dispatcher, as the scenario calls it")
+_DELTA_T = Column("delta_t", NUMBER, "ms", "time between broadcasts")
+_REPLICATION = Column("replication", INDEX, "none", "number of the replication, from 0")
+
+_SYSTEM = (
+    Column("scenario", TEXT, "none", "name of the scenario"),
+    Column("topology", TEXT, "none", "kind of the topology"),
+    Column("nodes", INDEX, "none", "nodes of the topology, each a scheduler and a server"),
+    _DISPATCHER,
+    Column("information", TEXT, "none", "what the dispatcher may know"),
+    _DELTA_T,
+)
+_EPISODE = (_REPLICATION, _DISPATCHER, _DELTA_T)
+"""What tells an episode from the others, in each row of its traces."""
+
+_DROPS = "jobs per queue and 50 ms"
+_ALIKE = "95 % interval (Student t); null if all replications are alike"
+_DIFFERENCE = "the difference's 95 % interval (Student t); null if all are alike"
+
+EPISODES = (
+    *_SYSTEM,
+    _REPLICATION,
+    Column("seed", COUNT, "none", "seed of the scenario"),
+    Column("engine", TEXT, "none", "engine that emulated the episode"),
+    Column("arrivals", COUNT, "jobs", "jobs that arrived by the horizon"),
+    Column("completions", COUNT, "jobs", "jobs completed by the horizon"),
+    Column("drops", COUNT, "jobs", "jobs dropped by the horizon"),
+    Column("drops_per_queue", NUMBER, _DROPS, "dropped jobs per server, scaled to 50 ms"),
+    Column(
+        "discounted_drops",
+        NUMBER,
+        "jobs per queue",
+        "sum over epochs of the dropped jobs per server, discounted by 0.99 per epoch (J of section 1.3.2)",
+    ),
+    Column(
+        "mean_sojourn_time",
+        NUMBER,
+        "ms",
+        "mean time from arrival to departure of completed jobs; null if there were none",
+        nullable=True,
+    ),
+    Column("mean_queue_length", NUMBER, "jobs", "mean over servers and time of the jobs in a server"),
+    Column("messages", COUNT, "messages", "messages received"),
+    Column("fingerprint", TEXT, "none", "16 hexadecimal digits; equal ones stand for equal trajectories"),
+)
+
+SUMMARY = (
+    *_SYSTEM,
+    Column("mean_drops", NUMBER, _DROPS, "mean of drops_per_queue over the replications"),
+    Column("ci_low", NUMBER, _DROPS, f"lower end of its {_ALIKE}", nullable=True),
+    Column("ci_high", NUMBER, _DROPS, f"upper end of its {_ALIKE}", nullable=True),
+    Column("replications", INDEX, "replications", "replications that this row is about"),
+    Column(
+        "difference",
+        NUMBER,
+        _DROPS,
+        "mean of drops_per_queue less that of the scenario's first dispatcher in the same replication",
+        nullable=True,
+    ),
+    Column("difference_low", NUMBER, _DROPS, f"lower end of {_DIFFERENCE}", nullable=True),
+    Column("difference_high", NUMBER, _DROPS, f"upper end of {_DIFFERENCE}", nullable=True),
+    Column("drop_probability", NUMBER, "1", "share of all arrivals that was dropped", nullable=True),
+    Column("mean_discounted_drops", NUMBER, "jobs per queue", "mean of discounted_drops"),
+    Column("mean_sojourn_time", NUMBER, "ms", "mean of the episodes' mean_sojourn_time", nullable=True),
+    Column("mean_queue_length", NUMBER, "jobs", "mean of the episodes' mean_queue_length"),
+    Column("mean_messages", NUMBER, "messages", "mean of the episodes' messages"),
+)
+
+JOBS = (
+    *_EPISODE,
+    Column("job", COUNT, "none", "number of the job: by epoch, then scheduler, then arrival time", encoding=RUNNING),
+    Column("epoch", INDEX, "none", "epoch in which the job arrived, from 0"),
+    Column("scheduler", INDEX, "none", "scheduler at which the job arrived", encoding=RUNNING),
+    Column("server", INDEX, "none", "server to which the scheduler sent the job", encoding=RUNNING),
+    Column("arrival_time", NUMBER, "ms", "when the job arrived", encoding=FLOATING),
+    Column("start_time", NUMBER, "ms", "when its service started; null if it did not by the horizon", True, FLOATING),
+    Column("departure_time", NUMBER, "ms", "when its service ended; null if it did not by the horizon", True, FLOATING),
+    Column("work", NUMBER, "1", "work of the job, of mean 1; service takes work / service rate", encoding=FLOATING),
+    Column(
+        "queue_length_at_arrival",
+        INDEX,
+        "jobs",
+        "jobs that the job met at its server, the one in service included",
+    ),
+    Column("outcome", TEXT, "none", f"what became of the job by the horizon: {', '.join(OUTCOMES)}"),
+)
+
+EPOCHS = (
+    *_EPISODE,
+    Column("epoch", INDEX, "none", "number of the epoch, from 0"),
+    Column("time", NUMBER, "ms", "start of the epoch"),
+    Column("arrival_rate", NUMBER, "1/ms", "rate at which jobs arrive at each scheduler in the epoch"),
+    Column("node", INDEX, "none", "the node: a scheduler and a server", encoding=RUNNING),
+    Column("queue_length", INDEX, "jobs", "queue length of the server at the epoch's start"),
+    Column("arrivals", INDEX, "jobs", "jobs that reached the server in the epoch, dropped ones included"),
+    Column("drops", INDEX, "jobs", "jobs that the server dropped in the epoch"),
+    Column(
+        "offload_probability",
+        NUMBER,
+        "1",
+        "probability that the scheduler sends a job to another server than its own; under a per-job rule "
+        "the share of the epoch's jobs sent there, null if it had none",
+        nullable=True,
+    ),
+)
+
+_MONITOR = "null if the monitor of global state did"
+
+MESSAGES = (
+    *_EPISODE,
+    Column("epoch", INDEX, "none", "epoch at whose start the message was sent, from 0"),
+    Column("sent_time", NUMBER, "ms", "when the message was sent"),
+    Column("received_time", NUMBER, "ms", "when the message was received"),
+    Column("server", INDEX, "none", f"server that sent the message; {_MONITOR}", True, RUNNING),
+    Column("scheduler", INDEX, "none", f"scheduler that received the message; {_MONITOR}", True, RUNNING),
+    Column(
+        "queue_length",
+        INDEX,
+        "jobs",
+        "queue length of the server when it sent the message; null if the monitor sent it",
+        nullable=True,
+    ),
+)
+
+TRACES = {"jobs": JOBS, "epochs": EPOCHS, "messages": MESSAGES}
+"""The traces of an episode, each in a folder and under a key of the scenario's `trace` of that name."""
+
+TABLES = {"episodes": EPISODES, "summary": SUMMARY, **TRACES}
+"""The tables of a run by name: two files, and a folder of files for each kind of trace."""
+
+
+def with_swept(columns: Sequence[Column], values: Mapping[str, Iterable[Any]]) -> list[Column]:
+    """Return `columns` with one more, right after `delta_t`, for each key that is not among them yet.
+
+    `values` holds each key's values, which decide the type: integers, floats, booleans, otherwise text.
+    """
+    known = {column.name for column in columns}
+    swept = [_swept_column(key, list(some)) for key, some in values.items() if key not in known]
+    place = next(place for place, column in enumerate(columns, start=1) if column.name == "delta_t")
+    return [*columns[:place], *swept, *columns[place:]]
+
+
+def _swept_column(key: str, values: list[Any]) -> Column:
+    try:
+        type_ = pa.array(values).type
+    except pa.ArrowException:
+        type_ = TEXT
+    is_number = pa.types.is_integer(type_) or pa.types.is_floating(type_)
+    unit = UNITS.get(key, "1" if is_number else "none")
+    return Column(key, type_, unit, f"value of the scenario's key {key}, which is swept")

@@ -1,0 +1,61 @@
+"""From finished episodes to the files of a results folder: episodes, summary, scenario, picture, traces."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from emulator.machine import interruption
+from emulator.results.statistics import summarise
+from emulator.runs.check import Checked
+from emulator.runs.journal import Journal
+from emulator.runs.remarks import engine_lines
+from emulator.runs.stopping import next_round
+from emulator.runs.tasks import Row, Task
+from emulator.scenario.plan import Plan
+from emulator.version import __version__
+
+
+def publish(plan: Plan, journal: Journal, checked: Checked) -> None:
+    """Write the files of the finished episodes into the journal's folder, and put them into place whatever comes.
+
+    The summary is of the episodes that are asked for, which may be fewer.
+    """
+    with interruption.undisturbed():
+        _publish(plan, journal, checked)
+
+
+def _publish(plan: Plan, journal: Journal, checked: Checked) -> None:
+    import pandas as pd
+
+    from emulator.report.plots import summary_picture
+
+    folder, tasks = journal.folder, sorted(journal.rows)
+    rows = [journal.rows[task] for task in tasks]
+    wanted = next_round(journal.cells, journal.rows, journal.failures)
+    summarised = [journal.rows[task] for task in tasks if wanted.holds(task)]
+    summary = summarise(pd.DataFrame(summarised), plan.swept, plan.first_dispatcher)
+    metadata = {
+        "scenario": plan.name,
+        "resolved_scenario": plan.resolved_yaml(),
+        "seed": str(plan.points[0].scenario.seed),
+        "version": __version__,
+    }
+    told = {
+        "identity": journal.identity,
+        "engines": engine_lines(journal.cells, checked.obstacles),
+        "failures": [Task(cell, journal.failures[cell].replication).keys for cell in sorted(journal.failures)],
+    }
+    as_json = {name: json.dumps(value) for name, value in told.items()}
+    folder.write_episodes(rows, metadata | {"fingerprint": combined_fingerprint(rows)} | as_json)
+    folder.write_summary(summary, metadata | {"fingerprint": combined_fingerprint(summarised)})
+    folder.write_scenario(plan.resolved_yaml(folder.path, uses_folder=checked.uses_folder))
+    summary_picture(summary, plan.swept, folder.picture, *checked.picture)
+    folder.commit(journal.trace_files(tasks))
+
+
+def combined_fingerprint(rows: Iterable[Row]) -> str:
+    """Return 16 hexadecimal digits that stand for all episodes of a run."""
+    digest = hashlib.sha256("".join(row["fingerprint"] for row in rows).encode())
+    return digest.hexdigest()[:16]
