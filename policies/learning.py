@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dispatchers.contract import Draws
+from dispatchers.catalogue import make
+from dispatchers.contract import Dispatcher
 from dispatchers.errors import DispatcherError
 from emulator.errors import InputError
 from emulator.machine.cores import cores_at_hand
@@ -22,17 +24,8 @@ from emulator.results.statistics import mean_interval
 from emulator.scenario.plot import KINDS_OF_TRAINING
 from policies.log import TrainingLog, lines_of
 from policies.presets import ITERATION_SECONDS, PRESETS, Preset, SacPreset, SearchPreset, starts_of
-from policies.process.evaluation import (
-    EVALUATION_SEED,
-    EXECUTIONS,
-    drops,
-    drops_of_received,
-    join_shortest_queue,
-    own_server,
-    random_server,
-    recurrent,
-)
 from policies.process.networks import Floats
+from policies.process.scoring import EPISODES, score
 from policies.provenance import identity_of, is_same, metadata_of, scored_on
 from policies.tasks import Lesson, systems_of
 
@@ -41,16 +34,6 @@ if TYPE_CHECKING:
 
 OPERATIONS_PER_SECOND = 2e10
 """About what one core does for a network that learns."""
-
-EPISODES = 100
-"""Episodes that a policy is scored on."""
-
-
-class Learned(NamedTuple):
-    """A policy as an ONNX model, and its drops per server and 50 ms on a system in so many episodes of a seed."""
-
-    model: onnx.ModelProto
-    drops: Callable[[System, int, int], Floats]
 
 
 def is_learned(lesson: Lesson, logs: Path) -> bool:
@@ -141,11 +124,11 @@ def learn(lesson: Lesson, *, command: str, logs: Path, fresh: bool, on_iteration
     elif fresh and folder.exists():
         shutil.rmtree(folder)
     log = TrainingLog(folder, identity, on_iteration, events=not isinstance(lesson.preset, Preset))
-    learned = ALGORITHMS[type(lesson.preset)](lesson, log, identity)
-    scores = _scores(lesson, learned)
-    own = {entry.key: entry.value for entry in learned.model.metadata_props}  # SAC's has the number of nodes
-    set_metadata(learned.model, own | identity | scores | {"command": command})
-    write(lesson.out, learned.model)
+    model = ALGORITHMS[type(lesson.preset)](lesson, log, identity)
+    scores = _scores(lesson, dispatcher_of(model, identity["executed_as"]))
+    own = {entry.key: entry.value for entry in model.metadata_props}  # SAC's has the number of nodes
+    set_metadata(model, own | identity | scores | {"command": command})
+    write(lesson.out, model)
     return (
         f"{lesson.out}: {float(scores['score']):.3f} drops per server and 50 ms as {identity['executed_as']}, "
         f"{_told_interval(scores)}, RND {float(scores['score_RND']):.3f} ({EPISODES} episodes of {lesson.test.name})"
@@ -163,7 +146,7 @@ def log_folder(lesson: Lesson, logs: Path) -> Path:
     return logs / lesson.out.stem
 
 
-def _by_ppo(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learned:
+def _by_ppo(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> onnx.ModelProto:
     assert isinstance(lesson.preset, Preset)
     systems = systems_of(lesson)
     found = []
@@ -173,33 +156,31 @@ def _by_ppo(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learn
         found += _by_ppo_from(preset, lesson, systems, own, metadata)
     if len(found) == 1:
         return found[0]
-    return min(found, key=lambda one: sum(one.drops(system, EPISODES, lesson.seed).mean() for system in systems))
+
+    def drops(model: onnx.ModelProto) -> float:
+        dispatcher = dispatcher_of(model, metadata["executed_as"])
+        return sum(float(score(dispatcher, system, seed=lesson.seed).mean()) for system in systems)
+
+    return min(found, key=drops)
 
 
 def _by_ppo_from(
     preset: Preset, lesson: Lesson, systems: list[System], log: TrainingLog, metadata: dict[str, str]
-) -> list[Learned]:
+) -> list[onnx.ModelProto]:
     from policies.algorithms.ppo import train
-    from policies.export import fixed_to_onnx, recurrent_policy_of, rules_of, to_onnx
+    from policies.export import fixed_to_onnx, rules_of, to_onnx
 
     model = to_onnx(train(systems, preset, seed=lesson.seed, log=log, draws=lesson.draws), metadata)
-    if preset.recurrent is not None:
-        execute = recurrent(recurrent_policy_of(model))
-        learned = Learned(
-            model,
-            lambda system, episodes, seed: drops(system, execute, episodes=episodes, seed=seed, draws=lesson.draws),
-        )
-        return [learned]
-    if preset.observation == "own" and preset.rows == "networks":
-        # What was observed told nothing: the answers are one rule, learned several times, and chance averages out.
-        rule = rules_of(model)(np.eye(lesson.scenario.buffer + 1)).mean(axis=0)
-        # An action that holds is 0 or 1, and the likelier one may be better always than mostly.
-        rules = [rule, np.round(rule)] if lesson.draws == "epoch" else [rule]
-        return [_follower(fixed_to_onnx(one, metadata), metadata, lesson.draws) for one in rules]
-    return [_follower(model, metadata, lesson.draws)]
+    if preset.recurrent is not None or preset.observation == "all" or preset.rows == "schedulers":
+        return [model]
+    # What was observed told nothing: the answers are one rule, learned several times, and chance averages out.
+    rule = rules_of(model)(np.eye(lesson.scenario.buffer + 1)).mean(axis=0)
+    # An action that holds is 0 or 1, and the likelier one may be better always than mostly.
+    rules = [rule, np.round(rule)] if lesson.draws == "epoch" else [rule]
+    return [fixed_to_onnx(one, metadata) for one in rules]
 
 
-def _by_search(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learned:
+def _by_search(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> onnx.ModelProto:
     from policies.algorithms.direct_search import search
     from policies.export import linear_to_onnx
 
@@ -212,37 +193,20 @@ def _by_search(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Le
         assert isinstance(fixed, SearchPreset)
         start = search(systems, fixed, seed=lesson.seed, draws=lesson.draws)[:, 0]
     weights = search(systems, preset, seed=lesson.seed, start=start, log=log, draws=lesson.draws)
-    return _follower(linear_to_onnx(weights, metadata), metadata, lesson.draws)
+    return linear_to_onnx(weights, metadata)
 
 
-def _follower(model: onnx.ModelProto, metadata: dict[str, str], draws: Draws) -> Learned:
-    from policies.export import rules_of
-
-    rules = rules_of(model)
-
-    def drops_on(system: System, episodes: int, seed: int) -> Floats:
-        execute = EXECUTIONS[metadata["executed_as"]]
-        return drops(system, execute(rules, system.buffer), episodes=episodes, seed=seed, draws=draws)
-
-    return Learned(model, drops_on)
-
-
-def _by_actor_critic(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> Learned:
+def _by_actor_critic(lesson: Lesson, log: TrainingLog, metadata: dict[str, str]) -> onnx.ModelProto:
     from policies.algorithms.actor_critic import train_actors
     from policies.algorithms.actors import actors_to_onnx
 
     preset = lesson.preset
     assert isinstance(preset, SacPreset)
     (system,) = systems_of(lesson)
-    actors = train_actors(system, preset, seed=lesson.seed, log=log)
-    model = actors_to_onnx(actors, metadata)
-    return Learned(
-        model,
-        lambda other, episodes, seed: drops_of_received(other, actors.received, episodes=episodes, seed=seed),
-    )
+    return actors_to_onnx(train_actors(system, preset, seed=lesson.seed, log=log), metadata)
 
 
-ALGORITHMS: dict[type, Callable[[Lesson, TrainingLog, dict[str, str]], Learned]] = {
+ALGORITHMS: dict[type, Callable[[Lesson, TrainingLog, dict[str, str]], onnx.ModelProto]] = {
     Preset: _by_ppo,
     SearchPreset: _by_search,
     SacPreset: _by_actor_critic,
@@ -250,16 +214,22 @@ ALGORITHMS: dict[type, Callable[[Lesson, TrainingLog, dict[str, str]], Learned]]
 """By the kind of hyperparameters."""
 
 
-def _scores(lesson: Lesson, learned: Learned) -> dict[str, str]:
+def dispatcher_of(model: onnx.ModelProto, name: str) -> Dispatcher:
+    """Return the built-in dispatcher of a name with a policy, which goes through a file and the checks of one."""
+    from policies.export import write
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "policy.onnx"
+        write(path, model)
+        return make(name=name, options={"policy": str(path)}).dispatcher
+
+
+def _scores(lesson: Lesson, dispatcher: Dispatcher) -> dict[str, str]:
     """Return a policy's drops on the test scenario and in training, and those of others on the same paths."""
     test = lesson.test.system()
-    own = learned.drops(test, EPISODES, EVALUATION_SEED)
-    training = learned.drops(replace(lesson.scenario.system(), horizon=test.horizon), EPISODES, EVALUATION_SEED)
-    others = {
-        "RND": drops(test, random_server, episodes=EPISODES),
-        "OWN": drops(test, own_server, episodes=EPISODES),
-        "JSQ": drops_of_received(test, join_shortest_queue, episodes=EPISODES),
-    }
+    own = score(dispatcher, test)
+    training = score(dispatcher, replace(lesson.scenario.system(), horizon=test.horizon))
+    others = {name: score(make(name=name).dispatcher, test) for name in ("RND", "OWN", "JSQ")}
     return {
         **_interval("score", own),
         **_interval("training_drops", training),

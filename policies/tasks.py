@@ -127,7 +127,7 @@ def _lesson(plan: Plan, point: Point, wishes: Wishes, file: Path, swept: Mapping
 
 
 def _seed(plan: Plan, scenario: Scenario, training: Training, wishes: Wishes) -> int:
-    from policies.process.evaluation import EVALUATION_SEED
+    from policies.process.scoring import EVALUATION_SEED
 
     seeds = {"--seed": wishes.seed, f"{plan.path}: training.seed": training.seed, f"{plan.path}: seed": scenario.seed}
     key, seed = next((key, seed) for key, seed in seeds.items() if seed is not None)

@@ -20,9 +20,10 @@ from emulator.errors import InputError
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
 from emulator.workload.workload import Workload
-from policies.algorithms.actors import Actors, act, places, receive, weigh
+from policies.algorithms.actors import Actors, act, places, weigh
 from policies.presets import SacPreset
 from policies.process.epoch_law import EpochLaw, draw_epoch, tabulate
+from policies.process.received import receive
 
 if TYPE_CHECKING:
     from policies.log import TrainingLog

@@ -11,13 +11,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
 from scipy import linalg, stats
 from scipy.integrate import quad
 
-from dispatchers.onnx_files.kinds import CONTRACT_VERSION, Policy, RecurrentPolicy
-from dispatchers.rules.mean_field import MeanFieldOwn
+from dispatchers.catalogue import make
+from dispatchers.contract import Dispatcher, pick
+from dispatchers.errors import DispatcherError
+from dispatchers.onnx_files.kinds import CONTRACT_VERSION, Policy
+from dispatchers.rules.basic import Random, SendToOwn
+from dispatchers.rules.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn
+from dispatchers.rules.memory import RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue
+from emulator.engines.compiled.decisions import Decisions
+from emulator.engines.decisions import EpochDraws
 from emulator.engines.simpy.engine import run_episode
 from emulator.errors import InputError
 from emulator.model.system import ArrivalProcess, System, WorkLaw
@@ -25,22 +31,13 @@ from emulator.model.topology import cycle, edge_list, torus
 from emulator.results.statistics import mean_interval
 from emulator.scenario.scenario import Scenario
 from emulator.workload.workload import Workload
-from policies.algorithms.actors import Actors
 from policies.card import card
-from policies.export import GaussianPolicy, rules_of, to_onnx, write
+from policies.export import GaussianPolicy, fixed_to_onnx, rules_of, to_onnx, write
+from policies.process import dispatched
+from policies.process.dispatched import DispatchedNetworks
 from policies.process.epoch_law import EpochLaw, evolve
-from policies.process.evaluation import (
-    EXECUTIONS,
-    drops,
-    drops_of_received,
-    global_state,
-    join_shortest_queue,
-    own_server,
-    own_state,
-    random_server,
-    recurrent,
-)
 from policies.process.networks import ParallelNetworks
+from policies.process.scoring import score
 
 ROOT = Path(__file__).resolve().parents[2]
 BUFFER = 5
@@ -55,10 +52,6 @@ def begun(system, **options):
     networks = ParallelNetworks(system, **options)
     networks.reset()
     return networks
-
-
-def rule_of_length(rule):
-    return lambda distributions: np.tile(rule, (len(distributions), 1))
 
 
 def exact(start, arrival_rate, service_rate, duration, buffer):
@@ -178,7 +171,7 @@ def test_own_is_the_queue_with_switched_arrival_rate():
             law, dropped = exact(joint[number] / probability, rate, 1.0, duration, 3)
             joint[number], expected = law * probability, expected + dropped * probability
         joint = switch.T @ joint
-    sample = drops(system, lambda networks: np.zeros(networks.queue_lengths.shape), episodes=4000, seed=9)
+    sample = score(SendToOwn(), system, 4000, 9)
     assert stats.ttest_1samp(sample, expected * 50 / 22).pvalue > 1e-6
     assert sample.std() / math.sqrt(4000) < 0.01 * expected
 
@@ -192,8 +185,7 @@ def test_the_engine_drops_as_many_jobs_as_the_law_expects(draws):
     episodes = [run_episode(system, dispatcher, Workload(system, number)).totals for number in range(400)]
     dropped = np.array([totals.drops for totals in episodes]) / system.nodes * 50.0 / 20.0
     # The same seed, so the same paths of arrival rates.
-    rules = rule_of_length(rule)
-    expected = drops(system, own_state(rules, BUFFER), episodes=400, seed=system.seed, draws=draws)
+    expected = score(dispatcher, system, 400, system.seed)
     assert stats.ttest_rel(dropped, expected).pvalue > 1e-6
     assert (dropped - expected).std() / math.sqrt(400) < 0.05 * expected.mean()
 
@@ -203,7 +195,7 @@ def test_jsq_drops_as_many_jobs_as_in_the_engine():
     system = make_system(tree, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7], delta_t=3.0, horizon=20.0)
     episodes = [run_episode(system, JoinShortestQueue(), Workload(system, number)).totals for number in range(400)]
     dropped = np.array([totals.drops for totals in episodes]) / system.nodes * 50.0 / 20.0
-    expected = drops_of_received(system, join_shortest_queue, episodes=400, seed=system.seed)
+    expected = score(JoinShortestQueue(), system, 400, system.seed)
     assert stats.ttest_rel(dropped, expected).pvalue > 1e-6
     assert (dropped - expected).std() / math.sqrt(400) < 0.05 * expected.mean()
 
@@ -213,8 +205,7 @@ def test_jsq_drops_as_many_jobs_as_in_the_engine():
 
 def test_random_equals_own_on_a_regular_graph():
     system = make_system(torus(4))
-    own = drops(system, own_server, episodes=5)
-    np.testing.assert_allclose(drops(system, random_server, episodes=5), own, rtol=1e-9)
+    np.testing.assert_allclose(score(Random(), system, 5), score(SendToOwn(), system, 5), rtol=1e-9)
 
 
 def test_copies_of_a_group_share_the_arrival_rates_and_nothing_else():
@@ -263,25 +254,106 @@ def test_other_work_than_exponential_is_refused():
 # Evaluation
 
 
-def test_both_executions_of_a_rule_that_observes_nothing_agree():
-    system = make_system(torus(4))
-    rules = rule_of_length([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    own = drops(system, own_state(rules, BUFFER), episodes=3)
-    np.testing.assert_array_equal(own, drops(system, global_state(rules), episodes=3))
+class ByEverything(Dispatcher):
+    """A rule that looks at whatever belongs to one scheduler and epoch alone."""
+
+    draws = "epoch"
+
+    def __init__(self, *names):
+        self.names = names
+
+    def route(self, view):
+        """Send by a cost that each of the names has a part in, nearly all to the least one."""
+        columns = np.arange(1, view.accessible.shape[1] + 1)
+        cost = view.queue_lengths + sum(
+            np.sin(getattr(view, name).reshape(view.rows, -1) * columns) for name in self.names
+        )
+        return 0.75 * view.least(cost) + 0.25 * view.uniform()
 
 
-def test_own_state_execution_takes_the_entry_of_its_own_length():
-    asked = []
+TREE = edge_list([[0, 1], [0, 2], [0, 3], [3, 4]], nodes=6)
 
-    def rules(distributions):
-        asked.append(distributions)
-        return np.arange(36.0).reshape(6, 6)
 
-    networks = begun(make_system(torus(3)), copies=1, seed=1)
-    networks.queue_lengths[0, :6] = range(6)
-    offload = own_state(rules, BUFFER)(networks)
-    np.testing.assert_array_equal(asked, [np.eye(6)])
-    np.testing.assert_array_equal(offload[0], [0, 7, 14, 21, 28, 35, 0, 0, 0])
+def with_random_lengths(dispatcher, system, copies=5):
+    networks = DispatchedNetworks(dispatcher, system, copies=copies, seed=3)
+    networks.reset()
+    networks.queue_lengths[:] = np.random.default_rng(1).integers(0, system.buffer + 1, networks.queue_lengths.shape)
+    return networks
+
+
+def decided(dispatcher, networks, copy):
+    """Return what the engine's decisions come to in a copy, one row of probabilities for each scheduler."""
+    system = networks.system
+    decisions = Decisions(dispatcher, system)
+    draws = EpochDraws(Workload(system, int(networks.replications[copy])), networks.epoch)
+    decisions.decide(networks.queue_lengths[copy].astype(np.int32), draws, decisions.at_start())
+    cumulative = decisions.answers[decisions.row]
+    if dispatcher.draws == "epoch":
+        cumulative = np.array(
+            [np.arange(len(row)) >= pick(row, coin) for row, coin in zip(cumulative, draws.coins, strict=True)]
+        )
+    return np.diff(cumulative, axis=1, prepend=0.0)
+
+
+@pytest.mark.parametrize(
+    "dispatcher",
+    [
+        Random(),
+        MeanFieldOwn(rule=[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        JoinShortestQueue(),
+        JoinShortestQueue(ties="job"),
+        ByEverything("coins"),
+        ByEverything("order"),
+        ByEverything("schedulers"),
+    ],
+    ids=lambda each: f"{type(each).__name__} {getattr(each, 'names', each.draws)}",
+)
+def test_servers_receive_what_the_engines_rule_values_send_them(dispatcher):
+    system = make_system(TREE, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7, 1.0])
+    networks = with_random_lengths(dispatcher, system)
+    expected = np.zeros((5, 6))
+    for copy in range(5):
+        for node, sent in enumerate(decided(dispatcher, networks, copy)):
+            servers = system.access[system.access_offsets[node] : system.access_offsets[node + 1]]
+            np.add.at(expected[copy], servers, networks.arrival_rates[copy, 0] * sent[: len(servers)])
+    networks.advance()
+    np.testing.assert_allclose(networks.received, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_an_action_that_holds_for_an_epoch_is_drawn_as_in_training():
+    system, rule = make_system(TREE), np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    networks = with_random_lengths(MeanFieldOwn(rule=rule.tolist(), draws="epoch"), system)
+    twin = begun(system, copies=5, seed=3, draws="epoch")
+    twin.queue_lengths[:] = networks.queue_lengths
+    for _ in range(3):
+        np.testing.assert_array_equal(networks.advance(), twin.step(rule[twin.queue_lengths]))
+        assert set(np.unique(networks.offloaded)) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("names", [[], ["coins"], ["schedulers"]])
+def test_copies_that_are_asked_together_are_scored_as_alone(names, monkeypatch):
+    system = make_system(TREE, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7, 1.0])
+    together = score(ByEverything(*names), system, 6)
+    monkeypatch.setattr(dispatched, "SCHEDULERS_AT_ONCE", 1)
+    np.testing.assert_array_equal(score(ByEverything(*names), system, 6), together)
+
+
+def test_all_executions_of_a_rule_that_observes_nothing_agree(tmp_path):
+    system, rule, path = make_system(torus(4)), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0], str(tmp_path / "rule.onnx")
+    write(Path(path), fixed_to_onnx(rule, {"contract_version": CONTRACT_VERSION}))
+    own = score(MeanFieldOwn(rule=rule), system, 3)
+    for dispatcher in (MeanFieldOwn(path), MeanFieldNeighbourhood(path), MeanFieldGlobal(path)):
+        np.testing.assert_allclose(score(dispatcher, system, 3), own, rtol=1e-5)
+
+
+def test_a_rule_without_a_law_and_one_that_does_not_fit_are_refused():
+    system = make_system(torus(3))
+    with pytest.raises(
+        DispatcherError, match=r"^RR: has no law of the epochs, as it chooses for each job by those sent"
+    ):
+        score(RoundRobin(), system)
+    with pytest.raises(DispatcherError, match=r"^MF-R: was made for buffer 1, the scenario has buffer 5$"):
+        score(MeanFieldOwn(rule=[0.0, 1.0]), system)
 
 
 # Export
@@ -373,26 +445,13 @@ def shelf():
             yield pytest.param(path, id=path.name, marks=[] if delta_t == "3" else pytest.mark.slow)
 
 
-def drops_of_file(path, told, system, episodes):
-    """Return the drops of a shipped policy, executed as its file says."""
-    if told["executed_as"] == "SAC":
-        (table,) = (numpy_helper.to_array(each) for each in onnx.load(path).graph.initializer if each.name == "table")
-        with np.errstate(divide="ignore"):
-            logits = np.log(table.astype(float)).reshape(system.nodes, -1, table.shape[1])
-        return drops_of_received(system, Actors(system.topology, system.buffer, logits).received, episodes=episodes)
-    if told["executed_as"] == "MF-RNN":
-        offload = recurrent(RecurrentPolicy(path))
-    else:
-        offload = EXECUTIONS[told["executed_as"]](Policy(path).rules, system.buffer)
-    return drops(system, offload, episodes=episodes, draws=told.get("draws", "job"))
-
-
 @pytest.mark.parametrize("path", list(shelf()))
 def test_a_shipped_policy_has_the_score_it_claims(path):
     told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     system = Scenario.model_validate({**json.loads(told["score_on"]), "dispatchers": ["RND"]}).system()
     claimed = np.array(told["score_episodes"].split(), dtype=float)
-    found = drops_of_file(path, told, system, len(claimed))
+    dispatcher = make(name=told["executed_as"], options={"policy": str(path)}).dispatcher
+    found = score(dispatcher, system, len(claimed))
     np.testing.assert_allclose(found, claimed, rtol=1e-3, atol=1e-4)
     ends = [float(told[key]) for key in ("score", "score_low", "score_high")]
     assert ends == pytest.approx(mean_interval(found), rel=1e-3)
@@ -434,7 +493,7 @@ def test_the_shelf_is_small():
 
 
 def test_importing_the_package_does_not_need_torch():
-    modules = "policies, policies.command_line, policies.process.evaluation, policies.export, policies.presets"
+    modules = "policies, policies.command_line, policies.process.scoring, policies.export, policies.presets"
     code = f"import sys, {modules}; assert not {{'torch', 'stable_baselines3', 'gymnasium'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 

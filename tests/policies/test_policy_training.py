@@ -14,7 +14,9 @@ from gymnasium import spaces  # noqa: E402
 from scipy import stats  # noqa: E402
 from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
 
-from dispatchers.onnx_files.kinds import CONTRACT_VERSION, Policy  # noqa: E402
+from dispatchers.onnx_files.kinds import CONTRACT_VERSION  # noqa: E402
+from dispatchers.rules.basic import Random  # noqa: E402
+from dispatchers.rules.mean_field import MeanFieldOwn  # noqa: E402
 from emulator.errors import InputError  # noqa: E402
 from emulator.model.system import System  # noqa: E402
 from emulator.model.topology import Topology, torus  # noqa: E402
@@ -29,11 +31,11 @@ from policies.algorithms.ppo import (  # noqa: E402
     train,
 )
 from policies.export import rules_of, to_onnx  # noqa: E402
-from policies.learning import ALGORITHMS  # noqa: E402
+from policies.learning import ALGORITHMS, dispatcher_of  # noqa: E402
 from policies.log import TrainingLog  # noqa: E402
 from policies.presets import PRESETS, Preset, SearchPreset  # noqa: E402
-from policies.process.evaluation import EVALUATION_SEED, drops, own_state, random_server  # noqa: E402
 from policies.process.networks import ParallelNetworks  # noqa: E402
+from policies.process.scoring import score  # noqa: E402
 from policies.process.vector_environment import SchedulersEnvironment, VectorEnvironment  # noqa: E402
 from policies.provenance import identity_of  # noqa: E402
 from policies.tasks import Wishes, lessons_of, systems_of  # noqa: E402
@@ -376,16 +378,16 @@ def test_the_divergence_is_that_of_the_policy_that_collected_the_batch():
 def test_the_fast_preset_beats_random_offloading():
     # The paper's training system. Another seed than the shipped policy's.
     system = System(torus(11), 5.0, 50.0, BUFFER, np.ones(121))
-    rules = rules_of(to_onnx(train(system, PRESETS["fast"]["MF-R"], seed=12345), METADATA))
+    rules = rules_of(to_onnx(train(system, PRESETS["fast"]["MF-R"], seed=12345), METADATA))(np.eye(BUFFER + 1))
     test = System(torus(20), 5.0, 50.0, BUFFER, np.ones(400))
-    own, random = (drops(test, each, episodes=60) for each in (own_state(rules, BUFFER), random_server))
+    own, random = (score(each, test, 60) for each in (MeanFieldOwn(rule=np.diagonal(rules)), Random()))
     # At least 20 % fewer drops; by chance alone in one of a million trainings no better than that.
     assert stats.ttest_1samp(own - 0.8 * random, 0.0, alternative="less").pvalue < 1e-6
     # And at most 1 % more than the best fixed rule.
     search_preset = PRESETS["fast"]["STATIC"]
     assert isinstance(search_preset, SearchPreset)
     best = np.clip(search(system, search_preset, seed=54321)[:, 0], 0.0, 1.0)
-    fixed = drops(test, lambda networks: best[networks.queue_lengths], episodes=60)
+    fixed = score(MeanFieldOwn(rule=best), test, 60)
     assert own.mean() < 1.01 * fixed.mean()
 
 
@@ -398,12 +400,11 @@ def test_with_another_seed_mf_r_is_as_good_as_the_best_fixed_rule(name, delta_t,
     settings = [f"delta_t={delta_t}", "training.algorithm=MF-R", f"training.draws={draws}"]
     plan = load(ROOT / f"scenarios/training/{name}.yaml", settings)
     (lesson,) = lessons_of([plan], Wishes(seed=12345), None)
-    learned = ALGORITHMS[type(lesson.preset)](lesson, TrainingLog(tmp_path, {}), identity_of(lesson))
+    model = ALGORITHMS[type(lesson.preset)](lesson, TrainingLog(tmp_path, {}), identity_of(lesson))
     test = lesson.test.system()
     file = f"{name}_static_epoch_{delta_t}" if draws == "epoch" else f"{name}_static_{delta_t}"
-    fixed = own_state(Policy(ROOT / f"policies/trained/{file}.onnx").rules, BUFFER)
-    found = learned.drops(test, 100, EVALUATION_SEED).mean()
-    assert found < 1.01 * drops(test, fixed, episodes=100, draws=draws).mean()
+    fixed = MeanFieldOwn(str(ROOT / f"policies/trained/{file}.onnx"))
+    assert score(dispatcher_of(model, "MF-R"), test).mean() < 1.01 * score(fixed, test).mean()
 
 
 def test_the_presets_say_what_table_2_says():
