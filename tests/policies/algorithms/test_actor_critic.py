@@ -16,18 +16,16 @@ from emulator.model.system import ArrivalProcess, System, WorkLaw
 from emulator.model.topology import cycle, edge_list, torus
 from emulator.randomness import DECISION, random_uniform
 from emulator.workload.workload import Workload
-from policies.algorithms.actor_critic import ActorCritic, convergence, train_actors
+from policies.algorithms.actor_critic import ActorCritic, ScalableActorCritic, convergence, train_actors
 from policies.algorithms.actors import Actors, actors_to_onnx
 from policies.export import write
-from policies.learning import dispatcher_of
 from policies.log import TrainingLog, lines_of
-from policies.presets import SacPreset
 from policies.process.dispatched import DispatchedNetworks
 from policies.process.epoch_law import EpochLaw
-from policies.process.scoring import score
+from policies.process.scoring import dispatcher_of, score
 
-SAC = SacPreset()
-SHORT = SacPreset(iterations=200)
+SAC = ScalableActorCritic()
+SHORT = ScalableActorCritic(iterations=200)
 
 TREE = edge_list([[0, 1], [0, 2], [2, 3]], nodes=5)
 """Agents with 1, 2 and 3 accessible servers; the last has no neighbour."""
@@ -128,7 +126,7 @@ class PlainActorCritic:
     ids=["ring", "tree", "cut short"],
 )
 def test_the_updates_are_those_of_a_plain_implementation(system):
-    preset = SacPreset(restart=4)  # so that some of the episodes are after a restart
+    preset = ScalableActorCritic(restart=4)  # so that some of the episodes are after a restart
     training = ActorCritic(system, seed=7, preset=preset)
     plain = PlainActorCritic(replace(system, seed=7), preset)
     met = training.run(10)

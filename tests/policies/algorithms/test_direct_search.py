@@ -15,18 +15,17 @@ from emulator.engines.decisions import EpochDraws
 from emulator.model.system import System
 from emulator.model.topology import configuration_model, cycle, edge_list, torus
 from emulator.workload.workload import Workload
-from policies.algorithms.direct_search import search
+from policies.algorithms.direct_search import DirectSearch, search
 from policies.export import linear_to_onnx, write
-from policies.learning import dispatcher_of
-from policies.presets import PRESETS, SearchPreset
+from policies.presets import PRESETS
 from policies.process.epoch_law import linear_offload
 from policies.process.networks import ParallelNetworks
-from policies.process.scoring import score
+from policies.process.scoring import dispatcher_of, score
 
 METADATA = {"contract_version": "1"}
 UNEVEN = edge_list([[0, 1], [0, 2], [0, 3], [3, 4]], nodes=6)
 FIXED = PRESETS["fast"]["STATIC"]
-assert isinstance(FIXED, SearchPreset)
+assert isinstance(FIXED, DirectSearch)
 
 
 def make_system(topology, *, delta_t=4.0, horizon=20.0, buffer=3):
@@ -134,7 +133,7 @@ def test_what_a_rule_is_in_the_mean_stays_within_0_and_1_and_its_slopes_do_not(m
             return candidates
 
     monkeypatch.setattr(cma, "CMAEvolutionStrategy", Watched)
-    preset = SearchPreset(iterations=30, observation="all", nodes=30, components=1, deviation=0.5)
+    preset = DirectSearch(iterations=30, observation="all", nodes=30, components=1, deviation=0.5)
     search(make_system(cycle(5)), preset, seed=1, start=np.array([0.0, 0.02, 0.5, 1.0]))
     means, slopes = np.array(asked).reshape(-1, 4, 2).transpose(2, 0, 1)
     assert 0.0 <= means.min() < 0.1

@@ -22,21 +22,21 @@ from dispatchers.rules.mean_field import MeanFieldOwn  # noqa: E402
 from emulator.command_line import main  # noqa: E402
 from emulator.model.system import System  # noqa: E402
 from emulator.model.topology import torus  # noqa: E402
-from policies.algorithms import ppo as training  # noqa: E402
-from policies.algorithms.ppo import NarrowedRecurrentPolicy, gaussian_policy, train  # noqa: E402
+from policies.algorithms import stable_baselines as training  # noqa: E402
+from policies.algorithms.ppo import ProximalPolicyOptimization  # noqa: E402
+from policies.algorithms.stable_baselines import NarrowedRecurrentPolicy, gaussian_policy, train  # noqa: E402
 from policies.export import recurrent_policy_of, to_onnx, write  # noqa: E402
-from policies.learning import dispatcher_of  # noqa: E402
 from policies.log import TrainingLog  # noqa: E402
-from policies.presets import PRESETS, Preset  # noqa: E402
+from policies.presets import PRESETS  # noqa: E402
 from policies.process.dispatched import DispatchedNetworks  # noqa: E402
 from policies.process.networks import ParallelNetworks  # noqa: E402
-from policies.process.scoring import score  # noqa: E402
+from policies.process.scoring import dispatcher_of, score  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BUFFER = 5
 UNITS = 7
 METADATA = {"contract_version": CONTRACT_VERSION}
-TINY = Preset(
+TINY = ProximalPolicyOptimization(
     iterations=2,
     batch=80,
     copies_per_path=5,
