@@ -22,8 +22,8 @@ from dispatchers.rules.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood
 from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.command_line import Parser
-from emulator.engines.compiled.windows import CompiledEngine
-from emulator.engines.simpy import engine as simpy_engine
+from emulator.engines.compiled.windows import WindowEngine
+from emulator.engines.simpy.engine import SimpyEngine
 from emulator.machine.starting import start
 from emulator.model.system import ArrivalProcess, System
 from emulator.model.topology import configuration_model, torus
@@ -42,12 +42,12 @@ SECONDS = 2.0
 
 def compiled(dispatcher: Dispatcher, threads: int = 1) -> Run:
     """Return the compiled engine under a dispatcher, kept from one replication to the next as in a run."""
-    engines: dict[int, CompiledEngine] = {}
+    engines: dict[int, WindowEngine] = {}
 
     def run(system: System, replication: int) -> int:
         if id(system) not in engines:
-            engines[id(system)] = CompiledEngine(system, dispatcher, threads)
-        return engines[id(system)].run_episode(Workload(system, replication)).totals.arrivals
+            engines[id(system)] = WindowEngine(system, dispatcher, threads)
+        return engines[id(system)].episode(Workload(system, replication)).totals.arrivals
 
     return run
 
@@ -56,7 +56,7 @@ def simpy(dispatcher: Dispatcher) -> Run:
     """Return the SimPy engine under a dispatcher."""
 
     def run(system: System, replication: int) -> int:
-        return simpy_engine.run_episode(system, dispatcher, Workload(system, replication)).totals.arrivals
+        return SimpyEngine(system, dispatcher).episode(Workload(system, replication)).totals.arrivals
 
     return run
 
@@ -81,7 +81,7 @@ def torus_of(nodes: int) -> System:
 
 def bytes_per_node(dispatcher: Dispatcher, system: System) -> float:
     """Return the memory that an episode of the compiled engine takes at most, its topology apart."""
-    _ = system.access, system.access_offsets, system.sharing
+    _ = system.access.servers, system.access.offsets, system.access.sharing
     tracemalloc.start()
     compiled(dispatcher)(system, 0)
     peak = tracemalloc.get_traced_memory()[1]

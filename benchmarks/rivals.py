@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import simpy
-
 from emulator.engines.compiled.kernels import BLOCK, Window, draw_next, draw_work
+
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
 from emulator.workload.workload import Workload, law_numbers
@@ -20,7 +20,7 @@ def plain_simpy(system: System, replication: int) -> int:
     environment = simpy.Environment()
     generator = np.random.default_rng([system.seed, replication])
     workload = Workload(system, replication)
-    offsets, access = system.access_offsets, system.access
+    offsets, access = system.access.offsets, system.access.servers
     queues = [simpy.Store(environment) for _ in range(system.nodes)]
     busy = [0] * system.nodes
     inboxes = [simpy.Store(environment) for _ in range(system.nodes)]
@@ -104,7 +104,7 @@ def _gillespie(seed, times, rates, offsets, access, buffer):  # type: ignore[no-
 def gillespie(system: System, replication: int) -> int:
     """Gillespie's direct method, compiled: draw the time to the next event, then which; service rates are all 1."""
     workload = Workload(system, replication)
-    offsets, access = system.access_offsets, system.access
+    offsets, access = system.access.offsets, system.access.servers
     return int(_gillespie(replication, workload.times, workload.arrival_rates, offsets, access, system.buffer))
 
 

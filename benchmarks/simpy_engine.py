@@ -22,7 +22,7 @@ from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.command_line import Parser
 from emulator.engines.episode import Episode
-from emulator.engines.simpy.engine import run_episode
+from emulator.engines.simpy.engine import SimpyEngine
 from emulator.machine.option_numbers import real, whole
 from emulator.machine.starting import start
 from emulator.model.system import System
@@ -47,7 +47,7 @@ def events_of(system: System, episode: Episode) -> int:
 def time_episode(system: System, dispatcher: Dispatcher) -> tuple[float, Episode]:
     """Return the seconds one episode takes, the drawing of its workload included, and the episode."""
     start = time.perf_counter()
-    episode = run_episode(system, dispatcher, Workload(system, replication=0))
+    episode = SimpyEngine(system, dispatcher).episode(Workload(system, replication=0))
     return time.perf_counter() - start, episode
 
 

@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _status_of(error: Exception) -> int | None:
     """Return the exit status of an error whose one line says all, None of one that needs its traceback."""
     from dispatchers.errors import DispatcherError
-    from emulator.engines.engine import EnginesDifferError
+    from emulator.engines.comparison import EnginesDifferError
     from emulator.errors import InputError
 
     if isinstance(error, InputError | DispatcherError):
@@ -170,19 +170,19 @@ def _run(options: argparse.Namespace) -> int:
 
 def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
     """Say what would run, having checked all that can be checked without running."""
+    from emulator.model.timetable import Timetable
     from emulator.runs.check import check_plan
     from emulator.runs.executors.here import workers_for
     from emulator.runs.run import results_folder
     from emulator.runs.tasks import expected_jobs, extent_of, tasks_of
     from emulator.text import setting_text
-    from emulator.workload.workload import epoch_times
 
     workers = workers_for(plan, tasks_of(plan), options.workers)
     check_plan(plan)
     print(_title(plan))
     for point in plan.points:
         scenario = point.scenario
-        epochs = len(epoch_times(scenario.delta_t, scenario.horizon)) - 1
+        epochs = Timetable(scenario.delta_t, scenario.horizon).epochs
         values = shortened(", ".join(map(setting_text, point.values, point.values.values())), 180)
         print(
             f"  {values + ': ' if values else ''}{point.node_count():,} nodes, {epochs} epochs, "

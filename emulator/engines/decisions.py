@@ -159,7 +159,7 @@ class EpochDraws:
 
     @cached_property
     def orders(self) -> NDArray[np.int64]:
-        """Each scheduler's order of its accessible servers, laid out as `system.access_offsets`."""
+        """Each scheduler's order of its accessible servers, laid out as `system.access.offsets`."""
         return self.workload.decision_orders(self.epoch)
 
 
@@ -172,7 +172,7 @@ class Decider:
     answers: dict[tuple[object, ...], Answer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.width = self.system.topology.max_degree + 1
+        self.width = self.system.access.width
         self.hidden = hidden_width(self.dispatcher)
         """How many numbers each scheduler carries from one decision to the next."""
 
@@ -207,7 +207,7 @@ class Decider:
         return answer
 
     def _order(self, known: Knowledge, draws: EpochDraws) -> NDArray[np.int64]:
-        start, stop = self.system.access_offsets[known.scheduler : known.scheduler + 2]
+        start, stop = self.system.access.offsets[known.scheduler : known.scheduler + 2]
         return draws.orders[start:stop]
 
     def view(self, known: Knowledge, now: float, draws: EpochDraws) -> View:

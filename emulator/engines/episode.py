@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numba import uint64
@@ -14,6 +15,17 @@ from emulator.machine.compiling import compiled
 COMPLETED, DROPPED, IN_SYSTEM = range(3)
 OUTCOMES = ("completed", "dropped", "in system")
 """What became of a job by the horizon, in the order of the codes above."""
+
+
+class Traces(NamedTuple):
+    """Which traces of an episode are wanted."""
+
+    jobs: bool = False
+    epochs: bool = False
+    messages: bool = False
+
+
+UNTRACED = Traces()
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,33 @@ class EpochTrace:
     arrivals: NDArray[np.int32]
     drops: NDArray[np.int32]
     offload_probability: NDArray[np.float64]
+
+
+Trace = TypeVar("Trace", JobTrace, EpochTrace)
+
+
+def joined(parts: Sequence[Trace]) -> Trace:
+    """Return the traces of several epochs, one after another, as one."""
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
+    return type(parts[0])(**columns)
+
+
+def epoch_trace(
+    queue_length: NDArray[np.int32],
+    offload_probability: NDArray[np.float64],
+    place: NDArray[np.int64] | NDArray[np.int32],
+    outcome: NDArray[np.int8],
+) -> EpochTrace:
+    """Return the trace of some epochs, in which job i has this `outcome` at the server `place[i]`.
+
+    The first two are epochs x nodes; a place is a server's number, plus the number of servers for each epoch before.
+    """
+    shape = queue_length.shape
+
+    def counted(places: NDArray[np.integer]) -> NDArray[np.int32]:
+        return np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int32)
+
+    return EpochTrace(queue_length, counted(place), counted(place[outcome == DROPPED]), offload_probability)
 
 
 class MessageRecord(NamedTuple):

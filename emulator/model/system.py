@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.model.access import Access, own_and_neighbours
+from emulator.model.timetable import Timetable
 from emulator.model.topology import Topology
 
 
@@ -48,22 +50,11 @@ class System:
         return self.topology.nodes
 
     @cached_property
-    def access_offsets(self) -> NDArray[np.int64]:
-        """Where each scheduler's accessible servers start in `access`: nodes + 1 numbers."""
-        return self.topology.offsets + np.arange(self.nodes + 1)
+    def access(self) -> Access:
+        """Which servers each scheduler can send jobs to."""
+        return own_and_neighbours(self.topology.offsets, self.topology.neighbours)
 
     @cached_property
-    def access(self) -> NDArray[np.int32]:
-        """The accessible servers of scheduler 0, 1, ...: its own first, then its neighbours in increasing index."""
-        servers = np.empty(self.access_offsets[-1], dtype=np.int32)
-        own = self.access_offsets[:-1]
-        servers[own] = np.arange(self.nodes)
-        is_neighbour = np.ones(len(servers), dtype=bool)
-        is_neighbour[own] = False
-        servers[is_neighbour] = self.topology.neighbours
-        return servers
-
-    @cached_property
-    def sharing(self) -> NDArray[np.int64]:
-        """How many schedulers can access each server."""
-        return self.topology.degrees + 1
+    def timetable(self) -> Timetable:
+        """When servers sample their queues, and when schedulers decide."""
+        return Timetable(self.delta_t, self.horizon)

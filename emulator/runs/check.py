@@ -12,7 +12,7 @@ from dispatchers.checking import check_dispatcher, check_fit
 from dispatchers.contract import Dispatcher
 from dispatchers.errors import DispatcherError
 from dispatchers.user_modules import hash_of
-from emulator.engines.engine import obstacle_to
+from emulator.engines.auto import obstacle_to
 from emulator.errors import InputError
 from emulator.report.figure import Picture, picture_of
 from emulator.scenario.plan import Plan, Point

@@ -7,26 +7,24 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from dispatchers.contract import Dispatcher
-from emulator.engines.engine import EnginesDifferError, Mode, emulate, mode_of, obstacle_to
-from emulator.engines.episode import Episode, EpochTrace, JobTrace
+from emulator.engines.auto import emulate, engines_of, obstacle_to
+from emulator.engines.comparison import EnginesDifferError
+from emulator.engines.engine import ENGINES, REFERENCE, Engine
+from emulator.engines.episode import Episode, EpochTrace, JobTrace, Traces
 from emulator.errors import InputError
 from emulator.model.system import System
 from emulator.results import traces as trace_files
 from emulator.results.folder import part_name
+from emulator.runs.check import make_dispatcher
+from emulator.runs.tasks import Row, Task, expected_jobs, expected_mode, keys_of, like_replications
 from emulator.scenario.plan import Plan
 from emulator.version import __version__
 from emulator.workload.workload import Workload
-
-if TYPE_CHECKING:
-    from emulator.engines.compiled.windows import CompiledEngine
-
-from emulator.runs.check import make_dispatcher
-from emulator.runs.tasks import Row, Task, expected_jobs, expected_mode, keys_of, like_replications
 
 DISCOUNT = 0.99
 """Gamma of section 1.3.2, per epoch."""
@@ -51,21 +49,19 @@ class _Prepared:
     def obstacle(self) -> str | None:
         return obstacle_to(self.dispatcher)
 
-    def compile(self, workload: Workload) -> None:
-        from emulator.engines.compiled.windows import CompiledEngine
+    _engines: dict[str, Engine] = field(default_factory=dict, init=False)
 
-        engine = CompiledEngine(workload.system, self.dispatcher, self.threads)
-        engine.run_episode(workload, jobs=True, epochs=True)
-        engine.run_episode(workload)
+    def compile(self, name: str, workload: Workload) -> None:
+        """Have an engine compile what it needs, on a tiny episode."""
+        engine = ENGINES[name].load()(workload.system, self.dispatcher, self.threads)
+        for traces in (Traces(jobs=True, epochs=True), Traces()):
+            engine.episode(workload, traces)
 
-    def compiled_engine(self) -> CompiledEngine:
-        return self._compiled_engine
-
-    @cached_property
-    def _compiled_engine(self) -> CompiledEngine:
-        from emulator.engines.compiled.windows import CompiledEngine
-
-        return CompiledEngine(self.system, self.dispatcher, self.threads)
+    def engine(self, name: str) -> Engine:
+        """Return an engine by its name, made when it is first needed."""
+        if name not in self._engines:
+            self._engines[name] = ENGINES[name].load()(self.system, self.dispatcher, self.threads)
+        return self._engines[name]
 
 
 @dataclass
@@ -97,12 +93,13 @@ class EpisodeRunner:
         for draw in (workload.jobs, workload.decision_coins, workload.decision_orders):
             draw(0)
         kinds = [expected_mode(self.plan, Task(0, 0, replication)) for replication, _ in like_replications(point)]
+        compiled = sorted({name for names in kinds for name in names} - {REFERENCE})
         for index in range(len(point.scenario.dispatchers)):
             with suppress(Exception):  # which will be told of the episode that it ends
                 prepared = self._prepared(Task(0, index, 0), system)
                 with prepared.world:
-                    if prepared.obstacle is None and kinds != [Mode.SIMPY]:
-                        prepared.compile(workload)
+                    for name in compiled if prepared.obstacle is None else ():
+                        prepared.compile(name, workload)
 
     def run(self, task: Task, progress: Callable[[float], None] | None = None) -> Row:
         """Run one episode, write its traces, and return its row."""
@@ -115,30 +112,23 @@ class EpisodeRunner:
         workload = Workload(system, task.replication)
         trace = point.scenario.trace
         is_compared = task.point in self.plan.compared
-        mode = mode_of(point.scenario, self._jobs, task.replication, prepared.obstacle, is_compared=is_compared)
-        is_long = mode is Mode.COMPILED and self._jobs > HELD_JOBS
-        episode = self._emulate(
-            task,
-            mode,
-            system,
-            prepared.dispatcher,
-            workload,
-            prepared.compiled_engine,
-            jobs=task.replication < trace.jobs and not is_long,
-            epochs=task.replication < trace.epochs and not is_long,
-            messages=task.replication < trace.messages,
-            progress=progress,
-        )
+        names = engines_of(point.scenario, self._jobs, task.replication, prepared.obstacle, is_compared=is_compared)
+        wanted = Traces(*(task.replication < count for count in (trace.jobs, trace.epochs, trace.messages)))
+        is_long = names[0] != REFERENCE and self._jobs > HELD_JOBS
+        held = Traces(messages=wanted.messages) if is_long else wanted
+        episode = self._emulate(task, names, prepared.engine, workload, held, progress)
         check_conservation(episode)
         keys = keys_of(self.plan, task)
         if self.staging is not None:
-            job_parts: Iterable[JobTrace] | None = [episode.jobs] if episode.jobs is not None else None
-            epoch_parts: Iterable[EpochTrace] | None = [episode.epochs] if episode.epochs is not None else None
+            job_parts: Iterable[JobTrace | None] = [episode.jobs]
+            epoch_parts: Iterable[EpochTrace | None] = [episode.epochs]
             if is_long:  # its traces do not fit into memory: it is emulated again as they are written
-                engine = prepared.compiled_engine()
-                job_parts = engine.job_parts(workload) if task.replication < trace.jobs else None
-                epoch_parts = engine.epoch_parts(workload) if task.replication < trace.epochs else None
-            self._write_traces(episode, job_parts, epoch_parts, keys, workload)
+                engine = prepared.engine(names[0])
+                job_parts = (jobs for jobs, _ in engine.parts(workload, Traces(jobs=True)))
+                epoch_parts = (epoch for _, epoch in engine.parts(workload, Traces(epochs=True)))
+            self._write_traces(
+                episode, job_parts if wanted.jobs else None, epoch_parts if wanted.epochs else None, keys, workload
+            )
         return self._row(episode, keys, system)
 
     def _prepared(self, task: Task, system: System) -> _Prepared:
@@ -168,8 +158,8 @@ class EpisodeRunner:
     def _write_traces(
         self,
         episode: Episode,
-        job_parts: Iterable[JobTrace] | None,
-        epoch_parts: Iterable[EpochTrace] | None,
+        job_parts: Iterable[JobTrace | None] | None,
+        epoch_parts: Iterable[EpochTrace | None] | None,
         keys: Row,
         workload: Workload,
     ) -> None:
@@ -180,11 +170,11 @@ class EpisodeRunner:
             "fingerprint": f"{episode.totals.fingerprint:016x}",
         }
         if job_parts is not None:
-            trace_files.write_jobs(self.staging / "jobs" / name, job_parts, keys, metadata)
+            trace_files.write_jobs(self.staging / "jobs" / name, filter(None, job_parts), keys, metadata)
         if epoch_parts is not None:
             trace_files.write_epochs(
                 self.staging / "epochs" / name,
-                epoch_parts,
+                filter(None, epoch_parts),
                 keys,
                 workload.times[:-1],
                 workload.arrival_rates,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dispatchers.checking import describe
 from dispatchers.errors import DispatcherError, one_line
-from emulator.engines.engine import COMPARED_JOBS, Mode
+from emulator.engines.auto import COMPARED_JOBS
+from emulator.engines.engine import REFERENCE
 from emulator.machine import interruption
 from emulator.machine.caches import place_for_matplotlib
 from emulator.results.folder import ResultsFolder
@@ -251,13 +252,13 @@ def engine_lines(plan: Plan, obstacles: Mapping[str, str]) -> list[str]:
         for place, point in enumerate(plan.points)
         for replication, _ in like_replications(point)
     }
-    if modes == {Mode.SIMPY}:
+    if modes == {(REFERENCE,)}:
         return ["engine: SimPy emulated all"]
     limit = f"{COMPARED_JOBS:,} jobs an episode"
-    if Mode.BOTH not in modes:
+    if all(len(names) == 1 for names in modes):
         why = f"; more than {limit} are too many for SimPy to compare" if first.engine == "auto" else ""
         return [f"engine: the compiled engine emulated all{why}", *others]
-    compared = [expected_mode(plan, Task(place, 0, 0)) is Mode.BOTH for place in range(len(plan.points))]
+    compared = [len(expected_mode(plan, Task(place, 0, 0))) > 1 for place in range(len(plan.points))]
     last = max(first.trace.messages, 1) - 1
     simpy = (
         "replication 0, the compiled engine repeated it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from emulator.engines.engine import Mode, mode_of, seconds_of
+from emulator.engines.auto import Names, engines_of, seconds_of
 from emulator.results.folder import part_name
 from emulator.scenario.plan import Plan, Point
 
@@ -91,11 +91,11 @@ def expected_jobs(point: Point) -> float:
     return max(1.0, rate * scenario.horizon * point.node_count())
 
 
-def expected_mode(plan: Plan, task: Task) -> Mode:
-    """Return who emulates an episode, unless its dispatcher cannot be compiled."""
+def expected_mode(plan: Plan, task: Task) -> Names:
+    """Return the engines that emulate an episode, unless its dispatcher cannot be compiled."""
     point = plan.points[task.point]
     is_compared = task.point in plan.compared
-    return mode_of(point.scenario, expected_jobs(point), task.replication, is_compared=is_compared)
+    return engines_of(point.scenario, expected_jobs(point), task.replication, is_compared=is_compared)
 
 
 def expected_seconds(plan: Plan, task: Task) -> float:

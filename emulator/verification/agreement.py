@@ -22,9 +22,9 @@ from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.recurrent import MeanFieldRecurrent
 from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from emulator.command_line import Parser
-from emulator.engines.compiled.windows import CompiledEngine
-from emulator.engines.engine import EnginesDifferError, check_equal
-from emulator.engines.simpy import engine as simpy_engine
+from emulator.engines.comparison import EnginesDifferError, check_equal
+from emulator.engines.engine import ENGINES, REFERENCE
+from emulator.engines.episode import Traces
 from emulator.errors import InputError
 from emulator.machine.option_numbers import whole
 from emulator.machine.progress import progress_bar
@@ -228,12 +228,14 @@ def _dispatchers(generator: np.random.Generator, system: System) -> list[Callabl
 
 
 def check(case: Case) -> None:
-    """Raise `EnginesDifferError` unless both engines do the same, traced or not, the first time and the second."""
-    workload = Workload(case.system, case.replication)
-    reference = simpy_engine.run_episode(case.system, case.dispatcher, workload, jobs=True, epochs=True)
-    engine = CompiledEngine(case.system, case.dispatcher, case.threads)
-    check_equal(reference, engine.run_episode(workload, jobs=True, epochs=True))
-    check_equal(replace(reference, jobs=None, epochs=None), engine.run_episode(workload))
+    """Raise `EnginesDifferError` unless all engines do the same, traced or not, the first time and the second."""
+    workload, everything = Workload(case.system, case.replication), Traces(jobs=True, epochs=True)
+    reference = ENGINES[REFERENCE].load()(case.system, case.dispatcher).episode(workload, everything)
+    for name, kind in ENGINES.items():
+        if name != REFERENCE:
+            engine = kind.load()(case.system, case.dispatcher, case.threads)
+            check_equal(reference, engine.episode(workload, everything))
+            check_equal(replace(reference, jobs=None, epochs=None), engine.episode(workload))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,9 +20,6 @@ from emulator.randomness import DECISION, JOB, ORDER, RATE, exponential, philox,
 RANKED = 32
 """Numbers up to which ranking each among all, without a branch, is quicker than sorting."""
 
-SHORTEST_EPOCH = 1e-9
-"""Of delta_t: a shorter rest before the horizon comes of rounding, as with 7 * 0.7 = 4.8999999999999995."""
-
 EXPONENTIAL, DETERMINISTIC, HYPEREXPONENTIAL = range(3)
 _LAW_CODES = {
     "exponential": EXPONENTIAL,
@@ -149,32 +146,14 @@ class EpochJobs:
     coins: NDArray[np.float64]
 
 
-def epoch_times(delta_t: float, horizon: float) -> NDArray[np.float64]:
-    """Return the start of each epoch, `k * delta_t` as that product, and, last, the horizon.
-
-    No epoch but a first one is shorter than `SHORTEST_EPOCH`.
-    """
-
-    def has_room(epoch: int) -> bool:
-        rest = horizon - epoch * delta_t
-        return rest > 0.0 and rest >= SHORTEST_EPOCH * delta_t
-
-    count = max(1, math.ceil(horizon / delta_t))
-    while count > 1 and not has_room(count - 1):
-        count -= 1
-    while has_room(count):
-        count += 1
-    return np.append(np.arange(count) * delta_t, horizon)
-
-
 class Workload:
     """The workload of one replication of a system."""
 
     def __init__(self, system: System, replication: int):
         self.system = system
         self.replication = replication
-        self.times = epoch_times(system.delta_t, system.horizon)
-        self.epochs = len(self.times) - 1
+        self.times = system.timetable.times
+        self.epochs = system.timetable.epochs
         self.arrival_rates = _arrival_rates(system.arrivals, system.seed, replication, self.epochs)
 
     def jobs(self, epoch: int) -> EpochJobs:
@@ -199,7 +178,7 @@ class Workload:
 
     def decision_orders(self, epoch: int) -> NDArray[np.int64]:
         """Draw each scheduler's order of its accessible servers in an epoch: columns, laid out as `access_offsets`."""
-        return _draw_orders(np.uint64(self.system.seed), np.uint64(self.replication), epoch, self.system.access_offsets)
+        return _draw_orders(np.uint64(self.system.seed), np.uint64(self.replication), epoch, self.system.access.offsets)
 
 
 def _arrival_rates(arrivals: ArrivalProcess, seed: int, replication: int, epochs: int) -> NDArray[np.float64]:

@@ -157,9 +157,9 @@ class ActorCritic:
         self.preset = preset
         self.episode = 0
         """How many episodes were played."""
-        nodes, lengths, columns = system.nodes, system.buffer + 1, system.topology.max_degree + 1
-        servers = system.topology.degrees + 1
-        access, offsets = system.access.astype(np.int64), system.access_offsets
+        nodes, lengths, columns = system.nodes, system.buffer + 1, system.access.width
+        servers = system.access.counts
+        access, offsets = system.access.servers.astype(np.int64), system.access.offsets
         with np.errstate(over="ignore"):
             factors = np.multiply.reduceat(servers[access].astype(np.float64), offsets[:-1])
             numbers = (float(lengths) ** servers * factors).sum() + nodes * np.float64(lengths) ** columns * columns
@@ -180,7 +180,7 @@ class ActorCritic:
         """Q, agent after agent: states x joint actions of each."""
         self._graph = access, offsets, places(system.buffer, columns), action_places, value_offsets, joint_actions
         law = EpochLaw([self.system])
-        durations, table_of = np.unique(np.diff(Workload(self.system, 0).times).round(9), return_inverse=True)
+        durations, table_of = np.unique(np.diff(self.system.timetable.times).round(9), return_inverse=True)
         tables = [tabulate(law.buffer, law.service_rates, duration, law.step, law.points) for duration in durations]
         self._law = np.array(tables), table_of, law.kinds, law.step
 
@@ -237,7 +237,7 @@ def train_actors(system: System, preset: ScalableActorCritic, *, seed: int, log:
     if log is not None and checkpoint is not None:
         with log.taking_up():
             training.load_state({key: np.asarray(value) for key, value in checkpoint.items() if key != "decisions"})
-    epochs = len(Workload(system, 0).times) - 1
+    epochs = system.timetable.epochs
     while training.episode < preset.iterations:
         steps = min(preset.evaluate_every, preset.iterations - training.episode)
         met = training.run(steps)

@@ -24,7 +24,6 @@ from torch.distributions import Normal, kl_divergence
 from dispatchers.contract import Draws
 from emulator.errors import InputError
 from emulator.model.system import System
-from emulator.workload.workload import epoch_times
 from policies.algorithms.ppo import ProximalPolicyOptimization
 from policies.export import GaussianPolicy, RecurrentGaussianPolicy
 from policies.log import TrainingLog
@@ -73,7 +72,7 @@ def train(
 def _environment(
     systems: Sequence[System], preset: ProximalPolicyOptimization, seed: int, draws: Draws = "job"
 ) -> NetworksEnvironment:
-    epochs = len(epoch_times(systems[0].delta_t, systems[0].horizon)) - 1
+    epochs = systems[0].timetable.epochs
     each = systems[0].nodes if preset.rows == "schedulers" else 1
     groups = max(1, round(preset.batch / epochs / each / preset.copies_per_path))
     rows = groups * preset.copies_per_path

@@ -18,7 +18,7 @@ from dispatchers.errors import DispatcherError
 from dispatchers.rules.mean_field import MeanFieldRule
 from dispatchers.rules.recurrent import MeanFieldRecurrent
 from emulator.engines.compiled.decisions import Decisions
-from emulator.engines.compiled.kernels import fixed_columns
+from emulator.engines.compiled.routing import fixed_columns
 from emulator.engines.decisions import EpochDraws
 from emulator.model.system import System
 from emulator.model.topology import Topology
@@ -79,16 +79,16 @@ class DispatchedNetworks(ParallelNetworks):
         copies = slice(block * self._together, (block + 1) * self._together)
         draws = EpochDraws(_Together(self.paths[copies]), self.epoch)  # type: ignore[arg-type]
         lengths = self.queue_lengths[copies].ravel().astype(np.int32)
-        decisions, system = self._decisions, self.system
+        decisions, access = self._decisions, self.system.access
         decisions.decide(lengths, draws, self._carried[block])
         if self.draws == "epoch":
-            return 1.0 - decisions.answers[decisions.row, 0].reshape(-1, system.nodes)
+            return 1.0 - decisions.answers[decisions.row, 0].reshape(-1, self.system.nodes)
         rates = self.arrival_rates[copies, self.epoch]
         if self.dispatcher.draws == "job":
-            return received_of_drawn(decisions.answers, decisions.row, system.access, system.access_offsets, rates)
+            return received_of_drawn(decisions.answers, decisions.row, access.servers, access.offsets, rates)
         columns = np.empty(len(lengths), dtype=np.int32)
         fixed_columns(decisions.answers, decisions.row, draws.coins, columns)
-        return received_of_fixed(columns, system.access, system.access_offsets, rates)
+        return received_of_fixed(columns, access.servers, access.offsets, rates)
 
 
 def _without_actions(dispatcher: Dispatcher) -> tuple[Dispatcher, Draws]:

@@ -150,7 +150,7 @@ class EpochLaw:
             )
         self.kinds = kinds.reshape(rates.shape)
         """The number of each server's rate, graphs x nodes."""
-        widest = 1 + max(system.topology.max_degree for system in systems)
+        widest = max(system.access.width for system in systems)
         largest = max(first.arrivals.high, first.arrivals.low) * widest
         self.points = max(GRID_POINTS, int(np.ceil(largest / LARGEST_STEP)) + 1)
         self.step = max(largest, 1e-9) / (self.points - 1)

@@ -53,7 +53,7 @@ class ParallelNetworks:
         self.neighbours = np.concatenate([graph.neighbours for graph in graphs])
         self.episode = -1
         """Number of the episode, from 0 after the first `reset`."""
-        self.durations = np.diff(Workload(self.system, replication=0).times)
+        self.durations = np.diff(self.system.timetable.times)
         """Length of each epoch of an episode, ms."""
 
     @property

@@ -11,8 +11,8 @@ from dispatchers.rules.basic import Random, SendToOwn
 from dispatchers.rules.mean_field import MeanFieldOwn
 from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
-from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM
-from emulator.engines.simpy.engine import run_episode
+from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, Traces
+from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.system import ArrivalProcess, System, WorkLaw
 from emulator.model.topology import edge_list
 from emulator.workload.workload import EpochJobs, Workload
@@ -55,20 +55,20 @@ def dispatchers_for(system):
 
 def check_laws(system, dispatcher):
     workload = Workload(system, 3)
-    episode = run_episode(system, dispatcher, workload, jobs=True, epochs=True, messages=True)
+    episode = SimpyEngine(system, dispatcher).episode(workload, Traces(jobs=True, epochs=True, messages=True))
     jobs, epochs, totals = episode.jobs, episode.epochs, episode.totals
     check_totals(system, workload, jobs, totals)
     accessible = {
         (scheduler, server)
         for scheduler in range(system.nodes)
-        for server in system.access[system.access_offsets[scheduler] : system.access_offsets[scheduler + 1]]
+        for server in system.access.servers[system.access.offsets[scheduler] : system.access.offsets[scheduler + 1]]
     }
     assert set(zip(jobs.scheduler, jobs.server, strict=True)) <= accessible
     for server in range(system.nodes):
         mine = np.flatnonzero(jobs.server == server)
         mine = mine[np.argsort(jobs.arrival_time[mine], kind="stable")]
         check_server(system, workload, server, mine, jobs, epochs)
-    assert totals.messages == len(episode.messages) == workload.epochs * len(system.access)
+    assert totals.messages == len(episode.messages) == workload.epochs * len(system.access.servers)
     return episode
 
 
@@ -130,14 +130,16 @@ def test_many_episodes_obey_the_laws(system):
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(systems())
 def test_the_same_episode_has_the_same_fingerprint_and_all_dispatchers_meet_the_same_jobs(system):
-    episodes = [run_episode(system, rule, Workload(system, 1), jobs=True) for rule in dispatchers_for(system)]
-    again = [run_episode(system, rule, Workload(system, 1)) for rule in dispatchers_for(system)]
+    episodes = [
+        SimpyEngine(system, rule).episode(Workload(system, 1), Traces(jobs=True)) for rule in dispatchers_for(system)
+    ]
+    again = [SimpyEngine(system, rule).episode(Workload(system, 1)) for rule in dispatchers_for(system)]
     assert [e.totals.fingerprint for e in episodes] == [e.totals.fingerprint for e in again]
     first = episodes[0].jobs
     for episode in episodes:
         for column in ("epoch", "scheduler", "arrival_time", "work"):
             assert np.array_equal(getattr(episode.jobs, column), getattr(first, column))
-    other = run_episode(system, SendToOwn(), Workload(system, 2))
+    other = SimpyEngine(system, SendToOwn()).episode(Workload(system, 2))
     if episodes[0].totals.arrivals:
         assert other.totals.fingerprint != episodes[0].totals.fingerprint
 
@@ -188,7 +190,7 @@ def test_at_equal_times_departures_come_before_broadcasts_and_those_before_arriv
             return view.own()
 
     workload = by_hand(system, arrivals=[0.0, 1.0, 1.5, 2.0], works=[1.0, 1.0, 1.0, 1.0])
-    episode = run_episode(system, Watching(), workload, jobs=True, epochs=True)
+    episode = SimpyEngine(system, Watching()).episode(workload, Traces(jobs=True, epochs=True))
     # The job of 1.0 finds the server empty, for the first has left; that of 1.5 finds it taken.
     assert episode.jobs.queue_length_at_arrival.tolist() == [0, 0, 1, 0]
     assert episode.jobs.outcome.tolist() == [COMPLETED, COMPLETED, DROPPED, COMPLETED]
@@ -200,5 +202,5 @@ def test_at_equal_times_departures_come_before_broadcasts_and_those_before_arriv
 @pytest.mark.parametrize(("work", "outcome"), [(2.0, COMPLETED), (np.nextafter(2.0, 3.0), IN_SYSTEM)])
 def test_a_departure_at_the_horizon_itself_still_counts(work, outcome):
     system = System(edge_list(np.empty((0, 2), dtype=int), nodes=1), 1.0, 2.0, 1, np.ones(1))
-    episode = run_episode(system, SendToOwn(), by_hand(system, [0.0], [work]), jobs=True)
+    episode = SimpyEngine(system, SendToOwn()).episode(by_hand(system, [0.0], [work]), Traces(jobs=True))
     assert episode.jobs.outcome.tolist() == [outcome]

@@ -15,13 +15,14 @@ from dispatchers.rules.memory import RoundRobin
 from dispatchers.rules.recurrent import MeanFieldRecurrent
 from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.command_line import main
+from emulator.engines.auto import engines_of
+from emulator.engines.comparison import EnginesDifferError, check_equal
 from emulator.engines.compiled import decisions as compiled_decisions
-from emulator.engines.compiled import kernels
+from emulator.engines.compiled import fifo
 from emulator.engines.compiled import windows as compiled_engine
-from emulator.engines.compiled.windows import CompiledEngine, obstacle_to
-from emulator.engines.engine import EnginesDifferError, Mode, check_equal, mode_of
-from emulator.engines.episode import COMPLETED
-from emulator.engines.simpy import engine as simpy_engine
+from emulator.engines.compiled.windows import WindowEngine
+from emulator.engines.episode import COMPLETED, Traces
+from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.system import System
 from emulator.model.topology import cycle, edge_list, torus
 from emulator.runs.run import engine_lines, execute, load_plan
@@ -60,10 +61,10 @@ def test_random_scenarios_are_of_all_kinds():
 def test_a_difference_is_found(sabotage, monkeypatch):
     """The comparison itself can fail: a compiled engine with one bit changed does not pass."""
     case = next(case for case in map(random_case, range(100)) if isinstance(case.dispatcher, Random))
-    run = CompiledEngine.run_episode
+    run = WindowEngine.episode
 
-    def spoilt(self, workload, **traces):
-        episode = run(self, workload, **traces)
+    def spoilt(self, workload, *traces):
+        episode = run(self, workload, *traces)
         if episode.jobs is None:
             return episode
         place = int(np.flatnonzero(episode.jobs.outcome == COMPLETED)[-1])
@@ -77,7 +78,7 @@ def test_a_difference_is_found(sabotage, monkeypatch):
             object.__setattr__(episode.totals, "fingerprint", episode.totals.fingerprint ^ 1)
         return episode
 
-    monkeypatch.setattr(CompiledEngine, "run_episode", spoilt)
+    monkeypatch.setattr(WindowEngine, "episode", spoilt)
     with pytest.raises(EnginesDifferError, match="simpy and compiled differ in"):
         check(case)
 
@@ -125,29 +126,29 @@ def small(**changes):
 
 
 def compare(system, dispatcher, **options):
-    reference = simpy_engine.run_episode(system, dispatcher, Workload(system, 0), jobs=True, epochs=True)
-    episode = CompiledEngine(system, dispatcher, **options).run_episode(Workload(system, 0), jobs=True, epochs=True)
+    reference = SimpyEngine(system, dispatcher).episode(Workload(system, 0), Traces(jobs=True, epochs=True))
+    episode = WindowEngine(system, dispatcher, **options).episode(Workload(system, 0), Traces(jobs=True, epochs=True))
     check_equal(reference, episode)
     return episode
 
 
 def test_a_users_rule_for_each_job_is_compiled():
-    assert obstacle_to(Greedy()) is None
+    assert WindowEngine.obstacle(Greedy()) is None
     compare(small(), Greedy())
 
 
 def test_what_cannot_be_compiled_is_told():
-    assert obstacle_to(RoundRobin()) is None
-    assert "numba cannot compile its choose: " in obstacle_to(Unfit())
+    assert WindowEngine.obstacle(RoundRobin()) is None
+    assert "numba cannot compile its choose: " in WindowEngine.obstacle(Unfit())
     with pytest.raises(DispatcherError, match="Outside: choose must return a column of an accessible server"):
-        CompiledEngine(small(), Outside()).run_episode(Workload(small(), 0))
+        WindowEngine(small(), Outside()).episode(Workload(small(), 0))
 
 
 def test_a_server_with_very_many_jobs_in_a_window():
     hub = edge_list([[0, leaf] for leaf in range(1, 120)])
     system = System(hub, 50.0, 50.0, 4, np.where(np.arange(120) == 0, 30.0, 0.1))
     episode = compare(system, JoinShortestQueue("job"))
-    assert np.bincount(episode.jobs.server).max() > 4 * kernels.INSERTION_LIMIT
+    assert np.bincount(episode.jobs.server).max() > 4 * fifo.INSERTION_LIMIT
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5, 100])
@@ -176,20 +177,20 @@ RECURRENT = pytest.mark.parametrize("dispatcher", recurrent_rules(), ids=lambda 
 def test_recurrent_rules_agree_in_one_episode_after_the_other(dispatcher, threads):
     """What was carried in the episodes before is gone when another starts."""
     system = small()
-    engine = CompiledEngine(system, dispatcher, threads)
+    engine = WindowEngine(system, dispatcher, threads)
     for replication in (0, 1, 0, 2):
         workload = Workload(system, replication)
-        reference = simpy_engine.run_episode(system, dispatcher, workload, jobs=True, epochs=True)
-        check_equal(reference, engine.run_episode(workload, jobs=True, epochs=True))
+        reference = SimpyEngine(system, dispatcher).episode(workload, Traces(jobs=True, epochs=True))
+        check_equal(reference, engine.episode(workload, Traces(jobs=True, epochs=True)))
 
 
 @RECURRENT
 def test_episodes_of_one_engine_that_run_side_by_side_carry_their_own(dispatcher):
     system = small()
-    engine = CompiledEngine(system, dispatcher)
-    expected = engine.run_episode(Workload(system, 0), epochs=True).epochs.queue_length
-    parts = [engine.epoch_parts(Workload(system, replication)) for replication in (0, 1)]
-    found = [both[0].queue_length for both in zip(*parts, strict=True)]
+    engine = WindowEngine(system, dispatcher)
+    expected = engine.episode(Workload(system, 0), Traces(epochs=True)).epochs.queue_length
+    parts = [engine.parts(Workload(system, replication), Traces(epochs=True)) for replication in (0, 1)]
+    found = [both[0][1].queue_length for both in zip(*parts, strict=True)]
     assert np.array_equal(np.concatenate(found), expected)
 
 
@@ -202,11 +203,8 @@ def test_limits_of_the_table_change_nothing_of_recurrent_rules(dispatcher, limit
 
 def test_a_rule_that_carries_a_state_is_its_calculation_by_hand():
     """Habitual on a torus, where every scheduler has neighbours: habit = 0.6 * habit + own queue length."""
-    for run in (
-        simpy_engine.run_episode,
-        lambda system, rule, *rest, **more: CompiledEngine(system, rule).run_episode(*rest, **more),
-    ):
-        epochs = run(small(), Habitual(), Workload(small(), 0), epochs=True).epochs
+    for engine in (SimpyEngine, WindowEngine):
+        epochs = engine(small(), Habitual()).episode(Workload(small(), 0), Traces(epochs=True)).epochs
         habit = np.zeros(16)
         for lengths, offload in zip(epochs.queue_length, epochs.offload_probability, strict=True):
             habit = 0.6 * habit + lengths
@@ -230,8 +228,8 @@ def test_mf_rnn_is_its_calculation_by_hand():
 
 def asked_in_each_epoch(dispatcher, system):
     """Return how many rows each epoch's decisions of the compiled engine asked for, once it knows what is read."""
-    engine = CompiledEngine(system, dispatcher)
-    engine.run_episode(Workload(system, 0))
+    engine = WindowEngine(system, dispatcher)
+    engine.episode(Workload(system, 0))
     rows = [0]
     advance = dispatcher.advance
 
@@ -240,7 +238,7 @@ def asked_in_each_epoch(dispatcher, system):
         return advance(view)
 
     dispatcher.advance = counted
-    engine.run_episode(Workload(system, 1), progress=lambda now: rows.append(0))
+    engine.episode(Workload(system, 1), progress=lambda now: rows.append(0))
     return rows[1:-1]
 
 
@@ -250,7 +248,7 @@ def test_equal_hidden_states_are_asked_once():
     for epoch, asked in enumerate(asked_in_each_epoch(Habitual(), system)):
         assert asked <= min(4**epoch, 400)  # the histories of a queue, which is empty at first
     assert asked > 4
-    carried = CompiledEngine(system, Tracking()).decisions.at_start()
+    carried = WindowEngine(system, Tracking()).decisions.at_start()
     carried.advance(np.array([[1.0, 2.0], [0.5, 0.0], [1.0, 2.0], [0.5, -0.0]]), np.arange(400, dtype=np.int32) % 4)
     assert len(carried.states) == 3
     assert carried.states[carried.state[:3]].tolist() == [[1.0, 2.0], [0.5, 0.0], [1.0, 2.0]]
@@ -293,14 +291,15 @@ def scenario(**changes):
 
 def test_who_emulates_what():
     auto = scenario(trace={"messages": 2})
-    assert [mode_of(auto, 1e4, number) for number in range(4)] == [Mode.BOTH, Mode.SIMPY, Mode.COMPILED, Mode.COMPILED]
-    assert mode_of(auto, 1e9, 0) is Mode.BOTH
-    assert mode_of(scenario(), 1e9, 0) is Mode.COMPILED
-    assert mode_of(scenario(), 1e4, 0, "it cannot") is Mode.SIMPY
-    assert mode_of(scenario(engine="simpy"), 1e4, 5) is Mode.SIMPY
-    assert mode_of(scenario(engine="compiled"), 1e4, 0) is Mode.COMPILED
-    assert mode_of(scenario(), 1e4, 0, is_compared=False) is Mode.COMPILED
-    assert [mode_of(auto, 1e4, number, is_compared=False) for number in (0, 2)] == [Mode.BOTH, Mode.COMPILED]
+    both, simpy, compiled = ("simpy", "compiled"), ("simpy",), ("compiled",)
+    assert [engines_of(auto, 1e4, number) for number in range(4)] == [both, simpy, compiled, compiled]
+    assert engines_of(auto, 1e9, 0) == both
+    assert engines_of(scenario(), 1e9, 0) == compiled
+    assert engines_of(scenario(), 1e4, 0, "it cannot") == simpy
+    assert engines_of(scenario(engine="simpy"), 1e4, 5) == simpy
+    assert engines_of(scenario(engine="compiled"), 1e4, 0) == compiled
+    assert engines_of(scenario(), 1e4, 0, is_compared=False) == compiled
+    assert [engines_of(auto, 1e4, number, is_compared=False) for number in (0, 2)] == [both, compiled]
 
 
 @pytest.mark.parametrize(
@@ -420,7 +419,7 @@ def test_what_cannot_be_compiled_is_refused_where_it_must_be(folder, capsys):
 
 
 def test_a_difference_stops_the_run(folder, capsys, monkeypatch):
-    monkeypatch.setattr(kernels, "queue_lengths", lambda *arguments: arguments[2].fill(0))
+    monkeypatch.setattr(fifo, "queue_lengths", lambda *arguments: arguments[2].fill(0))
     assert main(["small.yaml", "--quiet", "--workers", "1"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("simpy and compiled differ in ")

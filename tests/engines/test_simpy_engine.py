@@ -10,7 +10,8 @@ from dispatchers.errors import DispatcherError
 from dispatchers.rules.basic import Random, SendToOwn
 from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue
-from emulator.engines.simpy.engine import run_episode
+from emulator.engines.episode import Traces
+from emulator.engines.simpy.engine import SimpyEngine
 from emulator.engines.simpy.event_loop import ARRIVAL, BROADCAST, DECISION, DELIVERY, DEPARTURE, EventLoop
 from emulator.engines.simpy.network import Network
 from emulator.model.system import System
@@ -70,7 +71,7 @@ class LateNetwork(Network):
 def test_a_view_shows_what_messages_carried_and_nothing_else():
     eavesdropper = Eavesdropper()
     system = system_of(torus(3))
-    run_episode(system, eavesdropper, Workload(system, 0), network=LyingNetwork)
+    SimpyEngine(system, eavesdropper, network=LyingNetwork).episode(Workload(system, 0))
     assert len(eavesdropper.seen) == 9 * 7
     for _, lengths, rates, _ in eavesdropper.seen:
         assert (lengths == 2).all()
@@ -80,7 +81,7 @@ def test_a_view_shows_what_messages_carried_and_nothing_else():
 def test_without_messages_a_scheduler_knows_nothing():
     eavesdropper = Eavesdropper()
     system = system_of(torus(3))
-    episode = run_episode(system, eavesdropper, Workload(system, 0), network=SilentNetwork)
+    episode = SimpyEngine(system, eavesdropper, network=SilentNetwork).episode(Workload(system, 0))
     assert episode.totals.messages == 0
     for _, lengths, rates, age in eavesdropper.seen:
         assert (lengths == 0).all()
@@ -93,13 +94,13 @@ def test_a_view_shows_the_queues_at_the_last_message_received(network, late):
     """Against the epoch trace: at once this epoch's lengths, 1 ms late those of the epoch before."""
     eavesdropper = Eavesdropper()
     system = system_of(edge_list([[0, 1], [0, 2], [0, 3]], nodes=5))
-    episode = run_episode(system, eavesdropper, Workload(system, 0), epochs=True, network=network)
+    episode = SimpyEngine(system, eavesdropper, network=network).episode(Workload(system, 0), Traces(epochs=True))
     true_lengths = episode.epochs.queue_length
     assert true_lengths.max() > 0
     assert len(eavesdropper.seen) == 5 * 7
     for number, (scheduler, lengths, rates, age) in enumerate(eavesdropper.seen):
         epoch = number // 5
-        servers = system.access[system.access_offsets[scheduler] : system.access_offsets[scheduler + 1]]
+        servers = system.access.servers[system.access.offsets[scheduler] : system.access.offsets[scheduler + 1]]
         count = len(servers)
         if late and epoch == 0:
             assert (lengths == 0).all()
@@ -119,16 +120,16 @@ def test_equal_observations_are_evaluated_once():
 
     dispatcher = Counting()
     system = system_of(torus(6), service_rates=np.ones(36), horizon=60.0, buffer=1)
-    run_episode(system, dispatcher, Workload(system, 0))
+    SimpyEngine(system, dispatcher).episode(Workload(system, 0))
     assert 1 < dispatcher.calls <= 2**5
     eavesdropper = Eavesdropper()
-    run_episode(system, eavesdropper, Workload(system, 0))
+    SimpyEngine(system, eavesdropper).episode(Workload(system, 0))
     assert len(eavesdropper.seen) == 36 * 20  # it reads what belongs to one scheduler, so it is asked every time
 
 
 def test_every_message_is_traced_and_counted():
     system = system_of(edge_list([[0, 1], [0, 2], [0, 3]], nodes=5))
-    episode = run_episode(system, Random(), Workload(system, 0), epochs=True, messages=True)
+    episode = SimpyEngine(system, Random()).episode(Workload(system, 0), Traces(epochs=True, messages=True))
     access = {(server, other) for server in range(5) for other in range(5) if server == other or 0 in (server, other)}
     access = {pair for pair in access if 4 not in pair or pair == (4, 4)}
     assert episode.totals.messages == len(episode.messages) == 7 * (5 + 2 * 3)
@@ -153,7 +154,7 @@ def test_global_state_costs_global_messages():
 
     dispatcher = Informed()
     system = system_of(cycle(6))
-    episode = run_episode(system, dispatcher, Workload(system, 0), epochs=True, messages=True)
+    episode = SimpyEngine(system, dispatcher).episode(Workload(system, 0), Traces(epochs=True, messages=True))
     assert episode.totals.messages == 7 * (6 * 3 + 2 * 6)
     assert sum(record.server == -1 for record in episode.messages) == 7 * 6
     assert sum(record.scheduler == -1 for record in episode.messages) == 7 * 6
@@ -164,14 +165,14 @@ def test_global_state_costs_global_messages():
         observes = "accessible"
 
     with pytest.raises(DispatcherError, match='observes = "all"'):
-        run_episode(system, Curious(), Workload(system, 0))
+        SimpyEngine(system, Curious()).episode(Workload(system, 0))
 
 
 def test_a_jsq_scheduler_keeps_to_one_server_per_epoch_unless_ties_are_broken_per_job():
     system = system_of(torus(4), horizon=3.0, arrivals=system_of(cycle(3)).arrivals, service_rates=np.ones(16))
 
     def servers_used(dispatcher):
-        jobs = run_episode(system, dispatcher, Workload(system, 0), jobs=True).jobs
+        jobs = SimpyEngine(system, dispatcher).episode(Workload(system, 0), Traces(jobs=True)).jobs
         return [len(set(jobs.server[jobs.scheduler == scheduler].tolist())) for scheduler in range(16)]
 
     assert max(servers_used(JoinShortestQueue())) == 1
@@ -182,7 +183,7 @@ def test_offload_probability_is_what_the_scheduler_did():
     system = system_of(torus(4), service_rates=np.ones(16))
 
     def offloads(dispatcher):
-        episode = run_episode(system, dispatcher, Workload(system, 0), jobs=True, epochs=True)
+        episode = SimpyEngine(system, dispatcher).episode(Workload(system, 0), Traces(jobs=True, epochs=True))
         return episode.epochs.offload_probability, episode.jobs
 
     assert offloads(SendToOwn())[0].max() == 0.0
@@ -211,7 +212,7 @@ def test_a_per_job_rule_counts_its_own_jobs_since_the_last_message():
             return job.total_sent % len(job.sent)
 
     system = system_of(edge_list([[0, 1]]), horizon=30.0)
-    jobs = run_episode(system, Watching(), Workload(system, 0), jobs=True).jobs
+    jobs = SimpyEngine(system, Watching()).episode(Workload(system, 0), Traces(jobs=True)).jobs
     assert len(seen) == len(jobs.server)
     by_time = np.argsort(jobs.arrival_time, kind="stable")
     for (sent, total, elapsed), index in zip(seen, by_time, strict=True):
@@ -234,7 +235,7 @@ def test_a_column_that_does_not_exist_is_refused(column):
 
     system = system_of(cycle(5))
     with pytest.raises(DispatcherError, match=r"Lost.*from 0 to 2"):
-        run_episode(system, Lost(), Workload(system, 0))
+        SimpyEngine(system, Lost()).episode(Workload(system, 0))
 
 
 def test_a_wrong_answer_is_refused_in_the_middle_of_an_episode():
@@ -244,20 +245,20 @@ def test_a_wrong_answer_is_refused_in_the_middle_of_an_episode():
 
     system = system_of(cycle(5), horizon=60.0)
     with pytest.raises(DispatcherError, match=r"Leaky.*sum to 0\.9"):
-        run_episode(system, Leaky(), Workload(system, 0))
+        SimpyEngine(system, Leaky()).episode(Workload(system, 0))
 
 
 def test_progress_tells_the_time_at_each_epoch_and_the_horizon():
     times = []
     system = system_of(cycle(5))
-    run_episode(system, Random(), Workload(system, 0), progress=times.append)
+    SimpyEngine(system, Random()).episode(Workload(system, 0), progress=times.append)
     assert times == [0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0, 20.0]
 
 
 def test_the_garbage_collector_goes_on_afterwards():
     system = system_of(cycle(5))
     assert gc.isenabled()
-    run_episode(system, JoinShortestQueueWithMemory(), Workload(system, 0))
+    SimpyEngine(system, JoinShortestQueueWithMemory()).episode(Workload(system, 0))
     assert gc.isenabled()
 
 

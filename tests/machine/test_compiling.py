@@ -9,7 +9,7 @@ import numba
 import pytest
 
 from emulator import randomness
-from emulator.engines.compiled import kernels as compiled_kernels
+from emulator.engines.compiled import fifo, routing
 from emulator.machine import compiling
 from emulator.machine.compiling import compiled
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def folders():
-    return [Path(kernel._cache.cache_path) for kernel in (compiled_kernels.draw, randomness.random_uniform)]
+    return [Path(kernel._cache.cache_path) for kernel in (routing.draw, fifo.serve, randomness.random_uniform)]
 
 
 def sources():
@@ -72,7 +72,7 @@ def imported_by_kernels(path):
 
 def test_whatever_compiled_functions_use_counts():
     held = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in compiling.holders(ROOT)}
-    assert {"emulator.randomness", "emulator.engines.compiled.kernels", "dispatchers.rules.memory"} <= held
+    assert {"emulator.randomness", "emulator.engines.compiled.routing", "dispatchers.rules.memory"} <= held
     kernels = [path for path in compiling.holders(ROOT) if "numba" in path.read_text()]
     used = {module for path in kernels for module in imported_by_kernels(path)}
     assert used > {"emulator.randomness", "dispatchers.contract"}

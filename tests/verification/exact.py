@@ -114,7 +114,7 @@ class Chain:
         self.system = system
         self.dispatcher = dispatcher
         self.queue = Queue(system.buffer, system.work)
-        self.access = np.split(system.access, system.access_offsets[1:-1])
+        self.access = np.split(system.access.servers, system.access.offsets[1:-1])
         self.nodes = len(self.access)
         starts = takewhile(lambda start: start < system.horizon, (k * system.delta_t for k in count()))
         self.durations = np.diff([*starts, system.horizon]).round(12)
@@ -280,7 +280,7 @@ class Chain:
             queue_lengths=padded(lengths, 0),
             service_rates=padded(self.system.service_rates, 1.0),
             accessible=padded(np.ones(self.nodes, dtype=bool), False),
-            sharing=padded(self.system.sharing, 1),
+            sharing=padded(self.system.access.sharing, 1),
             buffer=self.system.buffer,
             delta_t=self.system.delta_t,
             coins=np.full(self.nodes, math.nan),

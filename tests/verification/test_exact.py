@@ -16,7 +16,8 @@ from dispatchers.rules.basic import Random, SendToOwn
 from dispatchers.rules.mean_field import MeanFieldOwn
 from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
-from emulator.engines.simpy.engine import run_episode
+from emulator.engines.episode import Traces
+from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.system import ArrivalProcess, System, WorkLaw
 from emulator.model.topology import bethe, configuration_model, cube_connected_cycle, cycle, edge_list, torus
 from emulator.workload.workload import Workload
@@ -42,7 +43,7 @@ def z_scores(system, dispatcher, exact, replications):
     residuals = []
     for replication in range(replications):
         workload = Workload(system, replication)
-        episode = run_episode(system, dispatcher, workload, epochs=True)
+        episode = SimpyEngine(system, dispatcher).episode(workload, Traces(epochs=True))
         expected = exact.expected(workload.arrival_rates)
         nodes = len(exact.access)
         scale = system.nodes / nodes

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulator.engines.compiled.windows import CompiledEngine
+from emulator.engines.compiled.windows import WindowEngine
+from emulator.engines.episode import Traces
 from emulator.verification.agreement import random_case
 from emulator.workload.workload import Workload
 
@@ -17,8 +18,8 @@ BATCH = 100
 def fingerprint(number):
     """Return a hash of every column of every trace of a random case, and of its sums."""
     case = random_case(number)
-    engine = CompiledEngine(case.system, case.dispatcher, case.threads)
-    episode = engine.run_episode(Workload(case.system, case.replication), jobs=True, epochs=True)
+    engine = WindowEngine(case.system, case.dispatcher, case.threads)
+    episode = engine.episode(Workload(case.system, case.replication), Traces(jobs=True, epochs=True))
     digest = hashlib.sha256()
     for part in (episode.jobs, episode.epochs, episode.totals):
         for name, values in vars(part).items():

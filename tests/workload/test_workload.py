@@ -6,42 +6,12 @@ from scipy import stats
 
 from emulator.model.system import ArrivalProcess, System, WorkLaw
 from emulator.model.topology import cycle, edge_list
-from emulator.workload.workload import Workload, epoch_times
+from emulator.workload.workload import Workload
 
 
 def ring(nodes=200, **changes):
     settings = {"delta_t": 5.0, "horizon": 50.0, "buffer": 5, "service_rates": np.ones(nodes), "seed": 3}
     return System(topology=cycle(nodes), **(settings | changes))
-
-
-@pytest.mark.parametrize(
-    ("delta_t", "horizon", "starts"),
-    [
-        (5.0, 50.0, [0, 5, 10, 15, 20, 25, 30, 35, 40, 45]),
-        (20.0, 50.0, [0, 20, 40]),
-        (60.0, 50.0, [0]),
-        (50.0, 50.0, [0]),
-        (0.1, 0.3, [0.0, 0.1, 0.2]),
-        (0.3, 0.9, [0.0, 0.3, 0.6]),  # 3 * 0.3 is below 0.9, but only by rounding
-        (0.3, 0.9001, [0.0, 0.3, 0.6, 3 * 0.3]),  # an epoch as short as that is meant
-        (5e-324, 5e-324, [0.0]),
-    ],
-)
-def test_epochs_start_at_products_and_the_last_one_ends_at_the_horizon(delta_t, horizon, starts):
-    times = epoch_times(delta_t, horizon)
-    assert times.tolist() == [*starts, horizon]
-    assert (np.diff(times) > 0).all()
-
-
-def test_no_epoch_comes_of_rounding():
-    """Of 600 pairs that people would write, 39 had an epoch without length."""
-    for tenths in range(1, 51):
-        for epochs in [*range(1, 11), 50, 117, 1000]:
-            delta_t = tenths / 10
-            times = epoch_times(delta_t, round(epochs * delta_t, 1))
-            assert len(times) - 1 == epochs, (delta_t, epochs)
-            assert (times[:-1] == np.arange(epochs) * delta_t).all()
-            assert np.diff(times).min() >= 0.99 * delta_t
 
 
 def test_jobs_arrive_within_their_epoch_in_order():
@@ -136,8 +106,8 @@ def test_orders_follow_each_schedulers_degree():
         buffer=2,
         service_rates=np.ones(5),
     )
-    orders = np.split(Workload(system, 0).decision_orders(1), system.access_offsets[1:-1])
+    orders = np.split(Workload(system, 0).decision_orders(1), system.access.offsets[1:-1])
     assert [sorted(order.tolist()) for order in orders] == [[0, 1, 2, 3], [0, 1], [0, 1], [0, 1], [0]]
-    access = np.split(system.access, system.access_offsets[1:-1])
+    access = np.split(system.access.servers, system.access.offsets[1:-1])
     assert [servers.tolist() for servers in access] == [[0, 1, 2, 3], [1, 0], [2, 0], [3, 0], [4]]
-    assert system.sharing.tolist() == [4, 2, 2, 2, 1]
+    assert system.access.sharing.tolist() == [4, 2, 2, 2, 1]

@@ -58,7 +58,7 @@ class Decisions:
     def __init__(self, dispatcher: Dispatcher, system: System):
         self.dispatcher = dispatcher
         self.system = system
-        self.width = system.topology.max_degree + 1
+        self.width = system.access.width
         self.hidden = hidden_width(dispatcher)
         """How many numbers each scheduler carries from one decision to the next."""
         self.is_fleeting = self.hidden > 0 or dispatcher.observes == "all"
@@ -98,8 +98,8 @@ class Decisions:
         while not self.each_row:
             new = _number(
                 moment.lengths,
-                self.system.access_offsets,
-                self.system.access,
+                self.system.access.offsets,
+                self.system.access.servers,
                 self.first + self.observations * moment.carried.state if states > 1 else self.first,
                 self.columns_read,
                 self.system.buffer + 1,
@@ -140,7 +140,7 @@ class Decisions:
         system = self.system
         self.columns_read = self.width if "queue_lengths" in self.read else int("own_lengths" in self.read)
         classes = self._classes()
-        seen = np.minimum(self.columns_read, system.topology.degrees + 1)
+        seen = np.minimum(self.columns_read, system.access.counts)
         _, places, classes = np.unique(classes, return_index=True, return_inverse=True)
         sizes = [min((system.buffer + 1) ** count, LARGEST_TABLE + 1) for count in seen[places].tolist()]
         self.first = np.cumsum([0, *sizes[:-1]])[classes]
@@ -163,14 +163,14 @@ class Decisions:
         """Number the schedulers by what never changes: degree, and rates and sharing if they are read."""
         system = self.system
         classes = np.unique(system.topology.degrees, return_inverse=True)[1]
-        fixed = {"service_rates": system.service_rates, "sharing": system.sharing}
+        fixed = {"service_rates": system.service_rates, "sharing": system.access.sharing}
         for values in (values for name, values in fixed.items() if name in self.read):
             kinds = np.unique(values, return_inverse=True)[1]
             if not kinds.any():
                 continue  # all alike
             for column in range(self.width):
                 there = system.topology.degrees >= column
-                servers = system.access[system.access_offsets[:-1][there] + column]
+                servers = system.access.servers[system.access.offsets[:-1][there] + column]
                 kind = np.zeros(system.nodes, dtype=np.int64)
                 kind[there] = kinds[servers] + 1
                 classes = np.unique(classes * (kinds.max() + 2) + kind, return_inverse=True)[1]
@@ -182,8 +182,8 @@ class Decisions:
         system = self.system
         columns = np.arange(self.width)
         accessible = columns <= system.topology.degrees[schedulers, None]
-        places = np.where(accessible, system.access_offsets[schedulers, None] + columns, 0)
-        servers = system.access[places]
+        places = np.where(accessible, system.access.offsets[schedulers, None] + columns, 0)
+        servers = system.access.servers[places]
 
         def padded(values: NDArray[Any], padding: Any, dtype: type) -> NDArray[Any]:
             return np.where(accessible, values, padding).astype(dtype)
@@ -192,7 +192,7 @@ class Decisions:
             queue_lengths=padded(lengths[servers], 0, np.int64),
             service_rates=padded(system.service_rates[servers], 1.0, np.float64),
             accessible=accessible,
-            sharing=padded(system.sharing[servers], 1, np.int64),
+            sharing=padded(system.access.sharing[servers], 1, np.int64),
             buffer=system.buffer,
             delta_t=system.delta_t,
             coins=lambda: draws.coins[schedulers],

@@ -18,7 +18,8 @@ import simpy
 
 from dispatchers.contract import Dispatcher
 from emulator.engines.decisions import Decider, Decision, Knowledge
-from emulator.engines.episode import COMPLETED, DROPPED, Episode, MessageRecord
+from emulator.engines.engine import Part
+from emulator.engines.episode import COMPLETED, DROPPED, UNTRACED, Episode, MessageRecord, Traces
 from emulator.engines.simpy.event_loop import ARRIVAL, BROADCAST, DECISION, DELIVERY, DEPARTURE, EventLoop
 from emulator.engines.simpy.ledger import Job, Ledger
 from emulator.engines.simpy.network import MONITOR, DistributionMessage, Network, StateMessage
@@ -75,7 +76,7 @@ class Server:
 
     def broadcast(self, network: Network, receivers: Sequence[int], ledger: Ledger) -> Process:
         """Tell, at each epoch's start, every scheduler that can access this server how long its queue is."""
-        for epoch, time in enumerate(ledger.epoch_starts):
+        for epoch, time in enumerate(ledger.timetable.samples(self.index)):
             yield self.loop.at(time, BROADCAST)
             length = len(self.jobs)
             network.send(StateMessage(self.index, epoch, length, self.service_rate, time), receivers, time)
@@ -129,10 +130,10 @@ class Scheduler:
     def run(self, ledger: Ledger) -> Process:
         """Decide at each epoch's start, then send the epoch's jobs as they arrive."""
         loop, servers = self.loop, self.servers
-        for epoch, time in enumerate(ledger.epoch_starts):
+        for epoch, time in enumerate(ledger.timetable.decisions(self.index)):
             yield loop.at(time, DECISION)
             self.read_inbox()
-            decision = self.decider.decide(self.known, time, ledger.draws(epoch))
+            decision = self.decider.decide(self.known, time, ledger.begin(epoch))
             for job in ledger.born(self.index):
                 yield loop.at(job.arrival_time, ARRIVAL)
                 servers[decision.column(job.coin, job.arrival_time - time)].receive(job)
@@ -152,7 +153,7 @@ class Monitor:
     def run(self, network: Network, ledger: Ledger) -> Process:
         """Turn each epoch's messages from the servers into one message to all schedulers."""
         everyone = range(self.nodes)
-        for epoch, time in enumerate(ledger.epoch_starts):
+        for epoch, time in enumerate(ledger.timetable.starts):
             yield self.loop.at(time, DELIVERY)
             for message in self.inbox:
                 self.lengths[message.sender] = message.queue_length
@@ -161,43 +162,53 @@ class Monitor:
             network.send(DistributionMessage(epoch, tuple(shares.tolist()), time), everyone, time)
 
 
-def run_episode(
-    system: System,
-    dispatcher: Dispatcher,
-    workload: Workload,
-    *,
-    jobs: bool = False,
-    epochs: bool = False,
-    messages: bool = False,
-    progress: Callable[[float], None] | None = None,
-    network: type[Network] = Network,
-) -> Episode:
-    """Emulate one episode and return its sums, and the traces asked for.
+class SimpyEngine:
+    """Emulates episodes of one system under one dispatcher; `network` carries the messages.
 
-    `progress` is called with the simulated time (ms) at each epoch's start and at the horizon. `network` carries
-    the messages. Raises `DispatcherError` if the dispatcher's answers break the contract.
+    `threads` are for other engines: here one process after another does its next step.
     """
-    records: list[MessageRecord] | None = [] if messages else None
-    with _garbage_collector_paused():
-        loop = EventLoop()
-        carrier = network(loop, system.nodes, records)
-        ledger = Ledger(system, workload)
-        servers = [Server(loop, index, rate, system.buffer) for index, rate in enumerate(system.service_rates.tolist())]
-        for process in _processes(loop, system, servers, dispatcher, carrier, ledger):
-            loop.process(process)
-        if progress is not None:
-            loop.process(_report(loop, progress, ledger))
-        loop.run_to(system.horizon)
-        if progress is not None:
-            progress(system.horizon)
-        return ledger.episode(
-            sojourn_times=[server.sojourn_time for server in servers],
-            presence_times=[server.presence_time(system.horizon) for server in servers],
-            messages=carrier.delivered,
-            jobs=jobs,
-            epochs=epochs,
-            records=records,
-        )
+
+    def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1, network: type[Network] = Network):
+        self.system = system
+        self.dispatcher = dispatcher
+        self.network = network
+
+    @staticmethod
+    def obstacle(dispatcher: Dispatcher, traces: Traces = UNTRACED) -> str | None:
+        """See `Engine.obstacle`: there is none."""
+        return None
+
+    def episode(
+        self, workload: Workload, traces: Traces = UNTRACED, progress: Callable[[float], None] | None = None
+    ) -> Episode:
+        """See `Engine.episode`. Raises `DispatcherError` if the dispatcher's answers break the contract."""
+        system = self.system
+        records: list[MessageRecord] | None = [] if traces.messages else None
+        with _garbage_collector_paused():
+            loop = EventLoop()
+            carrier = self.network(loop, system.access.scheduler_count, records)
+            ledger = Ledger(system, workload)
+            rates = enumerate(system.service_rates.tolist())
+            servers = [Server(loop, index, rate, system.buffer) for index, rate in rates]
+            for process in _processes(loop, system, servers, self.dispatcher, carrier, ledger):
+                loop.process(process)
+            if progress is not None:
+                loop.process(_report(loop, progress, ledger))
+            loop.run_to(system.horizon)
+            if progress is not None:
+                progress(system.horizon)
+            return ledger.episode(
+                traces=traces,
+                sojourn_times=[server.sojourn_time for server in servers],
+                presence_times=[server.presence_time(system.horizon) for server in servers],
+                messages=carrier.delivered,
+                records=records,
+            )
+
+    def parts(self, workload: Workload, traces: Traces) -> Iterator[Part]:
+        """See `Engine.parts`; the traces of all epochs come at once."""
+        episode = self.episode(workload, traces)
+        yield episode.jobs, episode.epochs
 
 
 def _processes(
@@ -210,9 +221,10 @@ def _processes(
 ) -> Iterator[Process]:
     """Yield the process of each server, each server's broadcasts, each scheduler, and the monitor if it is needed."""
     decider = Decider(dispatcher, system)
-    offsets, access, sharing = system.access_offsets.tolist(), system.access.tolist(), system.sharing.tolist()
-    for index, server in enumerate(servers):
-        reachable = access[offsets[index] : offsets[index + 1]]
+    access, sharing = system.access, system.access.sharing.tolist()
+    hears_all = dispatcher.observes == "all"
+    for index in range(access.scheduler_count):
+        reachable = access.of(index).tolist()
         scheduler = Scheduler(
             loop,
             index,
@@ -221,18 +233,18 @@ def _processes(
             network.inboxes[index],
             decider,
         )
-        # The graph is undirected: those whose server this scheduler can access can access this server.
-        receivers = [*reachable, MONITOR] if dispatcher.observes == "all" else reachable
-        yield server.serve()
-        yield server.broadcast(network, receivers, ledger)
         yield scheduler.run(ledger)
-    if dispatcher.observes == "all":
+    for server in servers:
+        receivers = access.transpose.of(server.index).tolist()
+        yield server.serve()
+        yield server.broadcast(network, [*receivers, MONITOR] if hears_all else receivers, ledger)
+    if hears_all:
         monitor = Monitor(loop, system.nodes, system.buffer, network.inboxes[MONITOR])
         yield monitor.run(network, ledger)
 
 
 def _report(loop: EventLoop, progress: Callable[[float], None], ledger: Ledger) -> Process:
-    for time in ledger.epoch_starts:
+    for time in ledger.timetable.starts:
         yield loop.at(time, DECISION)
         progress(time)
 

@@ -17,6 +17,8 @@ from emulator.engines.episode import (
     JobTrace,
     MessageRecord,
     Totals,
+    Traces,
+    epoch_trace,
     fingerprint_of,
 )
 from emulator.model.system import System
@@ -54,7 +56,7 @@ class Ledger:
     def __init__(self, system: System, workload: Workload):
         self.system = system
         self.workload = workload
-        self.epoch_starts: list[float] = workload.times[:-1].tolist()
+        self.timetable = system.timetable
         self.jobs: list[Job] = []
         """All jobs born so far, by epoch, then scheduler, then time."""
         self.schedulers: list[NDArray[np.int32]] = []
@@ -64,8 +66,8 @@ class Ledger:
         self._draws = EpochDraws(workload, -1)
         self._offsets: list[int] = []
 
-    def draws(self, epoch: int) -> EpochDraws:
-        """Return the draws of the epoch that has just started; the first scheduler to ask brings in its jobs."""
+    def begin(self, epoch: int) -> EpochDraws:
+        """Begin an epoch, unless another scheduler did: bring in its jobs; return the draws for its decisions."""
         if epoch != self._draws.epoch:
             self._draws = EpochDraws(self.workload, epoch)
             born = self.workload.jobs(epoch)
@@ -76,7 +78,7 @@ class Ledger:
         return self._draws
 
     def born(self, scheduler: int) -> list[Job]:
-        """Return the jobs that a scheduler meets in the epoch that `draws` was last asked for, in time order."""
+        """Return the jobs that a scheduler meets in the epoch begun last, in time order."""
         return self.jobs[self._offsets[scheduler] : self._offsets[scheduler + 1]]
 
     def note_queue_length(self, epoch: int, server: int, length: int) -> None:
@@ -107,29 +109,13 @@ class Ledger:
             outcome=column("outcome", np.int8),
         )
 
-    def epoch_trace(self, jobs: JobTrace) -> EpochTrace:
-        """Return what every node saw in every epoch."""
-        shape = self.queue_length.shape
-        place = jobs.epoch.astype(np.int64) * shape[1] + jobs.server
-
-        def counted(places: NDArray[np.int64]) -> NDArray[np.int32]:
-            return np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int32)
-
-        return EpochTrace(
-            queue_length=self.queue_length,
-            arrivals=counted(place),
-            drops=counted(place[jobs.outcome == DROPPED]),
-            offload_probability=self.offload_probability,
-        )
-
     def episode(
         self,
         *,
+        traces: Traces,
         sojourn_times: list[float],
         presence_times: list[float],
         messages: int,
-        jobs: bool,
-        epochs: bool,
         records: list[MessageRecord] | None,
     ) -> Episode:
         """Close the book: the sums over all nodes, given each server's times, and the traces asked for."""
@@ -152,7 +138,12 @@ class Ledger:
         return Episode(
             engine="simpy",
             totals=totals,
-            jobs=trace if jobs else None,
-            epochs=self.epoch_trace(trace) if epochs else None,
+            jobs=trace if traces.jobs else None,
+            epochs=self._epoch_trace(trace) if traces.epochs else None,
             messages=records,
         )
+
+    def _epoch_trace(self, jobs: JobTrace) -> EpochTrace:
+        servers = self.queue_length.shape[1]
+        place = jobs.epoch.astype(np.int64) * servers + jobs.server
+        return epoch_trace(self.queue_length, self.offload_probability, place, jobs.outcome)

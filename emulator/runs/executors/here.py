@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from dispatchers.checking import describe
 from dispatchers.errors import DispatcherError
-from emulator.engines.engine import EnginesDifferError
+from emulator.engines.comparison import EnginesDifferError
 from emulator.errors import InputError
 from emulator.machine.cores import cores_at_hand
 from emulator.machine.processes import Fatal, Report, Work, check_main_module, run_in_processes

@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 
 from emulator.model.system import ArrivalProcess
+from emulator.model.timetable import Timetable
 from emulator.runs.episode_runner import REFERENCE_TIME
-from emulator.workload.workload import epoch_times
 from policies.paper.figure import Claim, Figure, each, listed, shorts
 from policies.paper.interval import Interval
 from policies.paper.verdict import EQUAL, LIKE, Verdict, all_of, is_within
@@ -116,7 +116,7 @@ def exact_drops(delta_t: float, horizon: float = 50.0, buffer: int = 5, service_
     laws = np.zeros((2, buffer + 1))
     laws[:, 0] = 0.5
     drops = 0.0
-    for duration in np.diff(epoch_times(delta_t, horizon)):
+    for duration in np.diff(Timetable(delta_t, horizon).times):
         for state, rate in enumerate(rates):
             weight = laws[state].sum()
             law, some = evolve(laws[state] / weight, rate, service_rate, float(duration))

@@ -10,7 +10,7 @@ from scipy import stats
 
 from dispatchers.onnx_files.kinds import CONTRACT_VERSION, AgentPolicy
 from dispatchers.rules.basic import Random
-from emulator.engines.simpy.engine import run_episode
+from emulator.engines.simpy.engine import SimpyEngine
 from emulator.errors import InputError
 from emulator.model.system import ArrivalProcess, System, WorkLaw
 from emulator.model.topology import cycle, edge_list, torus
@@ -58,8 +58,8 @@ class PlainActorCritic:
         self.system, self.preset = system, preset
         self.law = EpochLaw([system])
         self.access = [
-            [int(server) for server in system.access[start:end]]
-            for start, end in zip(system.access_offsets[:-1], system.access_offsets[1:], strict=True)
+            [int(server) for server in system.access.servers[start:end]]
+            for start, end in zip(system.access.offsets[:-1], system.access.offsets[1:], strict=True)
         ]
         self.logits, self.values = {}, {}
         self.dropped = 0.0
@@ -74,7 +74,7 @@ class PlainActorCritic:
     def play(self, episode):
         preset, agents = self.preset, range(self.system.nodes)
         workload = Workload(self.system, episode)
-        epochs, durations = workload.epochs, np.diff(workload.times)
+        epochs, durations = workload.epochs, np.diff(self.system.timetable.times)
         since = episode % preset.restart
         lengths = np.zeros((1, self.system.nodes), dtype=np.int64)
         history, rewards = [], []
@@ -257,7 +257,7 @@ def test_the_engine_drops_as_many_jobs_as_the_law_expects():
     system = make_system(TREE, epochs=6, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7])
     actors = random_actors(TREE, system.buffer)
     dispatcher = sac(actors)
-    episodes = [run_episode(system, dispatcher, Workload(system, number)).totals for number in range(150)]
+    episodes = [SimpyEngine(system, dispatcher).episode(Workload(system, number)).totals for number in range(150)]
     dropped = np.array([totals.drops for totals in episodes]) / system.nodes * 50.0 / system.horizon
     expected = drops(system, actors, episodes=150, seed=system.seed)  # the same paths and, at first, coins
     assert stats.ttest_rel(dropped, expected).pvalue > 1e-6

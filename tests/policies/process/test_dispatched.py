@@ -17,7 +17,7 @@ from dispatchers.rules.memory import RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.engines.compiled.decisions import Decisions
 from emulator.engines.decisions import EpochDraws
-from emulator.engines.simpy.engine import run_episode
+from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.system import System
 from emulator.model.topology import edge_list, torus
 from emulator.workload.workload import Workload
@@ -67,7 +67,7 @@ def test_the_engine_drops_as_many_jobs_as_the_law_expects(draws):
     tree = edge_list([[0, 1], [0, 2], [0, 3], [3, 4]])
     system = make_system(tree, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7], delta_t=3.0, horizon=20.0)
     dispatcher = MeanFieldOwn(rule=rule, draws=draws)
-    episodes = [run_episode(system, dispatcher, Workload(system, number)).totals for number in range(400)]
+    episodes = [SimpyEngine(system, dispatcher).episode(Workload(system, number)).totals for number in range(400)]
     dropped = np.array([totals.drops for totals in episodes]) / system.nodes * 50.0 / 20.0
     # The same seed, so the same paths of arrival rates.
     expected = score(dispatcher, system, 400, system.seed)
@@ -78,7 +78,9 @@ def test_the_engine_drops_as_many_jobs_as_the_law_expects(draws):
 def test_jsq_drops_as_many_jobs_as_in_the_engine():
     tree = edge_list([[0, 1], [0, 2], [0, 3], [3, 4]])
     system = make_system(tree, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7], delta_t=3.0, horizon=20.0)
-    episodes = [run_episode(system, JoinShortestQueue(), Workload(system, number)).totals for number in range(400)]
+    episodes = [
+        SimpyEngine(system, JoinShortestQueue()).episode(Workload(system, number)).totals for number in range(400)
+    ]
     dropped = np.array([totals.drops for totals in episodes]) / system.nodes * 50.0 / 20.0
     expected = score(JoinShortestQueue(), system, 400, system.seed)
     assert stats.ttest_rel(dropped, expected).pvalue > 1e-6
@@ -150,7 +152,7 @@ def test_servers_receive_what_the_engines_rule_values_send_them(dispatcher):
     expected = np.zeros((5, 6))
     for copy in range(5):
         for node, sent in enumerate(decided(dispatcher, networks, copy)):
-            servers = system.access[system.access_offsets[node] : system.access_offsets[node + 1]]
+            servers = system.access.of(node)
             np.add.at(expected[copy], servers, networks.arrival_rates[copy, 0] * sent[: len(servers)])
     networks.advance()
     np.testing.assert_allclose(networks.received, expected, rtol=1e-12, atol=1e-15)

@@ -1,0 +1,187 @@
+"""Servers at work: the jobs of a window are grouped by server, and each FIFO queue takes its own in order of arrival.
+
+Only a server's last `buffer` departures matter to its future. A part of the servers is one thread's work. Times in ms,
+rates per ms.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, uint64
+from numpy.typing import NDArray
+
+from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, job_fingerprint
+from emulator.machine.compiling import compiled
+
+Integers = NDArray[np.int64]
+Indices = NDArray[np.int32]
+Floats = NDArray[np.float64]
+
+INSERTION_LIMIT = 48
+"""Jobs of one server and window up to which sorting by insertion is the quickest."""
+
+kernel = compiled(nogil=True, error_model="numpy")
+
+uncounted = njit(nogil=True, error_model="numpy", _nrt=False)  # type: ignore[call-overload]
+"""For loops that take slices and make no arrays: without counting references to them, which costs 40 ns per job."""
+
+
+class Servers(NamedTuple):
+    """The FIFO queues: the last `buffer` departures of each server are all that its future depends on."""
+
+    departures: Floats
+    """Servers x buffer, a ring: minus infinity before there were any."""
+    oldest: Indices
+    """Where in its ring the oldest departure stands."""
+    service_rates: Floats
+    sojourn_time: Floats
+    """Time from arrival to departure, added up over the jobs completed by the horizon."""
+    waiting_time: Floats
+    """Time from arrival to the horizon, added up over the accepted jobs that are still there then."""
+
+
+@kernel
+def group(counts, totals, records, starts, places, first, last):
+    """List, for each of the servers `first` to `last` - 1, where its jobs stand in the records.
+
+    Server j's are `places[starts[j] : starts[j + 1]]`, numbered through all rows of the records. `starts` holds
+    what comes before, `counts` is used up. Returns the largest number of jobs that a server has.
+    """
+    largest = 0
+    for server in range(first, last):
+        place = starts[server]
+        for part in range(len(totals)):
+            count = counts[part, server]
+            counts[part, server] = place
+            place += count
+        largest = max(largest, place - starts[server])
+    room = records.server.shape[1]
+    for part in range(len(totals)):
+        servers, next_place = records.server[part], counts[part]
+        for i in range(totals[part]):
+            server = servers[i]
+            if first <= server < last:
+                places[next_place[server]] = part * room + i
+                next_place[server] += 1
+    return largest
+
+
+@kernel
+def offsets_of(counts, starts):
+    """Fill `starts` (servers + 1) with the jobs of all servers before each, from counts by thread and server."""
+    total = 0
+    for server in range(counts.shape[1]):
+        starts[server] = total
+        for part in range(len(counts)):
+            total += counts[part, server]
+    starts[-1] = total
+
+
+@kernel
+def _sort_many(count, time, work, place):
+    order = np.argsort(time[:count], kind="mergesort")
+    time[:count], work[:count], place[:count] = time[order], work[order], place[order]
+
+
+@uncounted
+def _sort(count, time, work, place):
+    """Sort a server's jobs by arrival time, in place; those that arrive together stay as they are."""
+    for i in range(1, count):
+        t, w, p = time[i], work[i], place[i]
+        k = i
+        while k > 0 and time[k - 1] > t:
+            time[k], work[k], place[k] = time[k - 1], work[k - 1], place[k - 1]
+            k -= 1
+        time[k], work[k], place[k] = t, w, p
+
+
+@kernel
+def serve(servers, records, starts, places, largest, horizon, rows, first, last):
+    """Let the servers `first` to `last` - 1 take their jobs, and return (drops, completions, fingerprint) of these.
+
+    With `rows` (None, or room for every job of the window, in the order of `starts`) the fates of the jobs are kept.
+    """
+    times, works = records.arrival_time.reshape(-1), records.work.reshape(-1)
+    schedulers, numbers = records.scheduler.reshape(-1), records.number.reshape(-1)
+    time, work, place = np.empty(largest), np.empty(largest), np.empty(largest, np.int32)
+    dropped, completed, fingerprint = 0, 0, uint64(0)
+    for server in range(first, last):
+        begin, count = starts[server], starts[server + 1] - starts[server]
+        for i in range(count):
+            place[i] = places[begin + i]
+            time[i], work[i] = times[place[i]], works[place[i]]
+        if count > INSERTION_LIMIT:
+            _sort_many(count, time, work, place)
+        else:
+            _sort(count, time, work, place)
+        d, c, f = _serve_one(server, servers, count, time, work, horizon, rows, begin)
+        dropped += d
+        completed += c
+        fingerprint += f
+        if rows is not None:
+            for i in range(count):
+                rows.scheduler[begin + i], rows.number[begin + i] = schedulers[place[i]], numbers[place[i]]
+    return dropped, completed, fingerprint
+
+
+@uncounted
+def _serve_one(server, servers, count, time, work, horizon, rows, begin):
+    """Let a server take `count` jobs in order; see `serve`.
+
+    A job is dropped if the oldest of the last `buffer` departures is still to come: then `buffer` jobs are there.
+    """
+    departures, rate = servers.departures[server], servers.service_rates[server]
+    buffer = len(departures)
+    oldest = servers.oldest[server]
+    previous = departures[oldest - 1 if oldest > 0 else buffer - 1]
+    sojourn_time, waiting_time = servers.sojourn_time[server], servers.waiting_time[server]
+    dropped, completed, fingerprint = 0, 0, uint64(0)
+    for i in range(count):
+        arrival = time[i]
+        if rows is not None:
+            length = 0
+            for earlier in departures:
+                length += earlier > arrival
+        start, departure, outcome = -1.0, -1.0, DROPPED
+        if departures[oldest] > arrival:
+            dropped += 1
+        else:
+            start = max(arrival, previous)
+            departure = previous = start + work[i] / rate
+            departures[oldest] = departure
+            oldest = oldest + 1 if oldest + 1 < buffer else 0
+            if departure <= horizon:
+                outcome = COMPLETED
+                completed += 1
+                sojourn_time += departure - arrival
+            else:
+                outcome = IN_SYSTEM
+                waiting_time += horizon - arrival
+                departure = -1.0
+                if start > horizon:
+                    start = -1.0
+        fingerprint += job_fingerprint(server, outcome, arrival, start, departure)
+        if rows is not None:
+            row = begin + i
+            rows.server[row] = server
+            rows.arrival_time[row] = arrival
+            rows.start_time[row] = start if start >= 0.0 else np.nan
+            rows.departure_time[row] = departure if departure >= 0.0 else np.nan
+            rows.work[row] = work[i]
+            rows.queue_length_at_arrival[row] = length
+            rows.outcome[row] = outcome
+    servers.oldest[server] = oldest
+    servers.sojourn_time[server], servers.waiting_time[server] = sojourn_time, waiting_time
+    return dropped, completed, fingerprint
+
+
+@kernel
+def queue_lengths(departures, time, lengths, first, last):
+    """Fill in how many jobs each server has at a time when no job arrives: the departures still to come."""
+    for server in range(first, last):
+        length = 0
+        for departure in departures[server]:
+            length += departure > time
+        lengths[server] = length

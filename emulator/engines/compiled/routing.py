@@ -1,0 +1,184 @@
+"""Jobs on their way: those of a window are drawn scheduler by scheduler, and each is sent to a server.
+
+Within an epoch the rules are fixed, so no scheduler needs to know what another one does, and no event list is needed. A
+part of the schedulers is one thread's work. Times in ms, rates per ms.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, uint64
+from numpy.typing import NDArray
+
+from dispatchers.contract import pick
+from emulator.engines.compiled.rules import column_of
+from emulator.machine.compiling import compiled
+from emulator.randomness import JOB, exponential, philox
+from emulator.workload.workload import work_of
+
+Integers = NDArray[np.int64]
+Indices = NDArray[np.int32]
+Floats = NDArray[np.float64]
+
+BLOCK = 256
+"""Schedulers whose next jobs are drawn together: the compiler makes vector code of such loops."""
+
+NO_ROOM, WRONG_COLUMN = -1, -2
+"""What `draw` returns if it could not go on."""
+
+kernel = compiled(nogil=True, error_model="numpy")
+
+_pick = njit(inline="always")(pick)
+
+
+class Window(NamedTuple):
+    """Where in a workload the jobs are drawn, and the law of their work (see `emulator.workload.workload`)."""
+
+    seed: np.uint64
+    replication: np.uint64
+    epoch: np.uint64
+    start: float
+    """Start of the epoch."""
+    end: float
+    """End of the window, which is a part of the epoch."""
+    is_first: bool
+    """Whether the window is the epoch's first one."""
+    mean_gap: float
+    law: int
+    branch: np.uint64
+    mean_short: float
+    mean_long: float
+
+
+class Streams(NamedTuple):
+    """How far each scheduler's arrivals have been drawn in this epoch; before its first window, of no meaning."""
+
+    clock: Floats
+    """Arrival time of its last job, or the epoch's start."""
+    number: Indices
+    """Jobs so far."""
+
+
+class Entries(NamedTuple):
+    """An access relation: scheduler i can access the servers `servers[offsets[i] : offsets[i + 1]]`."""
+
+    offsets: Integers
+    servers: Indices
+
+
+class Records(NamedTuple):
+    """The jobs of a window as they were drawn; those of thread t in row t."""
+
+    arrival_time: Floats
+    work: Floats
+    server: Indices
+    scheduler: Indices
+    """Empty unless jobs are traced, like `number`."""
+    number: Indices
+
+
+class Block(NamedTuple):
+    """A thread's room for the next job of each of `BLOCK` schedulers."""
+
+    scheduler: Integers
+    clock: Floats
+    """When the scheduler's last job arrived."""
+    number: Integers
+    """How many jobs it has met in this epoch."""
+    arrival_time: Floats
+    bits: NDArray[np.uint64]
+    """What the job's work is made of."""
+    coin: Floats
+
+
+def block() -> Block:
+    """Return room for a thread."""
+    dtypes: list[Any] = [np.int64, np.float64, np.int64, np.float64, np.uint64, np.float64]
+    return Block(*(np.empty(BLOCK, dtype) for dtype in dtypes))
+
+
+@kernel
+def draw_next(window, block, count):
+    """Draw the next job of each of the first `count` schedulers of a block."""
+    for i in range(count):
+        a, b, c, d = philox(block.scheduler[i], window.epoch, block.number[i], JOB, window.seed, window.replication)
+        gap = exponential((a << uint64(16)) | (b >> uint64(16)))
+        block.arrival_time[i] = block.clock[i] + gap * window.mean_gap
+        block.bits[i] = ((b & uint64(0xFFFF)) << uint64(32)) | c
+        block.coin[i] = np.float64(np.int64(d)) * 2.0**-32
+
+
+@kernel
+def keep_arrived(window, block, count):
+    """Move to the front of a block the jobs that arrive by the window's end, and return how many they are."""
+    kept = 0
+    for i in range(count):  # without a branch, which nobody could predict
+        block.scheduler[kept], block.number[kept] = block.scheduler[i], block.number[i]
+        block.clock[kept] = block.arrival_time[i]
+        block.bits[kept], block.coin[kept] = block.bits[i], block.coin[i]
+        kept += block.arrival_time[i] < window.end
+    return kept
+
+
+@kernel
+def draw_work(window, bits, count, work, place):
+    """Fill in the works that the bits of `count` jobs stand for, from `place` on."""
+    for i in range(count):
+        work[place + i] = work_of(bits[i], window.law, window.branch, window.mean_short, window.mean_long)
+
+
+def _draw(rule, window, access, streams, records, counts, block, part, first, last):
+    """Draw and route the jobs that the schedulers `first` to `last` - 1 meet by the window's end.
+
+    They go to row `part` of the records; `counts[part]` counts them by server. Returns how many they are, `NO_ROOM`
+    if the records are too short, or `WRONG_COLUMN` if a per-job rule chose a server that is not there.
+    """
+    times, works, servers = records.arrival_time[part], records.work[part], records.server[part]
+    counted = counts[part]
+    counted[:] = 0
+    traced = len(records.scheduler) > 0
+    total = 0
+    for start in range(first, last, BLOCK):
+        count = min(BLOCK, last - start)
+        for i in range(count):
+            scheduler = block.scheduler[i] = start + i
+            if window.is_first:
+                streams.clock[scheduler], streams.number[scheduler] = window.start, 0
+            block.clock[i], block.number[i] = streams.clock[scheduler], streams.number[scheduler]
+        while count > 0:
+            if total + count > len(works):
+                return NO_ROOM
+            draw_next(window, block, count)
+            count = keep_arrived(window, block, count)
+            draw_work(window, block.bits, count, works, total)
+            for i in range(count):
+                scheduler, number, time = block.scheduler[i], block.number[i], block.clock[i]
+                entry, stop = access.offsets[scheduler], access.offsets[scheduler + 1]
+                column = column_of(rule, scheduler, entry, stop, number, block.coin[i], time - window.start)
+                if not 0 <= column < stop - entry:
+                    return WRONG_COLUMN
+                server = access.servers[entry + column]
+                times[total], servers[total] = time, server
+                counted[server] += 1
+                if traced:
+                    records.scheduler[part, total], records.number[part, total] = scheduler, number
+                block.number[i] = number + 1
+                streams.clock[scheduler], streams.number[scheduler] = time, number + 1
+                total += 1
+    return total
+
+
+draw = compiled(nogil=True, error_model="numpy", _nrt=False)(_draw)
+"""`_draw` for rules that make no arrays: without counting references to arrays, which costs 40 ns a job."""
+
+draw_for_users = njit(nogil=True, error_model="numpy")(_draw)
+"""`_draw` for a user's rule, whose code cannot be kept on disk."""
+
+
+@kernel
+def fixed_columns(cumulative, row, coins, column):
+    """Draw each scheduler's column of the epoch with its decision coin."""
+    for scheduler in range(len(row)):
+        column[scheduler] = _pick(cumulative[row[scheduler]], coins[scheduler])
