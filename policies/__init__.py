@@ -49,20 +49,11 @@ def train(
     from contextlib import nullcontext
 
     from emulator.machine.progress import progress_bar
+    from policies.tasks import Overrides
     from policies.training import check_libraries, trainings
 
-    ordered = trainings(
-        scenarios,
-        out=out,
-        logs=logs,
-        settings=settings,
-        fresh=fresh,
-        preset=preset,
-        iterations=iterations,
-        observation=observation,
-        seed=seed,
-        score_on=score_on,
-    )
+    overrides = Overrides(preset=preset, iterations=iterations, observation=observation, seed=seed, score_on=score_on)
+    ordered = trainings(scenarios, overrides, out=out, logs=logs, settings=settings, fresh=fresh)
     ordered.make_folders()
     check_libraries()
     bar = progress_bar(ordered.seconds, quiet=quiet, doing="training") if progress is None else nullcontext(progress)

@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import policies
 from emulator.command_line import BAD_INPUT, Parser
@@ -111,12 +110,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def choices(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what was chosen as arguments of `policies.training.trainings`, and of `policies.train`."""
-    keys = ("out", "logs", "settings", "fresh", "preset", "iterations", "observation", "seed")
-    return {key: getattr(options, key) for key in keys} | {"score_on": options.evaluate}
-
-
 def _train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Train, score and write each policy, and print a line that tells of it."""
     from policies.provenance import without_folders
@@ -126,7 +119,15 @@ def _train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     with interruption.raised():
         policies.train(
             options.scenarios,
-            **choices(options),
+            out=options.out,
+            logs=options.logs,
+            settings=options.settings,
+            fresh=options.fresh,
+            preset=options.preset,
+            iterations=options.iterations,
+            observation=options.observation,
+            seed=options.seed,
+            score_on=options.evaluate,
             workers=options.workers,
             command=command,
             tell=partial(print, flush=True),

@@ -61,7 +61,7 @@ class Overrides:
     iterations: int | None = None
     observation: str | None = None
     seed: int | None = None
-    score: str | None = None
+    score_on: str | Path | None = None
 
 
 def tasks_of(plans: Sequence[Plan], overrides: Overrides, out: Path | None) -> list[Task]:
@@ -146,8 +146,8 @@ def _test_of(
     plan: Plan, scenario: Scenario, training: Training, algorithm: Algorithm, overrides: Overrides
 ) -> Scenario:
     """Return the scenario that a policy is scored on: the point of a sweep that is like the training scenario."""
-    if overrides.score is not None:
-        key, path = "--evaluate", overrides.score
+    if overrides.score_on is not None:
+        key, path = "--evaluate", str(overrides.score_on)
     elif training.score is not None:
         key, path = f"{plan.path}: training.score", str(Path(scenario.folder) / training.score)
     else:

@@ -87,26 +87,15 @@ class Trainings:
 
 def trainings(
     scenarios: str | Path | Sequence[str | Path],
+    overrides: Overrides = Overrides(),  # noqa: B008
     *,
     out: str | Path | None = None,
     logs: str | Path = "runs/training",
     settings: Sequence[str] = (),
     fresh: bool = False,
-    preset: str | None = None,
-    iterations: int | None = None,
-    observation: str | None = None,
-    seed: int | None = None,
-    score_on: str | Path | None = None,
 ) -> Trainings:
-    """Return the trainings of scenario files; the arguments are those of `policies.train`. Raises `InputError`."""
+    """Return the trainings of scenario files; other arguments are those of `policies.train`. Raises `InputError`."""
     paths = [scenarios] if isinstance(scenarios, str | Path) else scenarios
-    overrides = Overrides(
-        preset=preset,
-        iterations=iterations,
-        observation=observation,
-        seed=seed,
-        score=None if score_on is None else str(score_on),
-    )
     plans = [load(path, settings) for path in paths]
     return Trainings(plans, overrides, None if out is None else Path(out), Path(logs), fresh=fresh)
 

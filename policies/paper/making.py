@@ -34,6 +34,7 @@ from emulator.scenario.plot import KINDS_OF_TRAINING
 from policies.paper.figure import Figure
 from policies.paper.growth import growth
 from policies.paper.root import root
+from policies.tasks import Overrides
 from policies.training import Trainings, is_writable, trainings
 
 LIBRARIES = ("torch", "stable_baselines3", "sb3_contrib", "cma")
@@ -133,13 +134,14 @@ def _order(name: str, path: Path, options: argparse.Namespace) -> Order:
     plan = load_plan(path, engine=options.engine, replications=options.replications)
     if plan.points[0].scenario.plot.kind not in KINDS_OF_TRAINING:
         return Order(name, path, plan, None)
-    return Order(name, path, plan, trainings(path, **_places(path, options)))
+    overrides = Overrides(iterations=options.iterations)
+    return Order(name, path, plan, trainings(path, overrides, **_places(path, options)))
 
 
 def _places(path: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Return how a figure is trained, and where its files go."""
+    """Return where the files of a figure's trainings go, and whether they are made anew."""
     folder = options.runs / path.stem
-    return {"out": folder, "logs": folder / "logs", "iterations": options.iterations, "fresh": options.fresh}
+    return {"out": folder, "logs": folder / "logs", "fresh": options.fresh}
 
 
 def _check_folders(orders: Sequence[Order], options: argparse.Namespace) -> None:
@@ -178,6 +180,7 @@ def _trained(order: Order, options: argparse.Namespace, command: str, advance: R
     policies.train(
         order.path,
         **_places(order.path, options),
+        iterations=options.iterations,
         workers=options.workers,
         command=command,
         tell=partial(print, file=sys.stderr, flush=True),

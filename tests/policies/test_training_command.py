@@ -30,12 +30,12 @@ from emulator.version import __version__  # noqa: E402
 from policies.algorithms import direct_search  # noqa: E402
 from policies.algorithms import stable_baselines as training  # noqa: E402
 from policies.algorithms.actor_critic import ScalableActorCritic  # noqa: E402
-from policies.command_line import EXAMPLES, choices, main, parser  # noqa: E402
+from policies.command_line import EXAMPLES, main, parser  # noqa: E402
 from policies.export import rules_of, to_onnx  # noqa: E402
 from policies.log import TrainingLog, lines_of  # noqa: E402
 from policies.presets import PRESETS  # noqa: E402
 from policies.provenance import identity_of  # noqa: E402
-from policies.tasks import systems_of  # noqa: E402
+from policies.tasks import Overrides, systems_of  # noqa: E402
 from policies.training import trainings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +77,8 @@ def call(capsys, *arguments):
 def ordered(*arguments):
     """Return the trainings that arguments ask for."""
     options = parser().parse_args(arguments)
-    return trainings(options.scenarios, **choices(options))
+    overrides = Overrides(iterations=options.iterations, observation=options.observation, score_on=options.evaluate)
+    return trainings(options.scenarios, overrides, out=options.out, settings=options.settings)
 
 
 def test_the_command_trains_scores_and_writes_a_policy(folder, capsys):
