@@ -18,7 +18,7 @@ from emulator.command_line import BAD_INPUT, Parser
 from emulator.errors import InputError
 from emulator.machine.starting import start
 from emulator.results.statistics import mean_interval
-from policies.learning import EPISODES
+from policies.process.scoring import EPISODES
 from policies.provenance import metadata_of
 
 SHELF = Path(__file__).resolve().parent / "trained"

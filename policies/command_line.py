@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
 
+import policies
 from emulator.command_line import BAD_INPUT, Parser
 from emulator.errors import InputError
 from emulator.machine import interruption
 from emulator.machine.option_numbers import whole
 from emulator.version import __version__
-from policies.presets import MOST_ITERATIONS, PRESETS
 
-if TYPE_CHECKING:
-    from policies.algorithms.course import Course
+MOST_ITERATIONS = 10_000_000
+"""Of a training, as in a scenario."""
 
 DESCRIPTION = """\
 Learn an upper-level policy on the system that a scenario describes, as its section training: says, by PPO
@@ -58,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument(
         "--preset",
-        choices=PRESETS,
+        choices=["fast", "paper"],
         help="hyperparameters: a quick recipe, or Table 2 (default: the scenario's, or fast)",
     )
     result.add_argument(
@@ -113,45 +110,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def is_writable(folder: Path) -> bool:
-    """Make a folder if it is not there, and return whether files can be written to it."""
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder.is_dir() and os.access(folder, os.W_OK)
-
-
-def course_of(options: argparse.Namespace) -> Course:
-    """Return what the command line asks for. Raises `InputError`."""
-    from emulator.scenario.plan import load
-    from policies.algorithms.course import Course
-    from policies.tasks import Wishes
-
-    out = None if options.out is None else Path(options.out)
-    plans = [load(path, options.settings) for path in options.scenarios]
-    wishes = Wishes(
-        preset=options.preset,
-        iterations=options.iterations,
-        observation=options.observation,
-        seed=options.seed,
-        score=options.evaluate,
-    )
-    course = Course(plans, wishes, out, Path(options.logs), fresh=options.fresh)
-    for key, folder in (("--out", course.lessons[0].out.parent), ("--logs", course.logs)):
-        if not is_writable(folder):
-            raise InputError(f"{key} must lead to a folder that can be written to, got {folder}")
-    return course
-
-
 def _train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     """Train, score and write each policy, and print a line that tells of it."""
-    from emulator.machine.progress import progress_bar
-    from policies.algorithms.course import check_libraries
     from policies.provenance import without_folders
 
-    course = course_of(options)
-    check_libraries()
     command = shlex.join(["python", "-m", "policies", *map(without_folders, arguments)])
     interruption.say("interrupted: the same command goes on from here")
-    with interruption.raised(), progress_bar(course.seconds, quiet=options.quiet, doing="training") as advance:
-        for line in course.teach(command, options.workers, advance):
-            print(line, flush=True)
+    with interruption.raised():
+        policies.train(
+            options.scenarios,
+            out=options.out,
+            logs=options.logs,
+            settings=options.settings,
+            fresh=options.fresh,
+            preset=options.preset,
+            iterations=options.iterations,
+            observation=options.observation,
+            seed=options.seed,
+            score_on=options.evaluate,
+            workers=options.workers,
+            command=command,
+            tell=partial(print, flush=True),
+            quiet=options.quiet,
+        )

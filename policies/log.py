@@ -115,6 +115,10 @@ class TrainingLog:
             lines = zip(*lines_of(self.folder).values(), strict=True)
             self.rows = [line for line in lines if line[1] <= state["decisions"]]
 
+    def beside(self, name: str) -> TrainingLog:
+        """Return the log of another start of the same training, a folder in this one's."""
+        return TrainingLog(self.folder / name, self.identity, self.on_iteration)
+
     @property
     def seconds(self) -> float:
         """Seconds of training so far, those before a resumption included."""

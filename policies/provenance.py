@@ -18,24 +18,16 @@ from dispatchers.onnx_files import model as model_file
 from dispatchers.onnx_files.kinds import CONTRACT_VERSION
 from emulator.errors import InputError
 from emulator.version import __version__
-from policies.presets import SacPreset
 
 if TYPE_CHECKING:
     from emulator.scenario.scenario import Scenario
-    from policies.presets import Observation
-    from policies.tasks import Lesson
+    from policies.tasks import Task
 
 LIBRARIES = ["torch", "stable-baselines3", "sb3-contrib", "cma", "numpy"]
 """What a policy's bits depend on."""
 
 version = cache(metadata.version)
 """A library's version, which takes a millisecond to look up; a sweep asks for it at each of its points."""
-
-EXECUTED_AS: dict[Observation, str] = {"own": "MF-R", "accessible": "MF-N", "all": "MF-G"}
-"""The dispatcher that executes a policy on what it was trained for."""
-
-EXECUTED_BY_ITS_OWN = ("MF-RNN", "NA-PS", "SAC")
-"""Algorithms whose policies are executed by the dispatcher of their name."""
 
 SCENARIOS = ("training_scenario", "score_on")
 """What is told of scenarios, as JSON."""
@@ -47,30 +39,30 @@ _FOLDERS = re.compile(r"""(?:^|(?<=[=:(\[{,\s"']))/(?:[^/,)\]}"']+/)*(?=[^/,)\]}
 """The folders of an absolute path, also of one inside a command or a value."""
 
 
-def identity_of(lesson: Lesson) -> dict[str, str]:
+def identity_of(task: Task) -> dict[str, str]:
     """Return what a policy's file says of how it came to be; all that its bits depend on."""
-    scenario, training = lesson.scenario, lesson.training
+    scenario, training = task.scenario, task.training
     return {
         "contract_version": CONTRACT_VERSION,
         "buffer": str(scenario.buffer),
         "delta_t": f"{scenario.delta_t:g}",
         "topology": scenario.topology.kind,
         "algorithm": training.algorithm,
-        "executed_as": _executed_as(lesson),
-        **({"draws": "epoch"} if lesson.draws == "epoch" else {}),
+        "executed_as": task.algorithm.executed_as,
+        **({"draws": "epoch"} if task.draws == "epoch" else {}),
         "training_scenario": _values(scenario),
         **_graph(scenario, "topology_hash"),
         "preset": training.preset,
-        "hyperparameters": str(lesson.preset),
-        "seed": str(lesson.seed),
+        "hyperparameters": str(task.algorithm),
+        "seed": str(task.seed),
         "version": __version__,
         "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
     }
 
 
-def scored_on(lesson: Lesson) -> dict[str, str]:
+def scored_on(task: Task) -> dict[str, str]:
     """Return what a policy's file says of the system that it was scored on."""
-    return {"score_on": _values(lesson.test), **_graph(lesson.test, "score_topology_hash")}
+    return {"score_on": _values(task.test), **_graph(task.test, "score_topology_hash")}
 
 
 def is_same(told: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
@@ -89,13 +81,6 @@ def metadata_of(path: Path) -> dict[str, str]:
         return model_file.metadata(path)
     except DispatcherError as error:
         raise InputError(str(error)) from None
-
-
-def _executed_as(lesson: Lesson) -> str:
-    if lesson.training.algorithm in EXECUTED_BY_ITS_OWN:
-        return lesson.training.algorithm
-    assert not isinstance(lesson.preset, SacPreset)
-    return EXECUTED_AS[lesson.preset.observation]
 
 
 def _values(scenario: Scenario) -> str:

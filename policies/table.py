@@ -12,15 +12,14 @@ import pyarrow as pa
 from emulator.results.columns import FLOATING, RUNNING, Column, with_swept
 from emulator.results.parquet import read_table, write_table
 from emulator.version import __version__
-from policies.learning import log_folder
+from policies.learned import log_folder
 from policies.log import lines_of
-from policies.presets import SacPreset
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from emulator.report.figure import Picture
-    from policies.tasks import Lesson
+    from policies.tasks import Task
 
 TABLE = "training.parquet"
 PICTURE = "summary.png"
@@ -50,12 +49,12 @@ COLUMNS = (
 )
 
 
-def write_trainings(lessons: Sequence[Lesson], logs: Path, folder: Path, picture: Picture) -> None:
-    """Write `training.parquet` and `summary.png` of the lessons of one scenario. Raises `InputError`."""
+def write_trainings(tasks: Sequence[Task], logs: Path, folder: Path, picture: Picture) -> None:
+    """Write `training.parquet` and `summary.png` of the tasks of one scenario. Raises `InputError`."""
     from policies.curves import draw
 
-    parts = [(len(lines["iteration"]), lines) for lines in (_part(lesson, logs) for lesson in lessons)]
-    swept = {key: [dict(lesson.swept)[key] for lesson in lessons] for key, _ in lessons[0].swept}
+    parts = [(len(lines["iteration"]), lines) for lines in (_part(task, logs) for task in tasks)]
+    swept = {key: [dict(task.swept)[key] for task in tasks] for key, _ in tasks[0].swept}
     write_table(folder / TABLE, with_swept(COLUMNS, swept), parts, {"version": __version__})
     draw(folder / PICTURE, read_trainings(folder), picture.plot, picture.title)
 
@@ -65,25 +64,22 @@ def read_trainings(folder: Path) -> pd.DataFrame:
     return read_table(folder / TABLE).to_pandas()
 
 
-def _part(lesson: Lesson, logs: Path) -> dict[str, Any]:
+def _part(task: Task, logs: Path) -> dict[str, Any]:
     """Return the columns of one training."""
-    lines = lines_of(log_folder(lesson, logs))
+    lines = lines_of(log_folder(task, logs))
     return {
-        "algorithm": lesson.training.algorithm,
-        "delta_t": lesson.scenario.delta_t,
-        "nodes": lesson.scenario.topology.node_count(),
-        **dict(lesson.swept),
+        "algorithm": task.training.algorithm,
+        "delta_t": task.scenario.delta_t,
+        "nodes": task.scenario.topology.node_count(),
+        **dict(task.swept),
         **lines,
-        "converged_seconds": _converged(lesson, lines),
+        "converged_seconds": _converged(task, lines),
     }
 
 
-def _converged(lesson: Lesson, lines: dict[str, list[Any]]) -> float | None:
-    if not isinstance(lesson.preset, SacPreset):
-        return None
-    from policies.algorithms.actor_critic import convergence
-
-    return seconds_without_compiling(lines["seconds"], 1 + convergence(lines["drops"]))
+def _converged(task: Task, lines: dict[str, list[Any]]) -> float | None:
+    count = task.algorithm.convergence(lines["drops"])
+    return None if count is None else seconds_without_compiling(lines["seconds"], count)
 
 
 def seconds_without_compiling(seconds: Sequence[float], count: int) -> float:

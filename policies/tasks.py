@@ -1,4 +1,4 @@
-"""What is to be trained: a lesson for each point of the training scenarios' sweeps."""
+"""What is to be trained: a task for each point of the training scenarios' sweeps."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from dispatchers.contract import Draws
 from emulator.errors import InputError
-from policies.presets import AnyPreset, preset_of
+from policies.presets import algorithm_of
 from policies.provenance import without_folders
 
 if TYPE_CHECKING:
+    from emulator.model.system import System
     from emulator.scenario.plan import Plan, Point
     from emulator.scenario.scenario import Scenario
     from emulator.scenario.training import Training
+    from policies.algorithms.algorithm import Algorithm
 
 UNNAMED = "MF-R"
 """The algorithm that the name of a file leaves out."""
@@ -29,12 +31,12 @@ NAMED = ("delta_t", "training.algorithm", "training.draws")
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Task:
     """One policy to be trained: on what, how, scored on what, and where it goes."""
 
     scenario: Scenario
     training: Training
-    preset: AnyPreset
+    algorithm: Algorithm
     test: Scenario
     seed: int
     out: Path
@@ -47,23 +49,23 @@ class Lesson:
         return self.training.draws or "job"
 
     def __hash__(self) -> int:
-        """By the file: no two lessons of a command have the same."""
+        """By the file: no two tasks of a command have the same."""
         return hash(self.out)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What the command line wants in place of what the training scenarios say; None where it wants nothing."""
+class Overrides:
+    """What the caller puts in place of what the training scenarios say; None where nothing."""
 
     preset: str | None = None
     iterations: int | None = None
     observation: str | None = None
     seed: int | None = None
-    score: str | None = None
+    score_on: str | Path | None = None
 
 
-def lessons_of(plans: Sequence[Plan], wishes: Wishes, out: Path | None) -> list[Lesson]:
-    """Return the lessons of training scenarios; `out` is a file if its name ends in .onnx, else a folder.
+def tasks_of(plans: Sequence[Plan], overrides: Overrides, out: Path | None) -> list[Task]:
+    """Return the tasks of training scenarios; `out` is a file if its name ends in .onnx, else a folder.
 
     Raises `InputError`.
     """
@@ -81,7 +83,7 @@ def lessons_of(plans: Sequence[Plan], wishes: Wishes, out: Path | None) -> list[
         _, point, values = points[0]
         files = [out or Path(file_name(point.scenario, point.scenario.topology.kind, values))]
     return [
-        _lesson(plan, point, wishes, file, values) for (plan, point, values), file in zip(points, files, strict=True)
+        _task(plan, point, overrides, file, values) for (plan, point, values), file in zip(points, files, strict=True)
     ]
 
 
@@ -106,51 +108,46 @@ def file_name(scenario: Scenario, name: str, swept: Mapping[str, Any]) -> str:
     return "_".join(parts) + ".onnx"
 
 
-def _lesson(plan: Plan, point: Point, wishes: Wishes, file: Path, swept: Mapping[str, Any]) -> Lesson:
+def _task(plan: Plan, point: Point, overrides: Overrides, file: Path, swept: Mapping[str, Any]) -> Task:
     from emulator.scenario.training import Training
 
     scenario = point.scenario
     point.node_count()  # which a file of edges may fail to tell
     if scenario.service.work != "exponential":
         raise InputError(f"{plan.path}: service.work must be exponential here, got {scenario.service.work}")
-    chosen = {key: getattr(wishes, key) for key in ("preset", "iterations", "observation")}
+    chosen = {key: getattr(overrides, key) for key in ("preset", "iterations", "observation")}
     training = (scenario.training or Training()).model_copy(
         update={key: value for key, value in chosen.items() if value is not None}
     )
-    if wishes.observation is not None and training.algorithm != "MF-R":
+    if overrides.observation is not None and training.algorithm != "MF-R":
         raise InputError(f"--observation must stand beside training.algorithm MF-R, got {training.algorithm}")
-    seed = _seed(plan, scenario, training, wishes)
-    preset = preset_of(training)
-    _check_graphs(f"{plan.path}: training.graphs", training, preset)
-    test = _test_of(plan, scenario, training, wishes)
-    return Lesson(scenario, training, preset, test, seed, file, tuple(swept.items()))
+    seed = _seed(plan, scenario, training, overrides)
+    algorithm = algorithm_of(training)
+    algorithm.check_graphs(f"{plan.path}: training.graphs", training.graphs)
+    test = _test_of(plan, scenario, training, algorithm, overrides)
+    return Task(scenario, training, algorithm, test, seed, file, tuple(swept.items()))
 
 
-def _seed(plan: Plan, scenario: Scenario, training: Training, wishes: Wishes) -> int:
-    from policies.process.evaluation import EVALUATION_SEED
+def _seed(plan: Plan, scenario: Scenario, training: Training, overrides: Overrides) -> int:
+    from policies.process.scoring import EVALUATION_SEED
 
-    seeds = {"--seed": wishes.seed, f"{plan.path}: training.seed": training.seed, f"{plan.path}: seed": scenario.seed}
+    seeds = {
+        "--seed": overrides.seed,
+        f"{plan.path}: training.seed": training.seed,
+        f"{plan.path}: seed": scenario.seed,
+    }
     key, seed = next((key, seed) for key, seed in seeds.items() if seed is not None)
     if not 0 <= seed < EVALUATION_SEED:
         raise InputError(f"{key} must be between 0 and {EVALUATION_SEED - 1}, got {seed}")
     return seed
 
 
-def _check_graphs(key: str, training: Training, preset: AnyPreset) -> None:
-    """Raise `InputError` for graphs that the networks under one rule cannot be shared out evenly among."""
-    from policies.presets import Preset, SacPreset
-
-    if isinstance(preset, SacPreset) and training.graphs > 1:
-        raise InputError(f"{key} must be 1 for SAC, whose policies fit one graph, got {training.graphs}")
-    # A row that is one network has one of the graphs, another row another one.
-    if isinstance(preset, Preset) and preset.networks > 1 and preset.networks % training.graphs:
-        raise InputError(f"{key} must divide {preset.networks}, got {training.graphs}")
-
-
-def _test_of(plan: Plan, scenario: Scenario, training: Training, wishes: Wishes) -> Scenario:
+def _test_of(
+    plan: Plan, scenario: Scenario, training: Training, algorithm: Algorithm, overrides: Overrides
+) -> Scenario:
     """Return the scenario that a policy is scored on: the point of a sweep that is like the training scenario."""
-    if wishes.score is not None:
-        key, path = "--evaluate", wishes.score
+    if overrides.score_on is not None:
+        key, path = "--evaluate", str(overrides.score_on)
     elif training.score is not None:
         key, path = f"{plan.path}: training.score", str(Path(scenario.folder) / training.score)
     else:
@@ -158,12 +155,12 @@ def _test_of(plan: Plan, scenario: Scenario, training: Training, wishes: Wishes)
     if not os.path.isfile(path):
         raise InputError(f"{key} must be the name of a file, but there is no {path}")
     try:
-        return _fitting(path, scenario, training)
+        return _fitting(path, scenario, algorithm)
     except InputError as error:
         raise InputError(f"{key}: {error}") from None
 
 
-def _fitting(path: str, scenario: Scenario, training: Training) -> Scenario:
+def _fitting(path: str, scenario: Scenario, algorithm: Algorithm) -> Scenario:
     """Return the point of the scenario in a file that goes with the training. Raises `InputError`."""
     from emulator.scenario.plan import load
 
@@ -183,7 +180,7 @@ def _fitting(path: str, scenario: Scenario, training: Training) -> Scenario:
         trained, tested = getattr(scenario, key), getattr(test, key)
         if tested != trained:
             raise InputError(f"{path}: {key} must be {trained:g} as in training, got {tested:g}")
-    if training.algorithm == "SAC":
+    if algorithm.one_graph:
         trained, tested = (each.system().topology for each in (scenario, test))
         if tested.graph_hash != trained.graph_hash:
             raise InputError(f"{path}: topology must give the graph of the training, which alone SAC's policies fit")
@@ -198,13 +195,9 @@ def _value_at(scenario: Scenario, key: str) -> object:
     return value
 
 
-def systems_of(lesson: Lesson) -> list[Any]:
+def systems_of(task: Task) -> list[System]:
     """Return the systems that are trained on: graphs and assignments of rates drawn with the seeds from `seed` on."""
-    from policies.presets import Preset
-
-    scenario, preset = lesson.scenario, lesson.preset
-    seeds = range(scenario.seed, scenario.seed + lesson.training.graphs)
+    scenario = task.scenario
+    seeds = range(scenario.seed, scenario.seed + task.training.graphs)
     systems = [scenario.model_copy(update={"seed": seed}).system() for seed in seeds]
-    if isinstance(preset, Preset) and preset.epochs is not None:
-        systems = [replace(system, horizon=preset.epochs * scenario.delta_t) for system in systems]
-    return systems
+    return [replace(system, horizon=task.algorithm.horizon(scenario)) for system in systems]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +21,28 @@ from dispatchers.information import declared
 from dispatchers.remembered import Remembered
 from dispatchers.view import BY_SERVER, FIELDS, Floats, View
 from emulator.model.system import System
-from emulator.workload.workload import Workload
 
 COMPARED = frozenset(("accessible", "queue_lengths", "own_lengths", "service_rates", "sharing", "hidden"))
 """Fields by which observations can be told apart; a rule that reads any other is asked for each scheduler anew."""
 
 
+class DecisionSource(Protocol):
+    """What draws for decisions: the workload of an episode, or those of several as one."""
+
+    def decision_coins(self, epoch: int) -> NDArray[np.float64]:
+        """See `Workload.decision_coins`."""
+        ...
+
+    def decision_orders(self, epoch: int) -> NDArray[np.int64]:
+        """See `Workload.decision_orders`."""
+        ...
+
+
 @dataclass
 class EpochDraws:
-    """What the workload draws for the decisions of one epoch, made when first needed."""
+    """What is drawn for the decisions of one epoch, made when first needed."""
 
-    workload: Workload
+    workload: DecisionSource
     epoch: int
 
     @cached_property

@@ -9,9 +9,9 @@ agent, keyed by the state and the actions of those within one hop (kappa = 1), o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,15 +20,72 @@ from emulator.errors import InputError
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
 from emulator.workload.workload import Workload
-from policies.algorithms.actors import Actors, act, places, receive, weigh
-from policies.presets import SacPreset
+from policies.algorithms.actors import Actors, act, actors_to_onnx, places, weigh
+from policies.algorithms.algorithm import Algorithm
 from policies.process.epoch_law import EpochLaw, draw_epoch, tabulate
+from policies.process.received import receive
 
 if TYPE_CHECKING:
+    import onnx
+
+    from dispatchers.contract import Draws
+    from emulator.scenario.scenario import Scenario
     from policies.log import TrainingLog
+
+EPISODE_SECONDS = 3e-4
+"""About what an episode takes."""
 
 MOST_NUMBERS = 50_000_000
 """Numbers in the tables of all agents together; a table grows exponentially with the size of a neighbourhood."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalableActorCritic(Algorithm):
+    """The scalable actor-critic; step sizes and restarts are those of its public implementation."""
+
+    title: ClassVar[str] = "SacPreset"
+    one_graph: ClassVar[bool] = True
+
+    iterations: int = 15_000
+    """Episodes that are learned from, M: on rings of up to 101 nodes more of them do not help."""
+
+    evaluate_every: int = 100
+    """Episodes between two looks at how good the policies are; by `restart`, so that all see the same step sizes."""
+
+    keep_every: int = 1000
+    """Episodes between two checkpoints, which are large."""
+
+    discount: float = 0.99
+    """Discount factor per epoch, gamma (Table 2)."""
+
+    actor_step: float = 5.0
+    """Step size of the policies after episode m is `actor_step / sqrt(m mod restart + 1)`."""
+
+    restart: int = 100
+    """Episodes after which the step sizes of actor and critic begin anew; the tables stay.
+
+    That of the critic at transition t of T (from 1) is `1 / sqrt((m mod restart) * T + t)`.
+    """
+
+    @property
+    def executed_as(self) -> str:
+        """See `Algorithm.executed_as`."""
+        return "SAC"
+
+    def seconds_per_step(self, scenario: Scenario) -> float:
+        """See `Algorithm.seconds_per_step`."""
+        return EPISODE_SECONDS
+
+    def learn(
+        self, systems: Sequence[System], *, seed: int, draws: Draws, log: TrainingLog, metadata: Mapping[str, str]
+    ) -> onnx.ModelProto:
+        """See `Algorithm.learn`; the server of an epoch's jobs is drawn once, whatever `draws` is."""
+        (system,) = systems
+        return actors_to_onnx(train_actors(system, self, seed=seed, log=log), metadata)
+
+    def convergence(self, drops: Sequence[float]) -> int:
+        """See `Algorithm.convergence`."""
+        return 1 + convergence(drops)
 
 
 @compiled()
@@ -95,7 +152,7 @@ class ActorCritic:
     Raises `InputError` for tables that would be too large and for systems that `EpochLaw` does not know.
     """
 
-    def __init__(self, system: System, *, seed: int, preset: SacPreset):
+    def __init__(self, system: System, *, seed: int, preset: ScalableActorCritic):
         self.system = replace(system, seed=seed)
         self.preset = preset
         self.episode = 0
@@ -169,7 +226,7 @@ class ActorCritic:
         self.values[:] = state["values"]
 
 
-def train_actors(system: System, preset: SacPreset, *, seed: int, log: TrainingLog | None = None) -> Actors:
+def train_actors(system: System, preset: ScalableActorCritic, *, seed: int, log: TrainingLog | None = None) -> Actors:
     """Return the policies after the preset's episodes of the system.
 
     `log` takes a line after every `evaluate_every` of them, with the drops met in those, and now and then a checkpoint,

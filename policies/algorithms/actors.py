@@ -18,7 +18,6 @@ from dispatchers.onnx_files.writing import model_of
 from emulator.machine.compiling import compiled
 from emulator.model.topology import Topology
 from emulator.randomness import DECISION, random_uniform
-from policies.process.networks import ParallelNetworks
 
 if TYPE_CHECKING:
     import onnx
@@ -76,26 +75,6 @@ def act(logits, queue_lengths, access, offsets, places, seed, replication, epoch
         actions[node] = action
 
 
-@compiled()
-def receive(actions, access, offsets, arrival_rate, received):  # type: ignore[no-untyped-def]
-    """Write the jobs per ms that come to each server when each agent sends all its jobs to one."""
-    received[:] = 0.0
-    for node in range(len(actions)):
-        received[access[offsets[node] + actions[node]]] += arrival_rate
-
-
-@compiled()
-def _received(logits, queue_lengths, access, offsets, places, seed, replications, epoch, arrival_rates):  # type: ignore[no-untyped-def]
-    """Return the jobs per ms that come to each server, copies x nodes, when all agents act."""
-    copies, nodes = queue_lengths.shape
-    received = np.empty((copies, nodes))
-    states, actions = np.empty(nodes, dtype=np.int64), np.empty(nodes, dtype=np.int64)
-    for copy in range(copies):
-        act(logits, queue_lengths[copy], access, offsets, places, seed, replications[copy], epoch, states, actions)
-        receive(actions, access, offsets, arrival_rates[copy], received[copy])
-    return received
-
-
 @dataclass(frozen=True, eq=False)
 class Actors:
     """A policy for each agent: the probabilities of its accessible servers, by the queue lengths of these.
@@ -126,23 +105,6 @@ class Actors:
     def probabilities(self, schedulers: ArrayLike, queue_lengths: ArrayLike) -> Floats:
         """Return rows x columns for agents (rows) that see these lengths (rows x columns)."""
         return self.table[np.asarray(schedulers), np.asarray(queue_lengths) @ places(self.buffer, self.columns)]
-
-    def received(self, networks: ParallelNetworks) -> Floats:
-        """Return the jobs per ms that come to each server in the networks' next epoch, copies x nodes.
-
-        Servers are drawn by the decision coins, as the dispatcher SAC does.
-        """
-        return _received(
-            self.logits,
-            networks.queue_lengths,
-            networks.system.access.servers,
-            networks.system.access.offsets,
-            places(self.buffer, self.columns),
-            np.uint64(networks.system.seed),
-            networks.replications,
-            networks.epoch,
-            networks.arrival_rates[:, networks.epoch],
-        )
 
 
 def actors_to_onnx(actors: Actors, metadata: Mapping[str, str]) -> onnx.ModelProto:

@@ -8,25 +8,79 @@ contains every fixed rule, as the shares of a distribution sum to 1.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from dispatchers.contract import Draws
 from emulator.model.system import System
+from policies.algorithms.algorithm import BY_OBSERVATION, Algorithm, Observation
+from policies.export import linear_to_onnx
 from policies.log import TrainingLog
-from policies.presets import SearchPreset
 from policies.process.epoch_law import linear_offload
 from policies.process.networks import Floats, ParallelNetworks
+
+if TYPE_CHECKING:
+    import onnx
+
+    from emulator.scenario.scenario import Scenario
+
+SECONDS_PER_QUEUE = 3.75e-7
+"""About what a generation takes for each queue of a candidate and epoch."""
 
 TRIALS = 20
 """Episodes by which rules are told apart that a search may begin at, or end at."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DirectSearch(Algorithm):
+    """CMA-ES (N. Hansen, A. Ostermeier, 2001) for the numbers of a rule without hidden layers, in some generations."""
+
+    title: ClassVar[str] = "SearchPreset"
+
+    observation: Observation
+    """own: a fixed decision rule; else one that is linear in the distribution of the accessible queues, or of all."""
+
+    nodes: int = 8000
+    """Queues that a candidate is tried on, in as many copies of the network as that takes."""
+
+    networks: int = 1
+    """Copies that share one path of arrival rates and are observed together, as one large network would be."""
+
+    components: int = 0
+    """Principal components of what is observed that a rule depends on."""
+
+    deviation: float = 0.05
+    """Initial standard deviation of the candidates, in units of a probability."""
+
+    @property
+    def executed_as(self) -> str:
+        """See `Algorithm.executed_as`."""
+        return BY_OBSERVATION[self.observation]
+
+    def seconds_per_step(self, scenario: Scenario) -> float:
+        """See `Algorithm.seconds_per_step`."""
+        return SECONDS_PER_QUEUE * self.nodes * scenario.horizon / scenario.delta_t
+
+    def learn(
+        self, systems: Sequence[System], *, seed: int, draws: Draws, log: TrainingLog, metadata: Mapping[str, str]
+    ) -> onnx.ModelProto:
+        """See `Algorithm.learn`; the best fixed rule is quickly found and a good place for the others to begin at."""
+        start = None
+        if self.observation != "own":
+            start = search(systems, STATIC, seed=seed, draws=draws)[:, 0]
+        return linear_to_onnx(search(systems, self, seed=seed, start=start, log=log, draws=draws), metadata)
+
+
+STATIC = DirectSearch(iterations=80, observation="own", deviation=0.2)
+"""The search for the best fixed decision rule."""
+
+
 def search(
     systems: System | Sequence[System],
-    preset: SearchPreset,
+    preset: DirectSearch,
     *,
     seed: int,
     start: Floats | None = None,
@@ -65,13 +119,13 @@ def _fixed(rule: Floats) -> Floats:
     return np.repeat(rule[:, None], len(rule), axis=1)
 
 
-def _best(networks: ParallelNetworks, rules: Sequence[Floats], preset: SearchPreset, episodes: Iterable[int]) -> Floats:
+def _best(networks: ParallelNetworks, rules: Sequence[Floats], preset: DirectSearch, episodes: Iterable[int]) -> Floats:
     """Return the weights with least drops in some episodes."""
     return min(rules, key=lambda weights: sum(_drops(networks, weights, preset, episode) for episode in episodes))
 
 
 def _search_from(
-    networks: ParallelNetworks, start: Floats, preset: SearchPreset, seed: int, log: TrainingLog | None
+    networks: ParallelNetworks, start: Floats, preset: DirectSearch, seed: int, log: TrainingLog | None
 ) -> Floats:
     """Return the weights that a search from a fixed rule ends at.
 
@@ -106,7 +160,7 @@ def _options(shape: tuple[int, int], seed: int) -> dict[str, Any]:
     return {"seed": seed + 1, "verbose": -9, "bounds": bounds.reshape(2, -1).tolist(), **never}
 
 
-def _features(networks: ParallelNetworks, start: Floats, preset: SearchPreset) -> Floats:
+def _features(networks: ParallelNetworks, start: Floats, preset: DirectSearch) -> Floats:
     """Return the features that rules are linear in, each a linear function of the distribution: some x buffer + 1.
 
     The first is 1. The others are the principal components of the distributions met under the rule `start`, of mean 0
@@ -129,7 +183,7 @@ def _features(networks: ParallelNetworks, start: Floats, preset: SearchPreset) -
     return np.concatenate([ones, (kept - (kept @ mean)[:, None]) / deviations])
 
 
-def _observed(networks: ParallelNetworks, preset: SearchPreset) -> Floats:
+def _observed(networks: ParallelNetworks, preset: DirectSearch) -> Floats:
     """Return what is observed, some number x buffer + 1: distributions of accessible queues, or of networks."""
     if preset.observation == "accessible":
         return networks.accessible_distributions()[0]
@@ -141,7 +195,7 @@ def _weights(numbers: Floats, features: Floats) -> Floats:
     return np.asarray(numbers, dtype=np.float64).reshape(features.shape[1], -1) @ features
 
 
-def _drops(networks: ParallelNetworks, weights: Floats, preset: SearchPreset, episode: int) -> float:
+def _drops(networks: ParallelNetworks, weights: Floats, preset: DirectSearch, episode: int) -> float:
     """Return the mean drops per queue and 50 ms of a rule in an episode, whose number says its random numbers."""
     networks.episode = episode - 1
     networks.reset()
@@ -151,7 +205,7 @@ def _drops(networks: ParallelNetworks, weights: Floats, preset: SearchPreset, ep
     return total * 50.0 / networks.system.horizon
 
 
-def _offload(networks: ParallelNetworks, weights: Floats, preset: SearchPreset) -> Floats:
+def _offload(networks: ParallelNetworks, weights: Floats, preset: DirectSearch) -> Floats:
     if preset.observation == "accessible":
         return linear_offload(networks.queue_lengths, weights, networks.graph_of, networks.offsets, networks.neighbours)
     if preset.observation == "all":

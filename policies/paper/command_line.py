@@ -16,7 +16,7 @@ from emulator.command_line import BAD_INPUT, FAILED, Parser
 from emulator.errors import InputError
 from emulator.machine import interruption
 from emulator.machine.option_numbers import whole
-from policies.presets import MOST_ITERATIONS
+from policies.command_line import MOST_ITERATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 

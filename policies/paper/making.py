@@ -13,10 +13,12 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import policies
 from emulator.errors import InputError
 from emulator.machine import interruption
 from emulator.machine.processes import Report
@@ -27,13 +29,12 @@ from emulator.runs.run import execute, load_plan
 from emulator.runs.tasks import cells_of, extent_of
 from emulator.scenario.plan import Plan
 from emulator.scenario.plot import KINDS_OF_TRAINING
-from policies.algorithms.course import Course
-from policies.command_line import is_writable
 from policies.paper.figure import Figure
 from policies.paper.growth import growth
 from policies.paper.root import root
 from policies.table import read_trainings
-from policies.tasks import Wishes
+from policies.tasks import Overrides
+from policies.training import Trainings, is_writable, trainings
 
 LIBRARIES = ("torch", "stable_baselines3", "sb3_contrib", "cma")
 """What trainings need."""
@@ -50,14 +51,14 @@ class Order(NamedTuple):
     name: str
     path: Path
     plan: Plan
-    course: Course | None
+    trainings: Trainings | None
     """What is trained, if the picture is of trainings."""
 
     @property
     def seconds(self) -> float:
         """About how long it takes."""
-        if self.course is not None:
-            return self.course.seconds
+        if self.trainings is not None:
+            return self.trainings.seconds
         if self.name == ROOT:
             scenarios = [point.scenario for point in self.plan.points]
             queues = sum(point.node_count() for point in self.plan.points)
@@ -119,7 +120,7 @@ def make(options: argparse.Namespace, command: str) -> tuple[dict[str, Figure], 
     orders, untrained = [], []
     for name in wanted:
         order = _order(name, paths[name], options)
-        if order.course is not None and library is not None:
+        if order.trainings is not None and library is not None:
             print(f"{order.path.stem}: left out, as trainings need {library}, which is not installed", file=sys.stderr)
             untrained.append(name)
         else:
@@ -132,14 +133,19 @@ def _order(name: str, path: Path, options: argparse.Namespace) -> Order:
     plan = load_plan(path, engine=options.engine, replications=options.replications)
     if plan.points[0].scenario.plot.kind not in KINDS_OF_TRAINING:
         return Order(name, path, plan, None)
+    overrides = Overrides(iterations=options.iterations)
+    return Order(name, path, plan, trainings(path, overrides, **_places(path, options)))
+
+
+def _places(path: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Return where the files of a figure's trainings go, and whether they are made anew."""
     folder = options.runs / path.stem
-    wishes = Wishes(iterations=options.iterations)
-    return Order(name, path, plan, Course([plan], wishes, folder, folder / "logs", fresh=options.fresh))
+    return {"out": folder, "logs": folder / "logs", "fresh": options.fresh}
 
 
 def _check_folders(orders: Sequence[Order], options: argparse.Namespace) -> None:
     """Make the folders that are written to, but for those of emulations, which look after their own."""
-    trained = (options.runs / order.path.stem for order in orders if order.course is not None)
+    trained = (options.runs / order.path.stem for order in orders if order.trainings is not None)
     for folder in (options.runs, *trained):
         if not is_writable(folder):
             raise InputError(f"--runs must lead to folders that can be written to, got {folder}")
@@ -154,9 +160,9 @@ def _made(orders: Sequence[Order], options: argparse.Namespace, command: str) ->
         for number, order in enumerate(orders, start=1):
             interruption.heed()
             stem, started = order.path.stem, time.perf_counter()
-            doing = "training" if order.course is not None else "drawing" if order.name == ROOT else "emulating"
+            doing = "training" if order.trainings is not None else "drawing" if order.name == ROOT else "emulating"
             print(f"{stem}: {doing}, {number} of {len(orders)}", file=sys.stderr, flush=True)
-            if order.course is not None:
+            if order.trainings is not None:
                 figures[order.name] = _trained(order, options, command, advance)
             elif order.name == ROOT:
                 figures[order.name] = _drawn(order, options, advance)
@@ -170,9 +176,15 @@ def _made(orders: Sequence[Order], options: argparse.Namespace, command: str) ->
 def _trained(order: Order, options: argparse.Namespace, command: str, advance: Report) -> Figure:
     """Train what a figure asks for, as far as it was not done before, and return what that left."""
     folder = options.runs / order.path.stem
-    assert order.course is not None
-    for line in order.course.teach(command, options.workers, advance):
-        print(line, file=sys.stderr, flush=True)
+    policies.train(
+        order.path,
+        **_places(order.path, options),
+        iterations=options.iterations,
+        workers=options.workers,
+        command=command,
+        tell=partial(print, file=sys.stderr, flush=True),
+        progress=advance,
+    )
     return Figure(order.name, read_trainings(folder))
 
 

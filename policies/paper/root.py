@@ -14,9 +14,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dispatchers.rules.basic import Random
-from dispatchers.rules.mean_field import MeanFieldOwn
-from emulator.errors import InputError
 from emulator.machine import interruption
 from emulator.runs.check import make_dispatcher
 from emulator.scenario.plan import Plan, Point
@@ -24,8 +21,7 @@ from policies.paper.figure import Claim, Figure
 from policies.paper.growth import columns, distance, interval_of
 from policies.paper.interval import Interval
 from policies.paper.verdict import Verdict
-from policies.process.evaluation import Offload, random_server
-from policies.process.networks import ParallelNetworks
+from policies.process.dispatched import DispatchedNetworks
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +41,7 @@ def root(plan: Plan, advance: Callable[[float], None]) -> pd.DataFrame:
     root and average (jobs), length (their difference) and full (that of the probabilities of a full queue, both with
     an interval over replications), distance (of the distributions) and chance (see `chance_of`): means over epochs
     but the first, which begins with empty queues. `advance` is told the share of the work that is done, bit by bit.
-    Raises `InputError`.
+    Raises `InputError` and `DispatcherError`.
     """
     points = [(point, index) for point in plan.points for index in range(len(point.scenario.dispatchers))]
     nodes = sum(point.node_count() for point, _ in points)
@@ -75,10 +71,9 @@ def shares(point: Point, index: int, advance: Callable[[float], None]) -> tuple[
     """Return how likely each length is, replications x lengths, at the root and on average: means over the epochs."""
     scenario = point.scenario
     dispatcher = make_dispatcher(point, index).dispatcher
-    offload, draws = _offload(dispatcher)
     system = point.system()
     copies = max(1, min(scenario.replications, NODES_AT_ONCE // system.nodes))
-    networks = ParallelNetworks(system, copies=copies, seed=scenario.seed, draws=draws)
+    networks = DispatchedNetworks(dispatcher, system, copies=copies, seed=scenario.seed)
     lengths = system.buffer + 1
     parts = []
     done = 0
@@ -86,24 +81,15 @@ def shares(point: Point, index: int, advance: Callable[[float], None]) -> tuple[
         interruption.heed()
         networks.reset()
         total = np.zeros((2, copies, lengths))
-        networks.step(offload(networks))
+        networks.advance()
         while not networks.is_over:
             total += np.eye(lengths)[networks.queue_lengths[:, 0]], networks.distributions()
-            networks.step(offload(networks))
+            networks.advance()
         parts.append(total[:, : scenario.replications - done] / (networks.epochs - 1))
         advance(system.nodes * parts[-1].shape[1] / scenario.replications)
         done += copies
     roots, averages = np.concatenate(parts, axis=1)
     return roots, averages
-
-
-def _offload(dispatcher: object) -> tuple[Offload, Any]:
-    if isinstance(dispatcher, MeanFieldOwn):
-        rule = dispatcher.rule
-        return lambda networks: rule[networks.queue_lengths], dispatcher.acts
-    if isinstance(dispatcher, Random):
-        return random_server, "job"
-    raise InputError(f"the law of the root is known for MF-R and RND, got {type(dispatcher).__name__}")
 
 
 def chance_of(gap: Floats) -> float:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emulator.errors import InputError
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
-from emulator.randomness import DECISION, JOB, random_uniform
+from emulator.randomness import JOB, random_uniform
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -107,43 +107,6 @@ def tabulate(buffer, service_rates, duration, step, points):  # type: ignore[no-
 
 
 @compiled()
-def received_rates(offload, arrival_rates, graph_of, offsets, neighbours):  # type: ignore[no-untyped-def]
-    """Return the jobs per ms that come to each server, copies x nodes (section 1.2.4).
-
-    `offload` (copies x nodes) is the probability that a scheduler sends a job to a random neighbour,
-    `arrival_rates` the jobs per ms of each scheduler of a copy. Copy c has the graph `graph_of[c]`, whose row of
-    `offsets` says where each node's neighbours stand.
-    """
-    copies, nodes = offload.shape
-    received = np.empty((copies, nodes))
-    share = np.empty(nodes)
-    for copy in range(copies):
-        here = offsets[graph_of[copy]]
-        for node in range(nodes):
-            share[node] = offload[copy, node] / max(here[node + 1] - here[node], 1)
-        for node in range(nodes):
-            total = 1.0 - share[node] * (here[node + 1] - here[node])  # without neighbours a scheduler keeps its jobs
-            for place in range(here[node], here[node + 1]):
-                total += share[neighbours[place]]
-            received[copy, node] = arrival_rates[copy] * total
-    return received
-
-
-@compiled()
-def draw_actions(offload, seed, replications, epoch):  # type: ignore[no-untyped-def]
-    """Return 1 for each scheduler that offloads all jobs of the epoch and 0 for the others, copies x nodes."""
-    copies, nodes = offload.shape
-    actions = np.empty((copies, nodes))
-    for copy in range(copies):
-        for node in range(nodes):
-            # The epoch's number 0 is the coin of a copy, see `draw_coins`.
-            actions[copy, node] = (
-                random_uniform(node, epoch, 1, DECISION, seed, replications[copy]) < offload[copy, node]
-            )
-    return actions
-
-
-@compiled()
 def draw_epoch(queue_lengths, received, table, kinds, graph_of, step, seed, replications, epoch):  # type: ignore[no-untyped-def]
     """Draw the queue lengths at the epoch's end, in place; return the expected drops, copies x nodes."""
     copies, nodes = queue_lengths.shape
@@ -222,30 +185,6 @@ class EpochLaw:
         return draw_epoch(
             queue_lengths, received, table, self.kinds, graph_of, self.step, np.uint64(seed), replications, epoch
         )
-
-
-@compiled()
-def dispatched_drops(drops, received, offload, arrival_rates, graph_of, offsets, neighbours):  # type: ignore[no-untyped-def]
-    """Return the expected drops among the jobs that each scheduler has sent, copies x nodes.
-
-    `drops` are those of each server in an epoch; a job is dropped with the share of its server's arrivals that are.
-    """
-    copies, nodes = drops.shape
-    sent = np.empty((copies, nodes))
-    share = np.empty(nodes)
-    for copy in range(copies):
-        here = offsets[graph_of[copy]]
-        for node in range(nodes):
-            arrivals = received[copy, node]
-            share[node] = drops[copy, node] / arrivals if arrivals > 0.0 else 0.0
-        for node in range(nodes):
-            degree = here[node + 1] - here[node]
-            away = 0.0
-            for place in range(here[node], here[node + 1]):
-                away += share[neighbours[place]] / degree
-            kept = 1.0 - offload[copy, node] if degree > 0 else 1.0
-            sent[copy, node] = arrival_rates[copy] * (kept * share[node] + (1.0 - kept) * away)
-    return sent
 
 
 @compiled(inline="always")

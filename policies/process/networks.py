@@ -13,14 +13,8 @@ from emulator.errors import InputError
 from emulator.model.system import System
 from emulator.randomness import DECISION
 from emulator.workload.workload import Workload
-from policies.process.epoch_law import (
-    EpochLaw,
-    accessible_keys,
-    dispatched_drops,
-    draw_actions,
-    draw_coins,
-    received_rates,
-)
+from policies.process.epoch_law import EpochLaw, accessible_keys, draw_coins
+from policies.process.received import dispatched_drops, draw_actions, received_of_offload
 
 Floats = NDArray[np.float64]
 
@@ -79,9 +73,11 @@ class ParallelNetworks:
         self.queue_lengths = np.zeros((self.copies, self.system.nodes), dtype=np.int64)
         """Jobs in each server at the epoch's start, copies x nodes."""
         self.replications = self.episode * self.copies + np.arange(self.copies)
-        path_owners = self.replications - np.arange(self.copies) % self.copies_per_path
-        rates = {owner: Workload(self.system, int(owner)).arrival_rates for owner in set(path_owners)}
-        self.arrival_rates = np.array([rates[owner] for owner in path_owners])
+        owners = self.replications[:: self.copies_per_path]
+        self.paths = [Workload(self.system, int(owner)) for owner in owners]
+        """The workload of each group's first copy, whose arrival rates all of the group have."""
+        rates = np.repeat([path.arrival_rates for path in self.paths], self.copies_per_path, axis=0)
+        self.arrival_rates = rates[: self.copies]
         """Jobs per ms that come to each scheduler, copies x epochs."""
 
     def step(self, offload: Floats) -> Floats:
@@ -93,7 +89,7 @@ class ParallelNetworks:
             offload = draw_actions(offload, np.uint64(self.system.seed), self.replications, self.epoch)
         self.offloaded = offload
         rates = self.arrival_rates[:, self.epoch]
-        return self.step_received(received_rates(offload, rates, self.graph_of, self.offsets, self.neighbours))
+        return self.step_received(received_of_offload(offload, rates, self.graph_of, self.offsets, self.neighbours))
 
     def step_received(self, received: Floats) -> Floats:
         """The same, `received` being the jobs per ms that come to each server, copies x nodes."""

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from policies.presets import Observation
+from policies.algorithms.algorithm import Observation
 from policies.process.networks import Floats, ParallelNetworks
 
 

@@ -10,7 +10,7 @@ import pytest
 import emulator
 from emulator import InputError
 from emulator.machine.processes import check_main_module
-from policies.learning import learn_all
+from policies.training import run_all
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,17 +46,17 @@ if __name__ == "__main__":
 """
 
 TRAINING = """\
-from policies.learning import learn_all
+from policies.training import run_all
 
 def prepare():
     return work
 
-def work(lesson, report):
+def work(task, report):
     report(1.0)
-    return lesson
+    return task
 
 def main():
-    print(len(sorted(learn_all(["one", "two"], prepare, 2, lambda done: None))))
+    print(len(sorted(run_all(["one", "two"], prepare, 2, lambda done: None))))
 
 """
 
@@ -164,7 +164,7 @@ def test_trainings_in_several_processes_need_a_guard_too(folder):
 
 
 def test_one_training_needs_none(folder):
-    assert list(learn_all(["one"], lambda: lambda lesson, report: lesson, 2, print)) == ["one"]
+    assert list(run_all(["one"], lambda: lambda task, report: task, 2, print)) == ["one"]
 
 
 def test_what_is_no_script_of_pythons_is_let_be(tmp_path, monkeypatch):

@@ -15,12 +15,14 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
 from policies import card, provenance  # noqa: E402
+from policies.algorithms.actor_critic import ScalableActorCritic  # noqa: E402
 from policies.card import main as card_main  # noqa: E402
-from policies.command_line import course_of, main, parser  # noqa: E402
+from policies.command_line import main  # noqa: E402
 from policies.export import fixed_to_onnx, write  # noqa: E402
-from policies.learning import is_learned  # noqa: E402
-from policies.presets import PRESETS, SacPreset  # noqa: E402
+from policies.learned import is_learned  # noqa: E402
+from policies.presets import PRESETS  # noqa: E402
 from policies.provenance import is_same, metadata_of, without_folders  # noqa: E402
+from policies.training import trainings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,7 +44,7 @@ def project(tmp_path, monkeypatch):
     fast = PRESETS["fast"] | {
         "MF-R": replace(PRESETS["fast"]["MF-R"], batch=100, networks=1, iterations=2),
         "STATIC": replace(PRESETS["fast"]["STATIC"], nodes=180, iterations=2),
-        "SAC": SacPreset(iterations=100),
+        "SAC": ScalableActorCritic(iterations=100),
     }
     monkeypatch.setitem(PRESETS, "fast", fast)
     folder = tmp_path / "project"
@@ -147,11 +149,11 @@ def test_what_is_shipped_is_known_again(monkeypatch):
     monkeypatch.setattr(provenance, "version", dict(each.split(" ") for each in shipped["libraries"].split(", ")).get)
     monkeypatch.chdir(ROOT)
     files = sorted(map(str, Path("scenarios/training").glob("*.yaml")))
-    course = course_of(parser().parse_args([*files, "--out", "policies/trained"]))
-    shipped = [each for each in course.lessons if each.draws == "job" or each.training.algorithm not in UNSHIPPED]
-    assert {lesson.out.name for lesson in shipped} == {path.name for path in Path("policies/trained").glob("*.onnx")}
+    tasks = trainings(files, out="policies/trained").tasks
+    shipped = [each for each in tasks if each.draws == "job" or each.training.algorithm not in UNSHIPPED]
+    assert {task.out.name for task in shipped} == {path.name for path in Path("policies/trained").glob("*.onnx")}
     assert len(shipped) > 300
-    assert all(is_learned(lesson, Path("nowhere")) for lesson in shipped)
+    assert all(is_learned(task, Path("nowhere")) for task in shipped)
 
 
 @pytest.mark.parametrize(
@@ -343,7 +345,7 @@ def test_a_shelf_that_cannot_be_told_of_is_refused_in_one_line(shelf, capsys):
 
 
 def test_a_score_that_all_episodes_share_has_no_interval(project, capsys, monkeypatch):
-    monkeypatch.setattr("policies.learning.mean_interval", lambda values: (float(np.mean(values)), math.nan, math.nan))
+    monkeypatch.setattr("policies.learned.mean_interval", lambda values: (float(np.mean(values)), math.nan, math.nan))
     arguments = ("scenarios/ring.yaml", "--set", "training.algorithm=STATIC", "--out", "a.onnx")
     status, out, err = call(capsys, *arguments)
     assert (status, err) == (0, "")

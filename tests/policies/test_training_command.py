@@ -21,15 +21,22 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
 
+import policies  # noqa: E402
 from dispatchers.onnx_files.kinds import AgentPolicy, Policy  # noqa: E402
+from dispatchers.rules.mean_field import MeanFieldOwn  # noqa: E402
+from emulator.errors import InputError  # noqa: E402
+from emulator.scenario.plan import load  # noqa: E402
 from emulator.version import __version__  # noqa: E402
-from policies.algorithms import ppo as training  # noqa: E402
-from policies.command_line import EXAMPLES, course_of, main, parser  # noqa: E402
+from policies.algorithms import direct_search  # noqa: E402
+from policies.algorithms import stable_baselines as training  # noqa: E402
+from policies.algorithms.actor_critic import ScalableActorCritic  # noqa: E402
+from policies.command_line import EXAMPLES, main, parser  # noqa: E402
 from policies.export import rules_of, to_onnx  # noqa: E402
 from policies.log import TrainingLog, lines_of  # noqa: E402
-from policies.presets import PRESETS, SacPreset  # noqa: E402
+from policies.presets import PRESETS  # noqa: E402
 from policies.provenance import identity_of  # noqa: E402
-from policies.tasks import systems_of  # noqa: E402
+from policies.tasks import Overrides, systems_of  # noqa: E402
+from policies.training import trainings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,10 +55,11 @@ def folder(tmp_path, monkeypatch):
         "MF-R": replace(PRESETS["fast"]["MF-R"], batch=100, networks=1, iterations=2),
         "NA-PS": replace(PRESETS["fast"]["NA-PS"], batch=450, minibatch=450, copies_per_path=1, iterations=2),
         "MF-RNN": replace(PRESETS["fast"]["MF-RNN"], batch=100, networks=5, iterations=2, recurrent=4),
-        "SAC": SacPreset(iterations=150),
+        "SAC": ScalableActorCritic(iterations=150),
         **{name: replace(PRESETS["fast"][name], nodes=180, iterations=2) for name in ("STATIC", "MF-N", "MF-G")},
     }
     monkeypatch.setitem(PRESETS, "fast", fast)
+    monkeypatch.setattr(direct_search, "STATIC", fast["STATIC"])
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(SCENARIO)
     return tmp_path
@@ -64,6 +72,13 @@ def call(capsys, *arguments):
     except SystemExit as stop:
         status = stop.code
     return status, *capsys.readouterr()
+
+
+def ordered(*arguments):
+    """Return the trainings that arguments ask for."""
+    options = parser().parse_args(arguments)
+    overrides = Overrides(iterations=options.iterations, observation=options.observation, score_on=options.evaluate)
+    return trainings(options.scenarios, overrides, out=options.out, settings=options.settings)
 
 
 def test_the_command_trains_scores_and_writes_a_policy(folder, capsys):
@@ -95,6 +110,26 @@ def test_the_command_trains_scores_and_writes_a_policy(folder, capsys):
     assert str(folder) not in str(metadata)
 
 
+def test_the_function_trains_what_the_command_does(folder, capsys):
+    settings, lines, seconds = ["training.algorithm=STATIC"], [], []
+    files = policies.train(
+        "small.yaml", out="a.onnx", settings=settings, seed=7, tell=lines.append, progress=seconds.append
+    )
+    assert files == [Path("a.onnx")]
+    assert [line.split(":")[0] for line in lines] == ["a.onnx"]
+    expected = trainings("small.yaml", out="b.onnx", settings=settings).seconds
+    assert sum(seconds) == pytest.approx(expected)
+    call(capsys, "small.yaml", "--quiet", "--out", "b.onnx", "--seed", "7", "--set", *settings)
+    one, other = (Policy(name).metadata for name in ("a.onnx", "b.onnx"))
+    assert one.pop("command") == "policies.train"
+    assert other.pop("command").startswith("python -m policies small.yaml")
+    assert one == other
+    scores = policies.score(MeanFieldOwn("a.onnx"), load("small.yaml").points[0].system())
+    assert " ".join(f"{drops:.4f}" for drops in scores) == one["score_episodes"]
+    with pytest.raises(InputError, match=r"^--seed must be between 0 and 4294967294, got -1$"):
+        policies.train("small.yaml", seed=-1)
+
+
 def test_options_reach_the_training(folder, capsys):
     (folder / "larger.yaml").write_text("extends: small.yaml\ntopology: {kind: cycle, nodes: 12}\ndelta_t: 3\n")
     call(capsys, "small.yaml", "--quiet", "--out", "a.onnx")
@@ -116,9 +151,9 @@ def test_options_reach_the_training(folder, capsys):
 
 def test_a_policy_that_was_told_nothing_of_the_network_becomes_one_rule(folder, capsys):
     call(capsys, "small.yaml", "--quiet", "--out", "one.onnx")
-    (lesson,) = course_of(parser().parse_args(["small.yaml"])).lessons
-    learned = training.train(systems_of(lesson), lesson.preset, seed=lesson.seed)
-    answers = rules_of(to_onnx(learned, identity_of(lesson)))(np.eye(6))
+    (task,) = ordered("small.yaml").tasks
+    learned = training.train(systems_of(task), task.algorithm, seed=task.seed)
+    answers = rules_of(to_onnx(learned, identity_of(task)))(np.eye(6))
     assert np.ptp(answers, axis=0).max() > 1e-3
     rules = Policy("one.onnx").rules(np.random.default_rng(1).dirichlet(np.ones(6), 5))
     np.testing.assert_allclose(rules, np.tile(answers.mean(axis=0), (5, 1)), atol=1e-6)
@@ -416,8 +451,8 @@ def test_a_damaged_checkpoint_is_told_in_one_line(folder, capsys):
 
 
 def test_without_torch_the_extra_is_named(folder, capsys, monkeypatch):
-    monkeypatch.delitem(sys.modules, "policies.algorithms.ppo")
-    monkeypatch.delattr("policies.algorithms.ppo", raising=False)
+    monkeypatch.delitem(sys.modules, "policies.algorithms.stable_baselines")
+    monkeypatch.delattr("policies.algorithms.stable_baselines", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     status, _, err = call(capsys, "small.yaml", "--quiet")
     assert status == 2
@@ -472,8 +507,8 @@ def documented_commands():
 def test_a_documented_command_is_one(line, monkeypatch):
     monkeypatch.chdir(ROOT)
     arguments = [word for each in shlex.split(line, comments=True)[3:] for word in sorted(glob(each)) or [each]]
-    lessons = course_of(parser().parse_args(arguments)).lessons
-    assert all((ROOT / lesson.out).parent.is_dir() for lesson in lessons)
+    tasks = ordered(*arguments).tasks
+    assert all((ROOT / task.out).parent.is_dir() for task in tasks)
 
 
 def test_commands_are_documented():
@@ -482,8 +517,7 @@ def test_commands_are_documented():
 
 def test_larger_networks_are_expected_to_take_longer(folder):
     def seconds(*settings):
-        options = parser().parse_args(["small.yaml", *(word for text in settings for word in ("--set", text))])
-        return course_of(options).seconds
+        return ordered("small.yaml", *(word for text in settings for word in ("--set", text))).seconds
 
     plain = seconds()
     wide = seconds("training.hidden=[256, 256]")

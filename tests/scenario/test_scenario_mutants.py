@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import emulator.command_line
-import policies.algorithms.course
 import policies.command_line
+import policies.training
 from dispatchers.errors import LONGEST_LINE
 from emulator.runs.run import load_plan
 from emulator.runs.tasks import cells_of, extent_of
@@ -522,8 +522,8 @@ def try_mutants(count, seed, engine, folder):
 )
 def test_mutants_are_told_in_one_line_or_run(count, seed, engine, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(policies.algorithms.course, "check_libraries", lambda: None)
-    monkeypatch.setattr(policies.algorithms.course.Course, "teach", lambda *arguments: iter(()))
+    monkeypatch.setattr(policies.training, "check_libraries", lambda: None)
+    monkeypatch.setattr(policies.training.Trainings, "run", lambda *arguments: iter(()))
     fates = try_mutants(count, seed, engine, tmp_path)
     assert fates.count("refused") > 0.2 * count
     assert fates.count("would run") > 0.05 * count

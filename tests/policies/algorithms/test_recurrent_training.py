@@ -16,23 +16,27 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy  # 
 from sb3_contrib.common.recurrent.type_aliases import RNNStates  # noqa: E402
 from scipy import stats  # noqa: E402
 
-from dispatchers.onnx_files.kinds import CONTRACT_VERSION, Policy  # noqa: E402
+from dispatchers.onnx_files.kinds import CONTRACT_VERSION  # noqa: E402
+from dispatchers.rules.basic import Random  # noqa: E402
+from dispatchers.rules.mean_field import MeanFieldOwn  # noqa: E402
 from emulator.command_line import main  # noqa: E402
 from emulator.model.system import System  # noqa: E402
 from emulator.model.topology import torus  # noqa: E402
-from policies.algorithms import ppo as training  # noqa: E402
-from policies.algorithms.ppo import NarrowedRecurrentPolicy, gaussian_policy, train  # noqa: E402
+from policies.algorithms import stable_baselines as training  # noqa: E402
+from policies.algorithms.ppo import ProximalPolicyOptimization  # noqa: E402
+from policies.algorithms.stable_baselines import NarrowedRecurrentPolicy, gaussian_policy, train  # noqa: E402
 from policies.export import recurrent_policy_of, to_onnx, write  # noqa: E402
 from policies.log import TrainingLog  # noqa: E402
-from policies.presets import PRESETS, Preset  # noqa: E402
-from policies.process.evaluation import drops, own_state, random_server, recurrent  # noqa: E402
+from policies.presets import PRESETS  # noqa: E402
+from policies.process.dispatched import DispatchedNetworks  # noqa: E402
 from policies.process.networks import ParallelNetworks  # noqa: E402
+from policies.process.scoring import dispatcher_of, score  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BUFFER = 5
 UNITS = 7
 METADATA = {"contract_version": CONTRACT_VERSION}
-TINY = Preset(
+TINY = ProximalPolicyOptimization(
     iterations=2,
     batch=80,
     copies_per_path=5,
@@ -130,18 +134,18 @@ def test_it_runs_as_dispatcher_on_both_engines(tmp_path, capsys, monkeypatch):
 
 
 def test_each_episode_of_an_evaluation_begins_with_zeros_and_carries_on():
-    model = dispatched(torch_policy())
-    networks = ParallelNetworks(SYSTEM, copies=6, seed=1)
-    offload = recurrent(model)
+    model = to_onnx(gaussian_policy(torch_policy()), METADATA)
+    policy, dispatcher = recurrent_policy_of(model), dispatcher_of(model, "MF-RNN")
+    networks = DispatchedNetworks(dispatcher, SYSTEM, copies=6, seed=1)
+    twin = ParallelNetworks(SYSTEM, copies=6, seed=1)
     for _ in range(2):
         networks.reset()
+        twin.reset()
         hidden = np.zeros((6, 2 * UNITS))
         while not networks.is_over:
-            rules, hidden = model.advance(networks.distributions(), hidden)
-            chosen = offload(networks)
-            np.testing.assert_array_equal(chosen, np.take_along_axis(rules, networks.queue_lengths, axis=1))
-            networks.step(chosen)
-    first, again = (drops(SYSTEM, offload, episodes=5) for _ in range(2))
+            rules, hidden = policy.advance(twin.distributions(), hidden)
+            np.testing.assert_allclose(networks.advance(), twin.step(twin.follow(rules)), rtol=1e-9)
+    first, again = (score(dispatcher, SYSTEM, 5) for _ in range(2))
     np.testing.assert_array_equal(first, again)
 
 
@@ -236,10 +240,10 @@ def test_the_papers_preset_is_table_2_with_an_lstm_and_without_the_penalty():
 def test_the_fast_preset_beats_random_offloading_and_is_level_with_the_best_fixed_rule():
     # The paper's training system. Another seed than a shipped policy's, and paths that nothing was trained on.
     system = System(torus(11), 5.0, 50.0, BUFFER, np.ones(121))
-    policy = recurrent_policy_of(to_onnx(train(system, PRESETS["fast"]["MF-RNN"], seed=12345), METADATA))
-    fixed_rule = own_state(Policy(ROOT / "policies" / "trained" / "torus_static_5.onnx").rules, BUFFER)
+    policy = dispatcher_of(to_onnx(train(system, PRESETS["fast"]["MF-RNN"], seed=12345), METADATA), "MF-RNN")
+    fixed_rule = MeanFieldOwn(str(ROOT / "policies" / "trained" / "torus_static_5.onnx"))
     test = System(torus(20), 5.0, 50.0, BUFFER, np.ones(400))
-    found, random, fixed = (drops(test, each, episodes=60) for each in (recurrent(policy), random_server, fixed_rule))
+    found, random, fixed = (score(each, test, 60) for each in (policy, Random(), fixed_rule))
     # At least 20 % fewer drops and at most 1 % more; by chance alone in one of a million trainings no better than that.
     assert stats.ttest_1samp(found - 0.8 * random, 0.0, alternative="less").pvalue < 1e-6
     assert stats.ttest_1samp(found - 1.01 * fixed, 0.0, alternative="less").pvalue < 1e-6

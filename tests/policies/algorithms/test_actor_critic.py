@@ -9,25 +9,23 @@ import pytest
 from scipy import stats
 
 from dispatchers.onnx_files.kinds import CONTRACT_VERSION, AgentPolicy
-from dispatchers.rules.actor_critic import ScalableActorCritic
+from dispatchers.rules.basic import Random
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.errors import InputError
 from emulator.model.system import ArrivalProcess, System, WorkLaw
 from emulator.model.topology import cycle, edge_list, torus
 from emulator.randomness import DECISION, random_uniform
 from emulator.workload.workload import Workload
-from policies.algorithms.actor_critic import ActorCritic, convergence, train_actors
+from policies.algorithms.actor_critic import ActorCritic, ScalableActorCritic, convergence, train_actors
 from policies.algorithms.actors import Actors, actors_to_onnx
 from policies.export import write
 from policies.log import TrainingLog, lines_of
-from policies.presets import SacPreset
+from policies.process.dispatched import DispatchedNetworks
 from policies.process.epoch_law import EpochLaw
-from policies.process.evaluation import drops as drops_of_offloading
-from policies.process.evaluation import drops_of_received, random_server
-from policies.process.networks import ParallelNetworks
+from policies.process.scoring import dispatcher_of, score
 
-SAC = SacPreset()
-SHORT = SacPreset(iterations=200)
+SAC = ScalableActorCritic()
+SHORT = ScalableActorCritic(iterations=200)
 
 TREE = edge_list([[0, 1], [0, 2], [2, 3]], nodes=5)
 """Agents with 1, 2 and 3 accessible servers; the last has no neighbour."""
@@ -38,8 +36,13 @@ def make_system(topology, *, delta_t=3.0, epochs=10, buffer=5, service_rates=Non
     return System(topology, delta_t, epochs * delta_t, buffer, rates, **others)
 
 
+def sac(actors):
+    """Return the dispatcher that executes policies."""
+    return dispatcher_of(actors_to_onnx(actors, {}), "SAC")
+
+
 def drops(system, actors, **options):
-    return drops_of_received(system, actors.received, **options)
+    return score(sac(actors), system, **options)
 
 
 def random_actors(topology, buffer, seed=3):
@@ -71,7 +74,7 @@ class PlainActorCritic:
     def play(self, episode):
         preset, agents = self.preset, range(self.system.nodes)
         workload = Workload(self.system, episode)
-        epochs, durations = workload.epochs, np.diff(workload.times)
+        epochs, durations = workload.epochs, np.diff(self.system.timetable.times)
         since = episode % preset.restart
         lengths = np.zeros((1, self.system.nodes), dtype=np.int64)
         history, rewards = [], []
@@ -123,7 +126,7 @@ class PlainActorCritic:
     ids=["ring", "tree", "cut short"],
 )
 def test_the_updates_are_those_of_a_plain_implementation(system):
-    preset = SacPreset(restart=4)  # so that some of the episodes are after a restart
+    preset = ScalableActorCritic(restart=4)  # so that some of the episodes are after a restart
     training = ActorCritic(system, seed=7, preset=preset)
     plain = PlainActorCritic(replace(system, seed=7), preset)
     met = training.run(10)
@@ -197,13 +200,12 @@ def test_a_fast_server_is_found():
     system = make_system(cycle(3), epochs=50, service_rates=[0.2, 0.2, 9.0])
     before = drops(system, ActorCritic(system, seed=1, preset=SAC).actors(), episodes=50).mean()
     actors = train_actors(system, replace(SAC, iterations=1000), seed=1)
-    networks = ParallelNetworks(system, copies=50, seed=9)
+    networks = DispatchedNetworks(sac(actors), system, copies=50, seed=9)
     networks.reset()
     received = np.zeros(3)
     while not networks.is_over:
-        each = actors.received(networks)
-        received += each.sum(axis=0)
-        networks.step_received(each)
+        networks.advance()
+        received += networks.received.sum(axis=0)
     assert received[2] / received.sum() > 0.8
     assert drops(system, actors, episodes=50).mean() < 0.1 * before
 
@@ -238,23 +240,23 @@ def test_probabilities_are_the_softmax_over_the_accessible_servers():
 
 def test_agents_draw_by_their_probabilities():
     actors = random_actors(TREE, 2)
-    networks = ParallelNetworks(make_system(TREE, buffer=2), copies=20_000, seed=4)
+    networks = DispatchedNetworks(sac(actors), make_system(TREE, buffer=2), copies=5000, seed=4)
     networks.reset()
     networks.queue_lengths[:] = [2, 0, 1, 1, 0]
-    received = actors.received(networks) / networks.arrival_rates[:, :1]
+    networks.advance()
+    received = networks.received / networks.arrival_rates[:, :1]
     np.testing.assert_allclose(received.sum(axis=1), 5.0)
     (second,) = actors.probabilities([1], [[0, 2, 0]])  # nobody but agents 0 and 1 sends to server 1
     (hub,) = actors.probabilities([0], [[2, 0, 1]])
     counts = np.bincount(received[:, 1].round().astype(int), minlength=3)
     law = np.convolve([1 - second[0], second[0]], [1 - hub[1], hub[1]])
-    assert stats.chisquare(counts, 20_000 * law).pvalue > 1e-6
+    assert stats.chisquare(counts, 5000 * law).pvalue > 1e-6
 
 
-def test_the_engine_drops_as_many_jobs_as_the_law_expects(tmp_path):
+def test_the_engine_drops_as_many_jobs_as_the_law_expects():
     system = make_system(TREE, epochs=6, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7])
     actors = random_actors(TREE, system.buffer)
-    write(tmp_path / "sac.onnx", actors_to_onnx(actors, {}))
-    dispatcher = ScalableActorCritic(str(tmp_path / "sac.onnx"))
+    dispatcher = sac(actors)
     episodes = [SimpyEngine(system, dispatcher).episode(Workload(system, number)).totals for number in range(150)]
     dropped = np.array([totals.drops for totals in episodes]) / system.nodes * 50.0 / system.horizon
     expected = drops(system, actors, episodes=150, seed=system.seed)  # the same paths and, at first, coins
@@ -267,7 +269,7 @@ def test_keeping_all_jobs_is_own():
     system = make_system(cycle(5), arrivals=ArrivalProcess(high=0.9, low=0.6))
     logits = np.tile([1000.0, 0.0, 0.0], (5, 216, 1))
     own = drops(system, Actors(system.topology, 5, logits), episodes=20)
-    np.testing.assert_allclose(own, drops_of_offloading(system, random_server, episodes=20), rtol=1e-9)
+    np.testing.assert_allclose(own, score(Random(), system, 20), rtol=1e-9)
 
 
 # The file

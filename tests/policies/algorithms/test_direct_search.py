@@ -7,23 +7,25 @@ import pytest
 
 pytest.importorskip("cma")
 
-from dispatchers.rules.mean_field import MeanFieldNeighbourhood
+
+from dispatchers.rules.basic import Random, SendToOwn
+from dispatchers.rules.mean_field import MeanFieldNeighbourhood, MeanFieldOwn
 from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.observations import EpochDraws
 from emulator.model.system import System
 from emulator.model.topology import configuration_model, cycle, edge_list, torus
 from emulator.workload.workload import Workload
-from policies.algorithms.direct_search import search
-from policies.export import linear_to_onnx, rules_of, write
-from policies.presets import PRESETS, SearchPreset
+from policies.algorithms.direct_search import DirectSearch, search
+from policies.export import linear_to_onnx, write
+from policies.presets import PRESETS
 from policies.process.epoch_law import linear_offload
-from policies.process.evaluation import drops, global_state, neighbourhood, own_state, random_server
 from policies.process.networks import ParallelNetworks
+from policies.process.scoring import dispatcher_of, score
 
 METADATA = {"contract_version": "1"}
 UNEVEN = edge_list([[0, 1], [0, 2], [0, 3], [3, 4]], nodes=6)
 FIXED = PRESETS["fast"]["STATIC"]
-assert isinstance(FIXED, SearchPreset)
+assert isinstance(FIXED, DirectSearch)
 
 
 def make_system(topology, *, delta_t=4.0, horizon=20.0, buffer=3):
@@ -48,13 +50,12 @@ def test_a_neighbourhoods_distribution_is_that_of_the_accessible_queues():
             np.testing.assert_allclose(distributions[which[copy, node]], expected, rtol=1e-12)
 
 
-def test_a_linear_rule_is_the_same_in_the_search_in_evaluation_and_as_a_dispatcher(tmp_path):
+def test_a_linear_rule_is_the_same_in_the_search_and_as_a_dispatcher(tmp_path):
     system = make_system(UNEVEN)
     networks = with_random_lengths(system)
     weights = np.random.default_rng(2).normal(0.5, 1.0, (4, 4))
     model = linear_to_onnx(weights, METADATA)
     searched = linear_offload(networks.queue_lengths, weights, networks.graph_of, networks.offsets, networks.neighbours)
-    np.testing.assert_allclose(neighbourhood(rules_of(model))(networks), searched, atol=1e-6)
     assert 0.0 == searched.min() < searched.max() == 1.0
     write(tmp_path / "rule.onnx", model)
     decisions = AllAtOnce(MeanFieldNeighbourhood(str(tmp_path / "rule.onnx")), system)
@@ -64,16 +65,6 @@ def test_a_linear_rule_is_the_same_in_the_search_in_evaluation_and_as_a_dispatch
         kept = decisions.answers[decisions.row, 0]
         expected = np.where(system.topology.degrees > 0, 1.0 - searched[copy], 1.0)
         np.testing.assert_allclose(kept, expected, atol=1e-6)
-
-
-def test_a_fixed_rule_is_a_linear_one_that_observes_nothing():
-    system = make_system(torus(4))
-    rule = np.array([0.1, 0.4, 0.7, 1.0])
-    rules = rules_of(linear_to_onnx(np.repeat(rule[:, None], 4, axis=1), METADATA))
-    ways = own_state(rules, 3), neighbourhood(rules), global_state(rules)
-    own, near, everywhere = (drops(system, each, episodes=6) for each in ways)
-    np.testing.assert_allclose(own, near, rtol=1e-5)
-    np.testing.assert_allclose(own, everywhere, rtol=1e-5)
 
 
 def test_graphs_are_taken_in_turn():
@@ -107,11 +98,10 @@ def test_the_same_seed_finds_the_same_rule_and_one_better_than_random(observatio
     weights = search(system, preset, seed=1)
     np.testing.assert_array_equal(weights, search(system, preset, seed=1))
     assert not np.array_equal(weights, search(system, preset, seed=2))
-    rules = rules_of(linear_to_onnx(weights, METADATA))
-    execute = {"own": own_state(rules, 3), "accessible": neighbourhood(rules), "all": global_state(rules)}
+    name = {"own": "MF-R", "accessible": "MF-N", "all": "MF-G"}[observation]
     test = make_system(torus(12), delta_t=2.0)
-    found = drops(test, execute[observation], episodes=20)
-    assert (found < 0.95 * drops(test, random_server, episodes=20)).all()
+    found = score(dispatcher_of(linear_to_onnx(weights, METADATA), name), test, 20)
+    assert (found < 0.95 * score(Random(), test, 20)).all()
 
 
 def test_candidates_of_a_generation_meet_the_same_numbers_and_the_next_ones_others(monkeypatch):
@@ -143,7 +133,7 @@ def test_what_a_rule_is_in_the_mean_stays_within_0_and_1_and_its_slopes_do_not(m
             return candidates
 
     monkeypatch.setattr(cma, "CMAEvolutionStrategy", Watched)
-    preset = SearchPreset(iterations=30, observation="all", nodes=30, components=1, deviation=0.5)
+    preset = DirectSearch(iterations=30, observation="all", nodes=30, components=1, deviation=0.5)
     search(make_system(cycle(5)), preset, seed=1, start=np.array([0.0, 0.02, 0.5, 1.0]))
     means, slopes = np.array(asked).reshape(-1, 4, 2).transpose(2, 0, 1)
     assert 0.0 <= means.min() < 0.1
@@ -156,10 +146,10 @@ def test_actions_that_hold_for_an_epoch_gain_nothing_when_epochs_are_long():
     """A search from RND's rule gets stuck above; never to offload is as good as any rule there."""
     system = make_system(torus(9), delta_t=8.0, horizon=48.0)
     preset = replace(PRESETS["fast"]["STATIC"], iterations=30)
-    kept = drops(system, lambda networks: np.zeros(networks.queue_lengths.shape), episodes=60)
+    kept = score(SendToOwn(), system, 60)
     for draws, least, most in (("epoch", 0.995, 1.005), ("job", 0.9, 0.99)):
         rule = np.clip(search(system, preset, seed=1, draws=draws)[:, 0], 0.0, 1.0)
-        found = drops(system, lambda networks, rule=rule: rule[networks.queue_lengths], episodes=60, draws=draws)
+        found = score(MeanFieldOwn(rule=rule, draws=draws), system, 60)
         assert least < found.mean() / kept.mean() < most
 
 
@@ -168,7 +158,7 @@ def test_a_search_of_actions_that_hold_ends_no_worse_than_the_best_threshold():
     preset = replace(PRESETS["fast"]["STATIC"], iterations=10)
 
     def mean(rule):
-        return drops(system, lambda networks: rule[networks.queue_lengths], episodes=200, draws="epoch").mean()
+        return score(MeanFieldOwn(rule=rule, draws="epoch"), system, 200).mean()
 
     found = mean(np.clip(search(system, preset, seed=1, draws="epoch")[:, 0], 0.0, 1.0))
     best = min(mean((np.arange(4) >= least).astype(float)) for least in range(5))

@@ -14,14 +14,17 @@ from gymnasium import spaces  # noqa: E402
 from scipy import stats  # noqa: E402
 from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
 
-from dispatchers.onnx_files.kinds import CONTRACT_VERSION, Policy  # noqa: E402
+from dispatchers.onnx_files.kinds import CONTRACT_VERSION  # noqa: E402
+from dispatchers.rules.basic import Random  # noqa: E402
+from dispatchers.rules.mean_field import MeanFieldOwn  # noqa: E402
 from emulator.errors import InputError  # noqa: E402
 from emulator.model.system import System  # noqa: E402
 from emulator.model.topology import Topology, torus  # noqa: E402
 from emulator.scenario.plan import load  # noqa: E402
-from policies.algorithms import ppo as training  # noqa: E402
-from policies.algorithms.direct_search import search  # noqa: E402
-from policies.algorithms.ppo import (  # noqa: E402
+from policies.algorithms import stable_baselines as training  # noqa: E402
+from policies.algorithms.direct_search import DirectSearch, search  # noqa: E402
+from policies.algorithms.ppo import ProximalPolicyOptimization  # noqa: E402
+from policies.algorithms.stable_baselines import (  # noqa: E402
     NarrowedPolicy,
     PenalisedPolicy,
     adapted_coefficient,
@@ -29,133 +32,25 @@ from policies.algorithms.ppo import (  # noqa: E402
     train,
 )
 from policies.export import rules_of, to_onnx  # noqa: E402
-from policies.learning import ALGORITHMS  # noqa: E402
 from policies.log import TrainingLog  # noqa: E402
-from policies.presets import PRESETS, Preset, SearchPreset  # noqa: E402
-from policies.process.evaluation import EVALUATION_SEED, drops, own_state, random_server  # noqa: E402
+from policies.presets import PRESETS  # noqa: E402
 from policies.process.networks import ParallelNetworks  # noqa: E402
-from policies.process.vector_environment import SchedulersEnvironment, VectorEnvironment  # noqa: E402
+from policies.process.scoring import dispatcher_of, score  # noqa: E402
 from policies.provenance import identity_of  # noqa: E402
-from policies.tasks import Wishes, lessons_of, systems_of  # noqa: E402
+from policies.tasks import Overrides, systems_of, tasks_of  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BUFFER = 5
 METADATA = {"contract_version": CONTRACT_VERSION}
-TINY = Preset(iterations=2, batch=80, minibatch=30, passes=2, hidden=(8,), learning_rate=1e-2, kl_coefficient=0.0)
+TINY = ProximalPolicyOptimization(
+    iterations=2, batch=80, minibatch=30, passes=2, hidden=(8,), learning_rate=1e-2, kl_coefficient=0.0
+)
 PENALISED = replace(TINY, kl_coefficient=0.2, copies_per_path=5, observation="own")
 NARROWED = replace(TINY, final_log_std=-2.0, observation="own")
 
 
 def make_system(side=3, *, horizon=20.0, service_rates=None):
     return System(torus(side), 5.0, horizon, BUFFER, np.ones(side * side))
-
-
-def make_environment(observation, *, copies=12, copies_per_path=1):
-    networks = ParallelNetworks(make_system(), copies=copies, seed=1, copies_per_path=copies_per_path)
-    return VectorEnvironment(networks, observation)
-
-
-# The environment
-
-
-def test_the_reward_is_minus_the_drops():
-    environment = make_environment("all")
-    twin = make_environment("all").networks
-    environment.reset()
-    twin.reset()
-    actions = np.random.default_rng(1).uniform(-1, 1, (12, BUFFER + 1)).astype(np.float32)
-    for _ in range(4):
-        _, rewards, over, _ = environment.step(actions)
-        expected = -twin.step(twin.follow((actions.astype(float) + 1) / 2)).mean(axis=1)
-        np.testing.assert_allclose(rewards, expected, rtol=1e-6)
-        assert over.all() == over.any() == twin.is_over
-    assert twin.is_over
-
-
-def test_centred_rewards_differ_by_the_groups_mean_alone():
-    environment = make_environment("all", copies_per_path=4)
-    environment.reset()
-    actions = np.random.default_rng(1).uniform(-1, 1, (12, BUFFER + 1)).astype(np.float32)
-    twin = make_environment("all", copies_per_path=4).networks
-    twin.reset()
-    for _ in range(2):
-        _, rewards, _, _ = environment.step(actions)
-        drops = twin.step(twin.follow((actions.astype(float) + 1) / 2)).mean(axis=1)
-    groups = rewards.reshape(3, 4)
-    np.testing.assert_allclose(groups.sum(axis=1), 0.0, atol=1e-6)
-    shift = groups + drops.reshape(3, 4)
-    np.testing.assert_allclose(shift, shift[:, :1] * np.ones(4), rtol=1e-5)
-    assert np.ptp(groups) > 0
-
-
-def test_a_row_of_several_networks_is_one_larger_network():
-    networks = ParallelNetworks(make_system(), copies=12, seed=1, copies_per_path=3)
-    joined = VectorEnvironment(networks, "all", 3)
-    twin = ParallelNetworks(make_system(), copies=12, seed=1, copies_per_path=3)
-    joined.reset()
-    twin.reset()
-    actions = np.random.default_rng(1).uniform(-1, 1, (4, BUFFER + 1)).astype(np.float32)
-    observed, rewards, _, _ = joined.step(actions)
-    drops = twin.step(twin.follow((np.repeat(actions, 3, axis=0).astype(float) + 1) / 2))
-    np.testing.assert_allclose(observed, twin.distributions().reshape(4, 3, -1).mean(axis=1), rtol=1e-6)
-    np.testing.assert_allclose(rewards, -drops.reshape(4, -1).mean(axis=1), rtol=1e-6)
-
-
-def test_schedulers_that_share_a_policy_follow_their_own_entry_and_answer_for_their_own_jobs():
-    environment = SchedulersEnvironment(ParallelNetworks(make_system(), copies=2, seed=1))
-    twin = ParallelNetworks(make_system(), copies=2, seed=1)
-    twin.reset()
-    observed = environment.reset()
-    generator = np.random.default_rng(1)
-    for _ in range(3):
-        np.testing.assert_array_equal(observed.argmax(axis=1), twin.queue_lengths.ravel())
-        actions = generator.uniform(-1, 1, (18, BUFFER + 1)).astype(np.float32)
-        own = (actions[np.arange(18), twin.queue_lengths.ravel()].astype(float).reshape(2, 9) + 1) / 2
-        drops = twin.step(own)
-        observed, rewards, _, _ = environment.step(actions)
-        for copy in range(2):
-            share = drops[copy] / twin.received[copy]
-            for node in range(9):
-                graph = twin.system.topology
-                others = graph.neighbours[graph.offsets[node] : graph.offsets[node + 1]]
-                kept = (1 - own[copy, node]) * share[node]
-                sent = kept + own[copy, node] * share[others].mean()
-                expected = -twin.arrival_rates[copy, twin.epoch - 1] * sent
-                assert rewards.reshape(2, 9)[copy, node] == pytest.approx(expected, rel=1e-5)
-    np.testing.assert_allclose(
-        twin.dispatched_drops(drops).sum(axis=1), drops.sum(axis=1), rtol=1e-9
-    )  # every job that is dropped has been sent by somebody
-
-
-def test_all_observes_the_distribution_of_each_copy():
-    environment = make_environment("all")
-    np.testing.assert_array_equal(environment.reset(), np.tile(np.eye(BUFFER + 1)[0], (12, 1)))
-    observed, _, _, _ = environment.step(np.zeros((12, BUFFER + 1), dtype=np.float32))
-    np.testing.assert_array_equal(observed, environment.networks.distributions().astype(np.float32))
-    assert observed.dtype == np.float32
-
-
-def test_own_observes_a_one_hot_that_every_queue_length_has_an_equal_share_of():
-    environment = make_environment("own", copies=1200)
-    observed = [environment.reset()]
-    for _ in range(4):  # into the next episode
-        observed.append(environment.step(np.zeros((1200, BUFFER + 1), dtype=np.float32))[0])
-    assert {row.tobytes() for rows in observed for row in rows} == {row.tobytes() for row in np.eye(6, dtype="f4")}
-    assert all(stats.chisquare(rows.sum(axis=0)).pvalue > 1e-6 for rows in observed)
-    assert len({rows.tobytes() for rows in observed}) == 5
-
-
-def test_an_episode_that_ends_is_followed_by_the_next():
-    environment = make_environment("all")
-    environment.reset()
-    for epoch in range(8):
-        _, _, over, infos = environment.step(np.zeros((12, BUFFER + 1), dtype=np.float32))
-        assert over.all() == (epoch % 4 == 3)
-        assert infos == [{}] * 12
-    assert environment.networks.episode == 2
-
-
-# Training
 
 
 def exported(system, preset, seed=1):
@@ -179,7 +74,7 @@ def test_every_hyperparameter_reaches_ppo(monkeypatch):
             made.append(self)
 
     monkeypatch.setattr(training, "PPO", Watched)
-    preset = Preset(
+    preset = ProximalPolicyOptimization(
         iterations=1,
         batch=130,
         copies_per_path=3,
@@ -346,8 +241,8 @@ def test_a_narrowed_policys_mean_keeps_within_the_bounds():
 @pytest.mark.parametrize(("epochs", "horizon"), [(None, 50.0), (9, 63.0)])
 def test_an_episode_has_the_presets_epochs_or_ends_at_the_scenarios_horizon(epochs, horizon):
     plan = load(ROOT / "scenarios/training/torus.yaml", ["delta_t=7", "training.algorithm=MF-R", "training.draws=job"])
-    (lesson,) = lessons_of([plan], Wishes(), None)
-    (system,) = systems_of(replace(lesson, preset=replace(TINY, epochs=epochs)))
+    (task,) = tasks_of([plan], Overrides(), None)
+    (system,) = systems_of(replace(task, algorithm=replace(TINY, epochs=epochs)))
     assert system.horizon == horizon
 
 
@@ -376,16 +271,16 @@ def test_the_divergence_is_that_of_the_policy_that_collected_the_batch():
 def test_the_fast_preset_beats_random_offloading():
     # The paper's training system. Another seed than the shipped policy's.
     system = System(torus(11), 5.0, 50.0, BUFFER, np.ones(121))
-    rules = rules_of(to_onnx(train(system, PRESETS["fast"]["MF-R"], seed=12345), METADATA))
+    rules = rules_of(to_onnx(train(system, PRESETS["fast"]["MF-R"], seed=12345), METADATA))(np.eye(BUFFER + 1))
     test = System(torus(20), 5.0, 50.0, BUFFER, np.ones(400))
-    own, random = (drops(test, each, episodes=60) for each in (own_state(rules, BUFFER), random_server))
+    own, random = (score(each, test, 60) for each in (MeanFieldOwn(rule=np.diagonal(rules)), Random()))
     # At least 20 % fewer drops; by chance alone in one of a million trainings no better than that.
     assert stats.ttest_1samp(own - 0.8 * random, 0.0, alternative="less").pvalue < 1e-6
     # And at most 1 % more than the best fixed rule.
     search_preset = PRESETS["fast"]["STATIC"]
-    assert isinstance(search_preset, SearchPreset)
+    assert isinstance(search_preset, DirectSearch)
     best = np.clip(search(system, search_preset, seed=54321)[:, 0], 0.0, 1.0)
-    fixed = drops(test, lambda networks: best[networks.queue_lengths], episodes=60)
+    fixed = score(MeanFieldOwn(rule=best), test, 60)
     assert own.mean() < 1.01 * fixed.mean()
 
 
@@ -397,13 +292,13 @@ def test_the_fast_preset_beats_random_offloading():
 def test_with_another_seed_mf_r_is_as_good_as_the_best_fixed_rule(name, delta_t, draws, tmp_path):
     settings = [f"delta_t={delta_t}", "training.algorithm=MF-R", f"training.draws={draws}"]
     plan = load(ROOT / f"scenarios/training/{name}.yaml", settings)
-    (lesson,) = lessons_of([plan], Wishes(seed=12345), None)
-    learned = ALGORITHMS[type(lesson.preset)](lesson, TrainingLog(tmp_path, {}), identity_of(lesson))
-    test = lesson.test.system()
+    (task,) = tasks_of([plan], Overrides(seed=12345), None)
+    log = TrainingLog(tmp_path, {})
+    model = task.algorithm.learn(systems_of(task), seed=task.seed, draws=draws, log=log, metadata=identity_of(task))
+    test = task.test.system()
     file = f"{name}_static_epoch_{delta_t}" if draws == "epoch" else f"{name}_static_{delta_t}"
-    fixed = own_state(Policy(ROOT / f"policies/trained/{file}.onnx").rules, BUFFER)
-    found = learned.drops(test, 100, EVALUATION_SEED).mean()
-    assert found < 1.01 * drops(test, fixed, episodes=100, draws=draws).mean()
+    fixed = MeanFieldOwn(str(ROOT / f"policies/trained/{file}.onnx"))
+    assert score(dispatcher_of(model, "MF-R"), test).mean() < 1.01 * score(fixed, test).mean()
 
 
 def test_the_presets_say_what_table_2_says():

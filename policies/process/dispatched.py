@@ -1,0 +1,132 @@
+"""Copies of a system whose schedulers follow a dispatcher, by the law of the epochs.
+
+The dispatcher is asked by the code that the compiled engine asks with; nothing else in this package asks one.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatchers.checking import check_fit
+from dispatchers.contract import Dispatcher, PerJobDispatcher, hidden_width, name_of
+from dispatchers.errors import DispatcherError
+from dispatchers.information import declared
+from dispatchers.rules.mean_field import MeanFieldRule
+from dispatchers.rules.recurrent import MeanFieldRecurrent
+from dispatchers.view import Draws
+from emulator.engines.compiled.numbering import AllAtOnce
+from emulator.engines.compiled.routing import fixed_columns
+from emulator.engines.observations import EpochDraws
+from emulator.model.system import System
+from emulator.model.topology import Topology
+from emulator.workload.workload import Workload
+from policies.process.networks import Floats, ParallelNetworks
+from policies.process.received import received_of_drawn, received_of_fixed
+
+SCHEDULERS_AT_ONCE = 8192
+"""Schedulers of several small copies that are asked together: what they know stays in a processor's cache."""
+
+
+class DispatchedNetworks(ParallelNetworks):
+    """Copies of a system in which a dispatcher decides; all start and end an episode together.
+
+    Nothing is drawn from the system's own seed: `seed` takes its place. A server that holds for an epoch is drawn by
+    the decision coin, as in an engine; an action that holds for an epoch is drawn as in training. Raises
+    `DispatcherError` for a rule that has no law or does not fit the system, `InputError` for a system without a law.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, system: System, *, copies: int, seed: int):
+        if isinstance(dispatcher, PerJobDispatcher):
+            raise DispatcherError(
+                f"{name_of(dispatcher)}: has no law of the epochs, as it chooses for each job by those sent before"
+            )
+        check_fit(dispatcher, system.buffer, system.nodes, graph_hash=lambda: system.topology.graph_hash)
+        self.dispatcher, draws = _without_actions(dispatcher)
+        super().__init__(system, copies=copies, seed=seed, draws=draws)
+        is_global = "global" in declared(dispatcher)
+        knows_its_copy = is_global or dispatcher.nodes is not None or hidden_width(dispatcher) > 0
+        self._ask_together(1 if knows_its_copy else max(1, SCHEDULERS_AT_ONCE // system.nodes))
+
+    def _ask_together(self, most: int) -> None:
+        """Ask for as many copies at a time as divide all of them, `most` at most."""
+        self._together = max(count for count in range(1, most + 1) if self.copies % count == 0)
+        self._observations = AllAtOnce(self.dispatcher, _side_by_side(self.system, self._together))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._carried = [self._observations.at_start() for _ in range(self.copies // self._together)]
+
+    def reset(self) -> None:
+        """See `ParallelNetworks.reset`; what schedulers carry begins anew, too."""
+        super().reset()
+        self._begin()
+
+    def advance(self) -> Floats:
+        """Advance all copies by one epoch and return the expected drops of each server, copies x nodes."""
+        sent = np.concatenate([self._sent(block) for block in range(len(self._carried))])
+        if self._together > 1 and "schedulers" in self._observations.read:  # each copy has its own scheduler 0
+            self._ask_together(1)
+            return self.advance()
+        return self.step(sent) if self.draws == "epoch" else self.step_received(sent)
+
+    def _sent(self, block: int) -> Floats:
+        """Ask the schedulers of a block of copies and return what `advance` goes on with, copies x nodes.
+
+        That is the jobs per ms that come to each server, or, where actions are drawn, offload probabilities.
+        """
+        copies = slice(block * self._together, (block + 1) * self._together)
+        draws = EpochDraws(_Together(self.paths[copies]), self.epoch)
+        lengths = self.queue_lengths[copies].ravel().astype(np.int32)
+        observations, access = self._observations, self.system.access
+        observations.decide(lengths, draws, self._carried[block])
+        if self.draws == "epoch":
+            return 1.0 - observations.answers[observations.row, 0].reshape(-1, self.system.nodes)
+        rates = self.arrival_rates[copies, self.epoch]
+        if self.dispatcher.draws == "job":
+            return received_of_drawn(observations.answers, observations.row, access.servers, access.offsets, rates)
+        columns = np.empty(len(lengths), dtype=np.int32)
+        fixed_columns(observations.answers, observations.row, draws.coins, columns)
+        return received_of_fixed(columns, access.servers, access.offsets, rates)
+
+
+def _without_actions(dispatcher: Dispatcher) -> tuple[Dispatcher, Draws]:
+    """Return a dispatcher that leaves it to the law to draw whether to offload, and how often that is drawn.
+
+    A rule that draws an action by the view's coin would be asked anew for every scheduler and epoch: 20 times as long.
+    """
+    if not isinstance(dispatcher, MeanFieldRule | MeanFieldRecurrent) or dispatcher.acts == "job":
+        return dispatcher, "job"
+    undrawn = copy.copy(dispatcher)
+    undrawn.acts = "job"
+    return undrawn, "epoch"
+
+
+def _side_by_side(system: System, copies: int) -> System:
+    """Return a system of several copies of another one, without a path between them."""
+    graph, shifts = system.topology, np.arange(copies)[:, None]
+    starts = (graph.offsets[:-1] + shifts * graph.offsets[-1]).ravel()
+    topology = Topology(
+        graph.kind,
+        np.append(starts, copies * graph.offsets[-1]),
+        (graph.neighbours + shifts * graph.nodes).ravel().astype(graph.neighbours.dtype),
+    )
+    return replace(system, topology=topology, service_rates=np.tile(system.service_rates, copies))
+
+
+class _Together(NamedTuple):
+    """The workloads of several copies, whose decisions are drawn as those of one."""
+
+    workloads: list[Workload]
+
+    def decision_coins(self, epoch: int) -> NDArray[np.float64]:
+        """See `Workload.decision_coins`."""
+        return np.concatenate([each.decision_coins(epoch) for each in self.workloads])
+
+    def decision_orders(self, epoch: int) -> NDArray[np.int64]:
+        """See `Workload.decision_orders`."""
+        return np.concatenate([each.decision_orders(epoch) for each in self.workloads])
