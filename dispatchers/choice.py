@@ -112,27 +112,33 @@ def ask(dispatcher: Dispatcher, view: View) -> Answer:
     view.reader = Reader(name, declared(dispatcher))
     try:
         with np.errstate(all="ignore"):  # what comes of it is told below
-            if isinstance(dispatcher, PerJobDispatcher):
-                said, hidden = dispatcher.plan(view), np.empty((view.rows, 0))
-            elif isinstance(dispatcher, RecurrentDispatcher):
-                said, hidden = _pair(dispatcher.advance(view), name)
-            else:
-                said, hidden = dispatcher.route(view), np.empty((view.rows, 0))
+            return _answer(dispatcher, view, name)
     except DispatcherError:
         raise
     except (Exception, SystemExit) as error:
         raise DispatcherError(f"{name}: {describe(error)}") from error
     finally:
         view.reader = None
+
+
+def _answer(dispatcher: Dispatcher, view: View, name: str) -> Answer:
+    nothing = np.empty((view.rows, 0))
     if isinstance(dispatcher, PerJobDispatcher):
-        return Answer(validate_plan(said, view, name), hidden)
-    if isinstance(dispatcher, RecurrentDispatcher):
-        validate(said, view, name, "advance must return")
-        _check_form(hidden, (view.rows, hidden_width(dispatcher)), "hidden states must be", name)
-        _check_finite(hidden, "hidden states", view, name)
-    else:
-        validate(said, view, name)
-    return Answer(said, hidden)
+        return Answer(validate_plan(dispatcher.plan(view), view, name), nothing)
+    if not isinstance(dispatcher, RecurrentDispatcher):
+        answer = dispatcher.route(view)
+        validate(answer, view, name)
+        return Answer(answer, nothing)
+    said: Any = dispatcher.advance(view)
+    if not isinstance(said, tuple) or len(said) != 2:
+        raise DispatcherError(
+            f"{name}: advance must return two arrays, probabilities and hidden states, got {type(said).__name__}"
+        )
+    answer, hidden = said
+    validate(answer, view, name, "advance must return")
+    _check_form(hidden, (view.rows, hidden_width(dispatcher)), "hidden states must be", name)
+    _check_finite(hidden, "hidden states", view, name)
+    return Answer(answer, hidden)
 
 
 def checked_choice(dispatcher: PerJobDispatcher) -> Callable[[JobView], int]:
@@ -152,14 +158,6 @@ def checked_choice(dispatcher: PerJobDispatcher) -> Callable[[JobView], int]:
         return column
 
     return choose
-
-
-def _pair(said: Any, name: str) -> tuple[Any, Any]:
-    if not isinstance(said, tuple) or len(said) != 2:
-        raise DispatcherError(
-            f"{name}: advance must return two arrays, probabilities and hidden states, got {type(said).__name__}"
-        )
-    return said
 
 
 def validate(answer: Any, view: View, name: str, must: str = "route must return") -> None:
@@ -202,7 +200,7 @@ def _refuse_row(wrong: Any, why: str, answer: Floats, view: View, name: str) -> 
     if not wrong.any():
         return
     row = int(np.argmax(wrong))
-    lengths = view.queue_lengths[row, view.accessible[row]].tolist()
+    lengths = view.value("queue_lengths")[row, view.value("accessible")[row]].tolist()
     values = np.array2string(answer[row], precision=6, threshold=20).replace("\n", "")
     text = why.format(row=values, sum=float(answer[row].sum()))
     raise DispatcherError(f"{name}: {text} (queue lengths {lengths})")

@@ -19,11 +19,8 @@ from dispatchers.choice import Answer, Chosen, Drawn, Fixed, Rule, ask, checked_
 from dispatchers.contract import Dispatcher, PerJobDispatcher, hidden_width
 from dispatchers.information import declared
 from dispatchers.remembered import Remembered
-from dispatchers.view import BY_SERVER, FIELDS, Floats, View
+from dispatchers.view import BY_SERVER, FIELDS, OF_ONE_DECISION, Floats, View
 from emulator.model.system import System
-
-COMPARED = frozenset(("accessible", "queue_lengths", "own_lengths", "service_rates", "sharing", "hidden"))
-"""Fields by which observations can be told apart; a rule that reads any other is asked for each scheduler anew."""
 
 
 class DecisionSource(Protocol):
@@ -91,20 +88,18 @@ class Observations:
 
         def later(name: str) -> Any:
             field = FIELDS[name]
-            return (
-                field.padded(makers[name](places), accessible) if field.shape == BY_SERVER else makers[name](schedulers)
-            )
+            if field.shape == BY_SERVER:
+                return field.padded(makers[name](places), accessible)
+            return makers[name](schedulers)
 
         return View(later, accessible=accessible, buffer=system.buffer, delta_t=system.delta_t)
 
     def answer(self, view: View) -> Answer:
         """Return the dispatcher's checked answer, its probabilities, unless it is a plan, made cumulative."""
         answer = ask(self.dispatcher, view)
-        return (
-            answer
-            if isinstance(self.dispatcher, PerJobDispatcher)
-            else answer._replace(numbers=cumulate(answer.numbers))
-        )
+        if isinstance(self.dispatcher, PerJobDispatcher):
+            return answer
+        return answer._replace(numbers=cumulate(answer.numbers))
 
 
 class Knowledge:
@@ -172,7 +167,7 @@ class OneByOne(Observations):
             self.read |= view.read
             self.answers.clear()
             self.compared.clear()
-        if view.read <= COMPARED:
+        if view.reusable:
             self.answers[self._observation(scheduler)] = answer
         return answer
 
@@ -193,4 +188,4 @@ class OneByOne(Observations):
             "hidden": known.hidden[scheduler],
         }
         shared = [known.distribution[scheduler]] if self.is_global else []
-        return [part for name, part in parts.items() if name in self.read and part.size] + shared
+        return [parts[name] for name in sorted(self.read - OF_ONE_DECISION)] + shared

@@ -73,5 +73,5 @@ def read_table(path: Path) -> pa.Table:
             raise OSError("it is not a regular file")
         return pq.read_table(path)
     except (OSError, ValueError) as error:
-        why = " ".join(str(error).split())
+        why = " ".join(str(error).split()).rpartition("': ")[2]  # pyarrow names the file once more
         raise InputError(f"{path.parent}: {path.name} cannot be read: {why}") from None

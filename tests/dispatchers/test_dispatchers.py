@@ -278,6 +278,7 @@ BROKEN = {
         Uninformed(lambda v: v.least(v.service_rates)),
         "reads view.service_rates, so its information must include broadcast, got none",
     ),
+    "wrong and uninformed": (Uninformed(lambda v: v.own() * 0.9), "probabilities sum to 0.9, must be 1 .queue lengths"),
     "plans by undeclared lengths": (RoundRobinByLength(), "reads view.queue_lengths, so its information must include"),
     "chooses by undeclared sends": (
         Forgetful(lambda job: job.total_sent % len(job.order)),

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from dispatchers.choice import Answer
 from dispatchers.contract import Dispatcher
-from dispatchers.view import FIELDS, Floats, distinct
-from emulator.engines.observations import COMPARED, EpochDraws, Observations
+from dispatchers.view import BY_SERVER, FIELDS, Floats, distinct
+from emulator.engines.observations import EpochDraws, Observations
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
 
@@ -17,6 +17,14 @@ LARGEST_TABLE = 2**22
 
 ROWS_AT_ONCE = 2**16
 """Rows that a dispatcher is asked at a time."""
+
+LASTING = frozenset(
+    name for name, field in FIELDS.items() if field.shape == BY_SERVER and field.lasts and name != "accessible"
+)
+"""Fields of servers that never change, attributes of a `System`: once read, they put schedulers into classes."""
+
+NUMBERED = LASTING | {"accessible", "queue_lengths", "own_lengths", "hidden"}
+"""Fields by which observations can be numbered; a rule that reads any other is asked for every scheduler anew."""
 
 
 class Carried:
@@ -135,7 +143,7 @@ class AllAtOnce(Observations):
         sizes = [min((system.buffer + 1) ** count, LARGEST_TABLE + 1) for count in seen[places].tolist()]
         self.first = np.cumsum([0, *sizes[:-1]])[classes]
         """For each scheduler the number of the first observation of its class."""
-        self.observations = sum(sizes) if self.read <= COMPARED else LARGEST_TABLE + 1
+        self.observations = sum(sizes) if self.read <= NUMBERED else LARGEST_TABLE + 1
 
     def _forget(self, states: int) -> None:
         """Start with an empty table, for observations in so many hidden states, if it is not too large."""
@@ -152,9 +160,8 @@ class AllAtOnce(Observations):
         """Number the schedulers by what never changes: how many servers they access, and what is read of these."""
         system = self.system
         classes = np.unique(self.counts, return_inverse=True)[1]
-        lasting = [name for name in sorted(self.read & COMPARED) if FIELDS[name].lasts and name != "accessible"]
         of_servers = {"service_rates": system.service_rates, "sharing": system.access.sharing}
-        for values in (of_servers[name] for name in lasting):
+        for values in (of_servers[name] for name in sorted(self.read & LASTING)):
             kinds = np.unique(values, return_inverse=True)[1]
             if not kinds.any():
                 continue  # all alike

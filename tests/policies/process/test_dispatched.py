@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 from test_epoch_law import exact
 
-from dispatchers.contract import Dispatcher, pick
+from dispatchers.choice import pick
+from dispatchers.contract import Dispatcher
 from dispatchers.errors import DispatcherError
 from dispatchers.onnx_files.kinds import CONTRACT_VERSION
 from dispatchers.rules.basic import Random, SendToOwn
