@@ -26,7 +26,7 @@ from emulator.engines.compiled.windows import CompiledEngine
 from emulator.engines.simpy import engine as simpy_engine
 from emulator.machine.starting import start
 from emulator.model.system import ArrivalProcess, System
-from emulator.model.topology import configuration_model, torus
+from emulator.model.topologies import configuration_model, torus
 from emulator.runs.check import shipped_policies
 from emulator.workload.workload import Workload
 

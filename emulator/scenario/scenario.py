@@ -1,6 +1,6 @@
 """One resolved scenario: every key with its type, unit, default and bounds, and the system that it describes.
 
-The models (here, in `emulator.model.topology_keys` and `emulator.scenario.dispatchers`) are the only description of the
+The models (here, in `emulator.model.topologies` and `emulator.scenario.dispatchers`) are the only description of the
 keys: messages, sweeps and the JSON Schema follow from them. How a file becomes scenarios is in
 `emulator.scenario.plan`. Times in ms, rates per ms.
 """
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,7 +18,9 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from emulator.errors import InputError
 from emulator.keys import ScenarioError, Section, Seed
-from emulator.model.topology_keys import NODE_LIMIT, TOPOLOGIES, AnyTopology, EdgeList
+from emulator.model.topologies import TOPOLOGIES
+from emulator.model.topologies.edge_list import EdgeList
+from emulator.model.topologies.kind import TopologyKind, check_size
 from emulator.scenario.dispatchers import DispatcherSpec
 from emulator.scenario.plot import Plot, Reference
 from emulator.scenario.training import Training
@@ -38,6 +42,10 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 ArrivalRate = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
+if TYPE_CHECKING:
+    AnyTopology = TopologyKind
+else:
+    AnyTopology = Annotated[reduce(or_, TOPOLOGIES.values()), Field(discriminator="kind")]
 
 
 class Arrivals(Section):
@@ -201,8 +209,10 @@ class Scenario(Section):
 
     def _check_nodes(self, nodes: int) -> None:
         """Check what depends on the number of nodes, which a file must be read for if `path` is given."""
-        if nodes > NODE_LIMIT:
-            raise ScenarioError("topology", f"must have at most {NODE_LIMIT} nodes, got more")
+        try:
+            check_size(nodes)
+        except InputError as error:
+            raise ScenarioError("topology", str(error)) from None
         rates = self.service.rates
         if rates is not None and self.service.assignment == "given" and len(rates) != nodes:
             raise ScenarioError("service.rates", f"must hold one rate for each of {nodes} nodes, got {len(rates)}")

@@ -14,6 +14,9 @@ def json_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     for section, model in SECTIONS.items():
         owner = definitions[model.__name__] if section else schema
+        if section[:1] == ("topology",):
+            owner["required"] = ["kind", *owner.get("required", [])]
+            del owner["properties"]["kind"]["default"]
         for key, entry in owner["properties"].items():
             if ".".join([*section[:1], key]) in LIST_DEPTHS:
                 owner["properties"][key] = _sweeping(entry)

@@ -14,7 +14,7 @@ from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM
 from emulator.engines.simpy.engine import run_episode
 from emulator.model.system import ArrivalProcess, System, WorkLaw
-from emulator.model.topology import edge_list
+from emulator.model.topologies import edge_list
 from emulator.workload.workload import EpochJobs, Workload
 
 

@@ -23,7 +23,7 @@ from emulator.engines.engine import EnginesDifferError, Mode, check_equal, mode_
 from emulator.engines.episode import COMPLETED
 from emulator.engines.simpy import engine as simpy_engine
 from emulator.model.system import System
-from emulator.model.topology import cycle, edge_list, torus
+from emulator.model.topologies import cycle, edge_list, torus
 from emulator.runs.run import engine_lines, execute, load_plan
 from emulator.runs.tasks import Task, expected_seconds
 from emulator.scenario.scenario import Scenario

@@ -11,7 +11,7 @@ from dispatchers.rules.mean_field import MeanFieldNeighbourhood
 from emulator.engines.compiled.decisions import Decisions
 from emulator.engines.decisions import EpochDraws
 from emulator.model.system import System
-from emulator.model.topology import configuration_model, cycle, edge_list, torus
+from emulator.model.topologies import configuration_model, cycle, edge_list, torus
 from emulator.workload.workload import Workload
 from policies.algorithms.direct_search import search
 from policies.export import linear_to_onnx, rules_of, write

@@ -21,7 +21,7 @@ from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.engines.simpy.engine import run_episode
 from emulator.errors import InputError
 from emulator.model.system import ArrivalProcess, System, WorkLaw
-from emulator.model.topology import cycle, edge_list, torus
+from emulator.model.topologies import cycle, edge_list, torus
 from emulator.results.statistics import mean_interval
 from emulator.scenario.scenario import Scenario
 from emulator.workload.workload import Workload

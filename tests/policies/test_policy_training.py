@@ -17,7 +17,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
 from dispatchers.onnx_files.kinds import CONTRACT_VERSION, Policy  # noqa: E402
 from emulator.errors import InputError  # noqa: E402
 from emulator.model.system import System  # noqa: E402
-from emulator.model.topology import Topology, torus  # noqa: E402
+from emulator.model.topologies import torus  # noqa: E402
+from emulator.model.topology import Topology  # noqa: E402
 from emulator.scenario.plan import load  # noqa: E402
 from policies.algorithms import ppo as training  # noqa: E402
 from policies.algorithms.direct_search import search  # noqa: E402

@@ -19,7 +19,7 @@ from scipy import stats  # noqa: E402
 from dispatchers.onnx_files.kinds import CONTRACT_VERSION, Policy  # noqa: E402
 from emulator.command_line import main  # noqa: E402
 from emulator.model.system import System  # noqa: E402
-from emulator.model.topology import torus  # noqa: E402
+from emulator.model.topologies import torus  # noqa: E402
 from policies.algorithms import ppo as training  # noqa: E402
 from policies.algorithms.ppo import NarrowedRecurrentPolicy, gaussian_policy, train  # noqa: E402
 from policies.export import recurrent_policy_of, to_onnx, write  # noqa: E402

@@ -13,7 +13,7 @@ from dispatchers.rules.actor_critic import ScalableActorCritic
 from emulator.engines.simpy.engine import run_episode
 from emulator.errors import InputError
 from emulator.model.system import ArrivalProcess, System, WorkLaw
-from emulator.model.topology import cycle, edge_list, torus
+from emulator.model.topologies import cycle, edge_list, torus
 from emulator.randomness import DECISION, random_uniform
 from emulator.workload.workload import Workload
 from policies.algorithms.actor_critic import ActorCritic, convergence, train_actors

@@ -18,7 +18,7 @@ from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from emulator.engines.simpy.engine import run_episode
 from emulator.model.system import ArrivalProcess, System, WorkLaw
-from emulator.model.topology import bethe, configuration_model, cube_connected_cycle, cycle, edge_list, torus
+from emulator.model.topologies import bethe, configuration_model, cube_connected_cycle, cycle, edge_list, torus
 from emulator.workload.workload import Workload
 
 LEVEL = 1e-4

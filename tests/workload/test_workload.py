@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from emulator.model.system import ArrivalProcess, System, WorkLaw
-from emulator.model.topology import cycle, edge_list
+from emulator.model.topologies import cycle, edge_list
 from emulator.workload.workload import Workload, epoch_times
 
 
