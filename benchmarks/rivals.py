@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import simpy
 
-from emulator.engines.compiled.kernels import BLOCK, Window, draw_next, draw_work
+from emulator.engines.compiled.kernels import BLOCK, draw_next, draw_work
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
-from emulator.workload.workload import Workload, law_numbers
+from emulator.workload.workload import Workload
 
 
 def plain_simpy(system: System, replication: int) -> int:
@@ -129,7 +129,7 @@ def ciw_queues(system: System, replication: int) -> int:
 
 
 @compiled(nogil=True, error_model="numpy")
-def _sample(window, rate, nodes, schedulers, clock, number, times, bits, coin, work):  # type: ignore[no-untyped-def]
+def _sample(source, rate, nodes, schedulers, clock, number, times, bits, coin, work):  # type: ignore[no-untyped-def]
     """Draw as many jobs as an epoch has on average, with their works and coins, and no queue behind them."""
     drawn = 0
     target = np.int64(rate * nodes)
@@ -137,8 +137,8 @@ def _sample(window, rate, nodes, schedulers, clock, number, times, bits, coin, w
         count = min(BLOCK, target - drawn)
         for i in range(count):
             schedulers[i] = drawn + i
-        draw_next(window, schedulers, clock, number, count, times, bits, coin)
-        draw_work(window, bits, count, work, 0)
+        draw_next(source, schedulers, clock, number, count, times, bits, coin)
+        draw_work(source, bits, count, work, 0)
         drawn += count
     return drawn
 
@@ -152,11 +152,10 @@ def sampling_floor(system: System, replication: int) -> int:
     for epoch in range(workload.epochs):
         start, end = workload.times[epoch : epoch + 2]
         rate = workload.arrival_rates[epoch]
-        seeds = np.uint64(system.seed), np.uint64(replication), np.uint64(epoch)
-        window = Window(*seeds, float(start), float(end), True, 1.0 / rate, *law_numbers(system.work))
+        source = workload.source(epoch)
         clock, times, coin, work = blocks
         bits = np.zeros(BLOCK, np.uint64)
         drawn += _sample(
-            window, rate * (end - start), system.nodes, whole, clock, whole.copy(), times, bits, coin, work
+            source, rate * (end - start), system.nodes, whole, clock, whole.copy(), times, bits, coin, work
         )
     return drawn

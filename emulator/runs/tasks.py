@@ -82,13 +82,9 @@ def part_of(plan: Plan, task: Task) -> str:
 
 
 def expected_jobs(point: Point) -> float:
-    """Return how many jobs an episode has on average, with the rate path in its stationary law."""
+    """Return how many jobs an episode has on average, with arrivals at their expected rate."""
     scenario = point.scenario
-    arrivals = scenario.arrivals
-    leaving = arrivals.high_to_low + arrivals.low_to_high
-    share_high = arrivals.low_to_high / leaving if leaving else 0.5
-    rate = share_high * arrivals.high + (1.0 - share_high) * arrivals.low
-    return max(1.0, rate * scenario.horizon * point.node_count())
+    return max(1.0, scenario.arrivals.expected_rate() * scenario.horizon * point.node_count())
 
 
 def expected_mode(plan: Plan, task: Task) -> Mode:

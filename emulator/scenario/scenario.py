@@ -18,6 +18,8 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from emulator.errors import InputError
 from emulator.keys import ScenarioError, Section, Seed
+from emulator.model.arrivals import Switched
+from emulator.model.laws import LAWS, Law
 from emulator.model.topologies import TOPOLOGIES
 from emulator.model.topologies.edge_list import EdgeList
 from emulator.model.topologies.kind import TopologyKind, check_size
@@ -38,27 +40,12 @@ EPOCH_LIMIT = 10_000_000
 EPOCH_JOB_LIMIT = 1_000_000_000
 """Expected jobs of all schedulers in one epoch, which an engine holds in memory at once."""
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-ArrivalRate = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 if TYPE_CHECKING:
     AnyTopology = TopologyKind
 else:
     AnyTopology = Annotated[reduce(or_, TOPOLOGIES.values()), Field(discriminator="kind")]
-
-
-class Arrivals(Section):
-    """The arrival rate of every scheduler, high or low, switched after each epoch (section 2.3, eq. 2)."""
-
-    high: ArrivalRate = 0.9
-    """The high rate, jobs per ms."""
-    low: ArrivalRate = 0.6
-    """The low rate, jobs per ms."""
-    high_to_low: Probability = 0.2
-    """Probability that high turns low after an epoch."""
-    low_to_high: Probability = 0.5
-    """Probability that low turns high after an epoch."""
 
 
 class Service(Section):
@@ -95,6 +82,10 @@ class Service(Section):
         if self.work != "hyperexponential" and self.scv is not None:
             raise ScenarioError("scv", f"must stand beside work: hyperexponential, got {self.work}")
         return self
+
+    def law(self) -> Law:
+        """Return the law of work."""
+        return LAWS[self.work].model_validate({} if self.scv is None else {"scv": self.scv})
 
     def rates_of(self, nodes: int, seed: int) -> NDArray[np.float64]:
         """Return the service rate of each of `nodes` servers, jobs per ms."""
@@ -145,7 +136,7 @@ class Scenario(Section):
     """Simulated time, ms."""
     buffer: Annotated[int, Field(ge=1, le=10_000)] = 5
     """Jobs that a server holds, the one in service included."""
-    arrivals: Arrivals = Arrivals()
+    arrivals: Switched = Switched()
     """Arrival rates."""
     service: Service = Service(rate=1.0)
     """Service rates and the law of work."""
@@ -216,13 +207,13 @@ class Scenario(Section):
         rates = self.service.rates
         if rates is not None and self.service.assignment == "given" and len(rates) != nodes:
             raise ScenarioError("service.rates", f"must hold one rate for each of {nodes} nodes, got {len(rates)}")
-        jobs = max(self.arrivals.high, self.arrivals.low) * min(self.delta_t, self.horizon) * nodes
+        jobs = self.arrivals.highest_rate() * min(self.delta_t, self.horizon) * nodes
         if jobs > EPOCH_JOB_LIMIT:
             raise ScenarioError("arrivals", f"must bring at most {EPOCH_JOB_LIMIT} jobs in an epoch, got {jobs:.3g}")
 
     def system(self) -> System:
         """Build the topology and share out the service rates. Raises `ScenarioError`."""
-        from emulator.model.system import ArrivalProcess, System, WorkLaw
+        from emulator.model.system import System
 
         try:
             topology = self.topology.build(self.seed)
@@ -237,8 +228,8 @@ class Scenario(Section):
             horizon=self.horizon,
             buffer=self.buffer,
             service_rates=self.service.rates_of(topology.nodes, self.seed),
-            arrivals=ArrivalProcess(**dict(self.arrivals)),
-            work=WorkLaw(self.service.work, self.service.scv or 1.0),
+            arrivals=self.arrivals,
+            work=self.service.law(),
             seed=self.seed,
         )
 
@@ -255,7 +246,7 @@ def single_values(data: Mapping[str, Any]) -> dict[str, int | float | str]:
 SECTIONS: dict[tuple[str, ...], type[Section]] = {
     (): Scenario,
     **{("topology", kind): model for kind, model in TOPOLOGIES.items()},
-    ("arrivals",): Arrivals,
+    ("arrivals",): Switched,
     ("service",): Service,
     ("trace",): Trace,
     ("plot",): Plot,

@@ -30,7 +30,9 @@ from emulator.machine.option_numbers import whole
 from emulator.machine.progress import progress_bar
 from emulator.machine.starting import start
 from emulator.model import topologies
-from emulator.model.system import ArrivalProcess, System, WorkLaw
+from emulator.model.arrivals import Switched
+from emulator.model.laws import Deterministic, Exponential, Hyperexponential
+from emulator.model.system import System
 from emulator.model.topology import Topology
 from emulator.runs.check import shipped_policies
 from emulator.verification import random_policies as random_networks
@@ -151,14 +153,14 @@ def random_case(number: int) -> Case:
     low = high * float(generator.choice([0.0, 2 / 3, 1.0]))
     horizon = float(generator.uniform(1.0, 60.0)) * min(1.0, JOBS / (60.0 * high * nodes))
     delta_t = float(generator.choice([horizon / 3, horizon, 2 * horizon, generator.uniform(0.05, 1.0) * horizon]))
-    works = [WorkLaw(), WorkLaw(), WorkLaw("deterministic"), WorkLaw("hyperexponential", 4.0)]
+    works = [Exponential(), Exponential(), Deterministic(), Hyperexponential(scv=4.0)]
     system = System(
         graph,
         delta_t,
         horizon,
         buffer,
         rates,
-        ArrivalProcess(high, low, float(generator.random()), float(generator.random())),
+        Switched(high=high, low=low, high_to_low=float(generator.random()), low_to_high=float(generator.random())),
         works[generator.integers(len(works))],
         int(generator.integers(2**32)),
     )

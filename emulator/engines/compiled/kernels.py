@@ -18,8 +18,7 @@ from dispatchers.contract import pick
 from emulator.engines.compiled.rules import ChosenByUser, column_of
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, job_fingerprint
 from emulator.machine.compiling import compiled
-from emulator.randomness import JOB, exponential, philox
-from emulator.workload.workload import work_of
+from emulator.workload.jobs import JobSource, draw_job, work_of
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]
@@ -44,22 +43,15 @@ _pick = njit(inline="always")(pick)
 
 
 class Window(NamedTuple):
-    """Where in a workload the jobs are drawn, and the law of their work (see `emulator.workload.workload`)."""
+    """A part of an epoch whose jobs are drawn and served together."""
 
-    seed: np.uint64
-    replication: np.uint64
-    epoch: np.uint64
+    source: JobSource
     start: float
     """Start of the epoch."""
     end: float
-    """End of the window, which is a part of the epoch."""
+    """End of the window."""
     is_first: bool
     """Whether the window is the epoch's first one."""
-    mean_gap: float
-    law: int
-    branch: np.uint64
-    mean_short: float
-    mean_long: float
 
 
 class Streams(NamedTuple):
@@ -117,22 +109,22 @@ class JobRows(NamedTuple):
     outcome: NDArray[np.int8]
 
 
-@kernel
-def draw_next(window, schedulers, clock, number, count, arrival_time, bits, coin):
+inner = njit(nogil=True, error_model="numpy")
+"""For loops that are kept on disk as a part of `draw`: a user's law must not be kept."""
+
+
+@inner
+def draw_next(source, schedulers, clock, number, count, arrival_time, bits, coin):
     """Draw the next job of each of `count` schedulers."""
     for i in range(count):
-        a, b, c, d = philox(schedulers[i], window.epoch, number[i], JOB, window.seed, window.replication)
-        gap = exponential((a << uint64(16)) | (b >> uint64(16)))
-        arrival_time[i] = clock[i] + gap * window.mean_gap
-        bits[i] = ((b & uint64(0xFFFF)) << uint64(32)) | c
-        coin[i] = np.float64(np.int64(d)) * 2.0**-32
+        arrival_time[i], bits[i], coin[i] = draw_job(source, schedulers[i], number[i], clock[i])
 
 
-@kernel
-def draw_work(window, bits, count, work, place):
+@inner
+def draw_work(source, bits, count, work, place):
     """Fill in the works that the bits of `count` jobs stand for, from `place` on."""
     for i in range(count):
-        work[place + i] = work_of(bits[i], window.law, window.branch, window.mean_short, window.mean_long)
+        work[place + i] = work_of(bits[i], source.work)
 
 
 def _route(rule, start_time, graph, streams, records, counted, part, total, count, schedulers, clock, number, coin):
@@ -199,14 +191,14 @@ def draw(rule, window, graph, streams, records, counts, part, first, last):
         while count > 0:
             if total + count > len(works):
                 return NO_ROOM
-            draw_next(window, schedulers, clock, number, count, arrival_time, bits, coin)
+            draw_next(window.source, schedulers, clock, number, count, arrival_time, bits, coin)
             kept = 0
             for i in range(count):  # without a branch, which nobody could predict
                 schedulers[kept], clock[kept], number[kept] = schedulers[i], arrival_time[i], number[i]
                 bits[kept], coin[kept] = bits[i], coin[i]
                 kept += arrival_time[i] < window.end
             count = kept
-            draw_work(window, bits, count, works, total)
+            draw_work(window.source, bits, count, works, total)
             if not _route(
                 rule,
                 window.start,
@@ -228,7 +220,7 @@ def draw(rule, window, graph, streams, records, counts, part, first, last):
 
 
 draw_for_users = njit(nogil=True, error_model="numpy")(draw.py_func)
-"""`draw` for a user's rule, whose code cannot be kept on disk."""
+"""`draw` for a user's rule or law, whose code cannot be kept on disk."""
 
 
 @kernel

@@ -22,8 +22,9 @@ from emulator.engines.compiled import kernels, rules
 from emulator.engines.compiled.decisions import Decisions
 from emulator.engines.decisions import EpochDraws
 from emulator.engines.episode import DROPPED, Episode, EpochTrace, JobTrace, Totals
+from emulator.machine.compiling import is_ours
 from emulator.model.system import System
-from emulator.workload.workload import Workload, law_numbers
+from emulator.workload.workload import Workload
 
 WINDOW_JOBS = 4.0
 """Expected jobs of a scheduler in a window, which is what is kept of an epoch at a time: it bounds the memory."""
@@ -46,7 +47,7 @@ class CompiledEngine:
         self.threads = max(1, min(threads, system.nodes))
         self._bounds = np.linspace(0, system.nodes, self.threads + 1).astype(np.int64)
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
-        self.draw = kernels.draw
+        self.draw = kernels.draw if is_ours(system.arrivals, system.work) else kernels.draw_for_users
         self.chosen: Any = None
         """What makes the kernels' rule of a per-job dispatcher."""
         if isinstance(dispatcher, PerJobDispatcher):
@@ -205,19 +206,14 @@ class _Run:
         return rules.Drawn(decisions.answers, decisions.row)
 
     def _windows(self, epoch: int) -> Iterator[kernels.Window]:
-        workload = self.workload
-        rate, (start, end) = workload.arrival_rates[epoch], workload.times[epoch : epoch + 2]
+        source, (start, end) = self.workload.source(epoch), self.workload.times[epoch : epoch + 2]
         count = int(self.windows[epoch])
         for number in range(count):
             yield kernels.Window(
-                np.uint64(self.system.seed),
-                np.uint64(workload.replication),
-                np.uint64(epoch),
+                source,
                 float(start),
                 float(end if number + 1 == count else start + (end - start) * (number + 1) / count),
                 number == 0,
-                1.0 / rate,
-                *law_numbers(self.system.work),
             )
 
     def _run_window(self, window: kernels.Window, rule: Any) -> Any:
@@ -250,7 +246,7 @@ class _Run:
             )
 
         for dropped, completed, fingerprint in engine.each_part(serve):
-            self.drops_by_epoch[window.epoch] += dropped
+            self.drops_by_epoch[window.source.epoch] += dropped
             self.completions += completed
             self.fingerprint = (self.fingerprint + int(fingerprint)) % 2**64
         self.arrivals += total

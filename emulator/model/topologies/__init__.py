@@ -13,7 +13,16 @@ from emulator.model.topologies.edge_list import EdgeList, edge_list
 from emulator.model.topologies.kind import TopologyKind
 from emulator.model.topologies.torus import Torus, torus
 
-__all__ = ["TOPOLOGIES", "bethe", "configuration_model", "cube_connected_cycle", "cycle", "edge_list", "torus"]
+__all__ = [
+    "TOPOLOGIES",
+    "TopologyKind",
+    "bethe",
+    "configuration_model",
+    "cube_connected_cycle",
+    "cycle",
+    "edge_list",
+    "torus",
+]
 
 TOPOLOGIES: dict[str, type[TopologyKind]] = {
     "cycle": Cycle,

@@ -24,6 +24,9 @@ NODE_LIMIT = 10_000_000
 class TopologyKind(Section):
     """A kind of topology with its keys, as a scenario gives them."""
 
+    kind: str
+    """What scenarios and results call it."""
+
     @abstractmethod
     def node_count(self) -> int:
         """Return how many nodes there are, without building; beyond NODE_LIMIT, some number beyond it."""
