@@ -64,8 +64,11 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 AnySection = TypeVar("AnySection", bound=Section)
 
 
-def checked(section: type[AnySection], values: Mapping[str, Any]) -> AnySection:
-    """Return a mapping of keys as a section. Raises `ScenarioError` for the first key that is wrong."""
+def checked(section: type[AnySection], values: Mapping[str, Any], *, untold: str = "") -> AnySection:
+    """Return a mapping of keys as a section. Raises `ScenarioError` for the first key that is wrong.
+
+    The key `untold` is not among those that a message calls allowed.
+    """
     try:
         return section.model_validate(dict(values))
     except ValidationError as error:
@@ -76,7 +79,7 @@ def checked(section: type[AnySection], values: Mapping[str, Any]) -> AnySection:
     if details["type"] == "missing":
         raise ScenarioError(key, f"is missing: {description_of(section, key)}")
     if details["type"] == "extra_forbidden":
-        raise ScenarioError(key, unknown(key, section.model_fields))
+        raise ScenarioError(key, unknown(key, (name for name in section.model_fields if name != untold)))
     raise ScenarioError(key, f"{expected(details['type'], context)}, got {show(details['input'])}")
 
 

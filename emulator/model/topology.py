@@ -63,6 +63,24 @@ class Topology:
             digest.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
         return digest.hexdigest()
 
+    def check(self) -> None:
+        """Raise `InputError` unless the graph is undirected and simple, and its neighbours in order."""
+        nodes, ends = self.nodes, self.neighbours
+        if nodes < 1 or self.offsets[0] != 0 or self.offsets[-1] != len(ends) or (np.diff(self.offsets) < 0).any():
+            raise InputError("offsets must rise from 0 to the number of neighbours")
+        if len(ends) and not 0 <= ends.min() <= ends.max() < nodes:
+            raise InputError(f"neighbours must be from 0 to {nodes - 1}")
+        sources = np.repeat(np.arange(nodes), self.degrees)
+        forward = sources * nodes + ends
+        if (sources == ends).any():
+            raise InputError(f"node {sources[sources == ends][0]} is its own neighbour")
+        if (np.diff(forward) <= 0).any():
+            raise InputError("each node's neighbours must be in increasing order, none twice")
+        one_way = forward[~np.isin(forward, ends * nodes + sources)]
+        if len(one_way):
+            source, end = divmod(int(one_way[0]), nodes)
+            raise InputError(f"node {end} is a neighbour of node {source}, but not the other way round")
+
     def to_networkx(self) -> nx.Graph:
         """Return the graph as a `networkx.Graph` with nodes 0..nodes - 1."""
         import networkx as nx

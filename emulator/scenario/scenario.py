@@ -8,13 +8,21 @@ keys: messages, sweeps and the JSON Schema follow from them. How a file becomes 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from emulator.errors import InputError
 from emulator.keys import ScenarioError, Section, Seed
@@ -25,6 +33,7 @@ from emulator.model.topologies.edge_list import EdgeList
 from emulator.model.topologies.kind import TopologyKind, check_size
 from emulator.scenario.dispatchers import DispatcherSpec
 from emulator.scenario.plot import Plot, Reference
+from emulator.scenario.plugins import PluggedLaw, PluggedTopology, Plugin
 from emulator.scenario.training import Training
 from emulator.text import number_text, show
 
@@ -42,10 +51,24 @@ EPOCH_JOB_LIMIT = 1_000_000_000
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
+
+
+def _plugged(plugin: type[Plugin]) -> WrapValidator:
+    """Let a key take what plugins are made of, beside what is built in."""
+
+    def either(value: Any, built_in: Callable[[Any], Any]) -> Any:
+        return plugin.model_validate(value) if plugin.takes(value) else built_in(value)
+
+    return WrapValidator(either)
+
+
 if TYPE_CHECKING:
-    AnyTopology = TopologyKind
+    AnyTopology = TopologyKind | PluggedTopology
+    AnyLaw = str | PluggedLaw
 else:
-    AnyTopology = Annotated[reduce(or_, TOPOLOGIES.values()), Field(discriminator="kind")]
+    BuiltInTopology = Annotated[reduce(or_, TOPOLOGIES.values()), Field(discriminator="kind")]
+    AnyTopology = Annotated[BuiltInTopology, _plugged(PluggedTopology), SerializeAsAny()]
+    AnyLaw = Annotated[Literal[tuple(LAWS)], _plugged(PluggedLaw), SerializeAsAny()]
 
 
 class Service(Section):
@@ -57,7 +80,7 @@ class Service(Section):
     """Service rates, jobs per ms, shared out as `assignment` says."""
     assignment: Literal["random", "given"] | None = None
     """random: each server draws one of the rates, all equally likely; given: one rate for each node."""
-    work: Literal["exponential", "deterministic", "hyperexponential"] = "exponential"
+    work: AnyLaw = "exponential"
     """The law of a job's work."""
     scv: Annotated[float, Field(gt=1, le=1_000_000)] | None = None
     """Squared coefficient of variation of hyperexponential work."""
@@ -80,11 +103,14 @@ class Service(Section):
         if self.work == "hyperexponential" and self.scv is None:
             raise ScenarioError("scv", "is missing; with work: hyperexponential it must be > 1")
         if self.work != "hyperexponential" and self.scv is not None:
-            raise ScenarioError("scv", f"must stand beside work: hyperexponential, got {self.work}")
+            got = self.work if isinstance(self.work, str) else "a mapping, which holds its own keys"
+            raise ScenarioError("scv", f"must stand beside work: hyperexponential, got {got}")
         return self
 
     def law(self) -> Law:
-        """Return the law of work."""
+        """Return the law of work. Raises `ScenarioError`."""
+        if isinstance(self.work, PluggedLaw):
+            return self.work.made()
         return LAWS[self.work].model_validate({} if self.scv is None else {"scv": self.scv})
 
     def rates_of(self, nodes: int, seed: int) -> NDArray[np.float64]:
@@ -163,6 +189,21 @@ class Scenario(Section):
     dispatchers: Annotated[list[DispatcherSpec], Field(min_length=1)]
     """The dispatchers; paired differences are taken to the first."""
 
+    @field_validator("topology")
+    @classmethod
+    def _find_topology(cls, topology: AnyTopology, info: ValidationInfo) -> AnyTopology:
+        return topology.resolved(_folder_in(info)) if isinstance(topology, PluggedTopology) else topology
+
+    @field_validator("service")
+    @classmethod
+    def _find_law(cls, service: Service, info: ValidationInfo) -> Service:
+        if not isinstance(service.work, PluggedLaw):
+            return service
+        try:
+            return service.model_copy(update={"work": service.work.resolved(_folder_in(info))})
+        except ScenarioError as error:
+            raise ScenarioError(f"work.{error.key}".rstrip("."), error.message) from None
+
     @field_validator("dispatchers")
     @classmethod
     def _resolve(cls, specs: list[DispatcherSpec], info: ValidationInfo) -> list[DispatcherSpec]:
@@ -197,6 +238,11 @@ class Scenario(Section):
         if not isinstance(self.topology, EdgeList) or self.topology.path is None:
             self._check_nodes(self.topology.node_count())
         return self
+
+    def plugins(self) -> dict[str, Plugin]:
+        """Return the classes of users that are not dispatchers, by what results call them."""
+        plugins = {"the topology": self.topology, "the law of work": self.service.work}
+        return {name: plugin for name, plugin in plugins.items() if isinstance(plugin, Plugin)}
 
     def _check_nodes(self, nodes: int) -> None:
         """Check what depends on the number of nodes, which a file must be read for if `path` is given."""
@@ -234,12 +280,16 @@ class Scenario(Section):
         )
 
 
+def _folder_in(info: ValidationInfo) -> Path:
+    return Path(info.data.get("folder", "."))
+
+
 def single_values(data: Mapping[str, Any]) -> dict[str, int | float | str]:
     """Return every key, dotted, that holds a number or text; folder and picture say nothing of the experiment."""
     values = {key: value for key, value in data.items() if key not in ("folder", "plot")}
     for key, section in list(values.items()):
         if isinstance(section, Section):
-            values.update({f"{key}.{inner}": value for inner, value in section})
+            values.update({f"{key}.{inner.rstrip('_')}": value for inner, value in section})
     return {key: value for key, value in values.items() if isinstance(value, int | float | str)}
 
 

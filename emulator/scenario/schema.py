@@ -24,13 +24,16 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["dispatchers"]["items"] = {
         "anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/DispatcherSpec"}]
     }
+    law = {"type": "object", "anyOf": [{"required": ["law"]}, {"required": ["class"]}]}
+    definitions["Service"]["properties"]["work"]["anyOf"].append(_sweeping(law))
+    schema["properties"]["topology"]["anyOf"].append(_sweeping({"type": "object", "required": ["class"]}))
     schema["properties"]["extends"] = {
         "type": "string",
         "description": "Another scenario file, relative to this one, whose keys hold unless they stand here.",
     }
     # A file that extends another may say any part of a scenario, and of its topology.
     required = [key for key in schema.pop("required") if key != "name"]
-    part = {"type": "object", "not": {"required": ["kind"]}}
+    part = {"type": "object", "not": {"anyOf": [{"required": ["kind"]}, {"required": ["class"]}]}}
     schema["properties"]["topology"]["anyOf"].append(part)
     whole = {"required": required, "properties": {"topology": {"not": part}}}
     return {

@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, uint64
+from numba.core.errors import NumbaError
 from numba.extending import overload
 from numpy.typing import NDArray
 
+from emulator.errors import InputError
 from emulator.machine.compiling import compiled
-from emulator.randomness import JOB, philox
+from emulator.model.laws import Law
+from emulator.randomness import JOB, SERVICE, philox, random_words
 
 _INLINED: Any = {"error_model": "numpy", "forceinline": True}
 
@@ -46,6 +49,32 @@ def work_of(bits: Any, work: Any) -> Any:
 def _work_of(bits, work):  # type: ignore[no-untyped-def]
     draw = njit(**_INLINED)(work.instance_class.compiled_draw())
     return lambda bits, work: draw(work, bits)
+
+
+@njit(error_model="numpy")
+def _works(bits, work):  # type: ignore[no-untyped-def]
+    works = np.empty(len(bits))
+    for index in range(len(bits)):
+        works[index] = work_of(bits[index], work)
+    return works
+
+
+def works_of(bits: NDArray[np.uint64], law: Law) -> NDArray[np.float64]:
+    """Return the works that 48 random bits of each of some jobs stand for. Raises `InputError` if none can be drawn."""
+    try:
+        return _works(bits, law.numbers())
+    except NumbaError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        told = next((line for line in lines if not line.startswith("Failed in")), type(error).__name__)
+        raise InputError(f"numba cannot compile how it draws: {told}") from None
+
+
+def try_out(law: Law) -> None:
+    """Raise `InputError` for a law that draws works which no server can do."""
+    works = works_of(random_words(1, SERVICE, 10_000) >> np.uint64(16), law)
+    wrong = ~(np.isfinite(works) & (works >= 0.0))
+    if wrong.any():
+        raise InputError(f"must draw finite works >= 0, got {works[wrong][0]}")
 
 
 @njit(inline="always")
