@@ -144,11 +144,15 @@ class EpisodeRunner:
     def _prepared(self, task: Task, system: System) -> _Prepared:
         if task.dispatcher not in self._dispatchers:
             made = make_dispatcher(self.plan.points[task.point], task.dispatcher)
-            for path, value in made.hashes.items():
-                if self.hashes.get(path, value) != value:
-                    raise InputError(f"{path}: has changed since the run began; its episodes are kept, start it anew")
+            self._refuse_changes(made.hashes)
             self._dispatchers[task.dispatcher] = _Prepared(made.dispatcher, system, self.threads, made.world)
         return self._dispatchers[task.dispatcher]
+
+    def _refuse_changes(self, hashes: Mapping[str, str]) -> None:
+        """Raise `InputError` if one of some files is not what it was when the run began."""
+        for path, value in hashes.items():
+            if self.hashes.get(path, value) != value:
+                raise InputError(f"{path}: has changed since the run began; its episodes are kept, start it anew")
 
     def _emulate(self, task: Task, *arguments: Any, **options: Any) -> Episode:
         try:
@@ -159,8 +163,11 @@ class EpisodeRunner:
 
     def _system_of(self, index: int) -> System:
         if index != self._point:
-            self._system = self.plan.points[index].system()
-            self._jobs = expected_jobs(self.plan.points[index])
+            point = self.plan.points[index]
+            self._system = point.system()
+            for plugin in point.scenario.plugins().values():
+                self._refuse_changes(plugin.files().hashes)
+            self._jobs = expected_jobs(point)
             self._dispatchers = {}
             self._point = index
         return self._system

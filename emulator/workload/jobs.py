@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, uint64
-from numba.core.errors import NumbaError
+from numba import njit, typeof, types, uint64
 from numba.extending import overload
 from numpy.typing import NDArray
 
 from emulator.errors import InputError
-from emulator.machine.compiling import compiled
+from emulator.machine.compiling import compiled, is_ours
 from emulator.model.laws import Law
 from emulator.randomness import JOB, SERVICE, philox, random_words
 
@@ -29,6 +30,20 @@ class JobSource(NamedTuple):
     """See `emulator.model.arrivals.process.Stream`."""
     work: Any
     """See `emulator.model.laws.law.WorkNumbers`."""
+
+
+def told_apart(numbers: Any) -> Any:
+    """Return the same numbers, a user's as a type of a name of its own: numba takes equal names for one type."""
+    kind: Any = type(numbers)
+    return numbers if is_ours(numbers) else _distinct(kind)(*numbers)
+
+
+@cache
+def _distinct(kind: Any) -> Any:
+    return type(f"{kind.__name__}_{next(_numbers)}", (kind,), {"__slots__": ()})
+
+
+_numbers = itertools.count(1)
 
 
 def next_arrival(stream: Any, scheduler: Any, number: Any, time: Any, bits: Any) -> Any:
@@ -60,17 +75,19 @@ def _works(bits, work):  # type: ignore[no-untyped-def]
 
 
 def works_of(bits: NDArray[np.uint64], law: Law) -> NDArray[np.float64]:
-    """Return the works that 48 random bits of each of some jobs stand for. Raises `InputError` if none can be drawn."""
-    try:
-        return _works(bits, law.numbers())
-    except NumbaError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        told = next((line for line in lines if not line.startswith("Failed in")), type(error).__name__)
-        raise InputError(f"numba cannot compile how it draws: {told}") from None
+    """Return the works that 48 random bits of each of some jobs stand for."""
+    return _works(bits, told_apart(law.numbers()))
 
 
 def try_out(law: Law) -> None:
-    """Raise `InputError` for a law that draws works which no server can do."""
+    """Raise `InputError` for a law that cannot be compiled, or draws works which no server can do."""
+    numbers = law.numbers()
+    try:
+        njit(numbers.compiled_draw()).compile((typeof(numbers), types.uint64))
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        told = next((line for line in lines if not line.startswith("Failed in")), type(error).__name__)
+        raise InputError(f"cannot be compiled by numba: {told}") from None
     works = works_of(random_words(1, SERVICE, 10_000) >> np.uint64(16), law)
     wrong = ~(np.isfinite(works) & (works >= 0.0))
     if wrong.any():

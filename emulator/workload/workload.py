@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emulator.machine.compiling import is_ours
 from emulator.model.system import System
 from emulator.workload import coins
-from emulator.workload.jobs import EpochJobs, JobSource, draw_epoch, draw_epoch_for_users
+from emulator.workload.jobs import EpochJobs, JobSource, draw_epoch, draw_epoch_for_users, told_apart
 
 SHORTEST_EPOCH = 1e-9
 """Of delta_t: a shorter rest before the horizon comes of rounding, as with 7 * 0.7 = 4.8999999999999995."""
@@ -55,8 +55,8 @@ class Workload:
 
     def source(self, epoch: int) -> JobSource:
         """Return where the jobs of an epoch are drawn, for compiled functions."""
-        stream = self.system.arrivals.stream(float(self.arrival_rates[epoch]))
-        return JobSource(*self.seeds, np.uint64(epoch), stream, self.system.work.numbers())
+        stream = told_apart(self.system.arrivals.stream(float(self.arrival_rates[epoch])))
+        return JobSource(*self.seeds, np.uint64(epoch), stream, told_apart(self.system.work.numbers()))
 
     def jobs(self, epoch: int) -> EpochJobs:
         """Draw the jobs born in an epoch."""
