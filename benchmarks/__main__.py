@@ -25,8 +25,9 @@ from emulator.command_line import Parser
 from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.machine.starting import start
-from emulator.model.system import ArrivalProcess, System
-from emulator.model.topology import configuration_model, torus
+from emulator.model.arrivals import Switched
+from emulator.model.system import System
+from emulator.model.topologies import configuration_model, torus
 from emulator.runs.check import shipped_policies
 from emulator.workload.workload import Workload
 
@@ -174,7 +175,7 @@ def _growth(base: System) -> None:
     cells = [nanoseconds(run, replace(base, topology=graph)) for graph in graphs]
     table("ns per job under RND at 4,900 nodes, by degree", [str(degree) for degree in degrees], [("", cells)])
     loads = (0.2, 0.5, 0.9, 1.5, 3.0)
-    cells = [nanoseconds(run, replace(base, arrivals=ArrivalProcess(load, load))) for load in loads]
+    cells = [nanoseconds(run, replace(base, arrivals=Switched(high=load, low=load))) for load in loads]
     table("ns per job under RND at 4,900 nodes, by load", [f"{load:g}" for load in loads], [("", cells)])
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 import simpy
-from emulator.engines.compiled.kernels import BLOCK, Window, draw_next, draw_work
 
+from emulator.engines.compiled.routing import BLOCK, block, draw_next, draw_work
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
-from emulator.workload.workload import Workload, law_numbers
+from emulator.workload.workload import Workload
 
 
 def plain_simpy(system: System, replication: int) -> int:
@@ -129,34 +129,26 @@ def ciw_queues(system: System, replication: int) -> int:
 
 
 @compiled(nogil=True, error_model="numpy")
-def _sample(window, rate, nodes, schedulers, clock, number, times, bits, coin, work):  # type: ignore[no-untyped-def]
+def _sample(source, rate, nodes, block, work):  # type: ignore[no-untyped-def]
     """Draw as many jobs as an epoch has on average, with their works and coins, and no queue behind them."""
     drawn = 0
     target = np.int64(rate * nodes)
     while drawn < target:
         count = min(BLOCK, target - drawn)
         for i in range(count):
-            schedulers[i] = drawn + i
-        draw_next(window, schedulers, clock, number, count, times, bits, coin)
-        draw_work(window, bits, count, work, 0)
+            block.scheduler[i] = drawn + i
+        draw_next(source, block, count)
+        draw_work(source, block.bits, count, work, 0)
         drawn += count
     return drawn
 
 
 def sampling_floor(system: System, replication: int) -> int:
     """The engine's random numbers and logarithms alone: below this no engine that draws its jobs can come."""
-    workload = Workload(system, replication)
-    blocks = [np.zeros(BLOCK) for _ in range(4)]
-    whole = np.zeros(BLOCK, np.int64)
+    workload, room = Workload(system, replication), block()
+    room.clock[:], room.number[:] = 0.0, 0
     drawn = 0
     for epoch in range(workload.epochs):
-        start, end = workload.times[epoch : epoch + 2]
-        rate = workload.arrival_rates[epoch]
-        seeds = np.uint64(system.seed), np.uint64(replication), np.uint64(epoch)
-        window = Window(*seeds, float(start), float(end), True, 1.0 / rate, *law_numbers(system.work))
-        clock, times, coin, work = blocks
-        bits = np.zeros(BLOCK, np.uint64)
-        drawn += _sample(
-            window, rate * (end - start), system.nodes, whole, clock, whole.copy(), times, bits, coin, work
-        )
+        expected = workload.arrival_rates[epoch] * np.diff(workload.times)[epoch]
+        drawn += _sample(workload.source(epoch), expected, system.nodes, room, np.zeros(BLOCK))
     return drawn

@@ -26,7 +26,7 @@ from emulator.engines.simpy.engine import SimpyEngine
 from emulator.machine.option_numbers import real, whole
 from emulator.machine.starting import start
 from emulator.model.system import System
-from emulator.model.topology import torus
+from emulator.model.topologies import torus
 from emulator.workload.workload import Workload
 
 DISPATCHERS = (

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.errors import InputError
-from emulator.text import show
+from emulator.text import number_text, show
+
+_MUST_BE = {
+    "finite_number": "finite",
+    "int_type": "an integer",
+    "bool_type": "true or false",
+    "float_type": "a number",
+    "string_type": "text",
+    "string_too_short": "text that is not empty",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "greater_than": "> {gt}",
+    "greater_than_equal": ">= {ge}",
+    "less_than": "< {lt}",
+    "less_than_equal": "<= {le}",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
+    "literal_error": "{expected}",
+}
+"""What a value must be, by the type of pydantic's error."""
 
 
 class ScenarioError(InputError):
@@ -37,3 +60,46 @@ def _one_line(text: str) -> str:
 
 OneLine = Annotated[str, AfterValidator(_one_line)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def checked(section: type[AnySection], values: Mapping[str, Any], *, untold: str = "") -> AnySection:
+    """Return a mapping of keys as a section. Raises `ScenarioError` for the first key that is wrong.
+
+    The key `untold` is not among those that a message calls allowed.
+    """
+    try:
+        return section.model_validate(dict(values))
+    except ValidationError as error:
+        details = error.errors(include_url=False)[0]
+    key, context = ".".join(map(str, details["loc"])), details.get("ctx", {})
+    if isinstance(cause := context.get("error"), ScenarioError):
+        raise ScenarioError(".".join(filter(None, [key, cause.key])), cause.message)
+    if details["type"] == "missing":
+        raise ScenarioError(key, f"is missing: {description_of(section, key)}")
+    if details["type"] == "extra_forbidden":
+        raise ScenarioError(key, unknown(key, (name for name in section.model_fields if name != untold)))
+    raise ScenarioError(key, f"{expected(details['type'], context)}, got {show(details['input'])}")
+
+
+def expected(kind: str, context: Mapping[str, Any]) -> str:
+    """Return what a value must be, by the type and the context of pydantic's error."""
+    bounds = {
+        name: number_text(bound) if isinstance(bound, float) else str(bound).replace("'", "")
+        for name, bound in context.items()
+    }
+    return f"must be {_MUST_BE[kind].format(**bounds)}" if kind in _MUST_BE else f"cannot be used ({kind})"
+
+
+def unknown(key: str, allowed: Iterable[str]) -> str:
+    """Return what is to be said of a key that is not allowed."""
+    allowed = list(allowed)
+    close = get_close_matches(key.lower(), allowed, n=1)
+    hint = f", did you mean {close[0]}?" if close else ";"
+    return f"is unknown{hint} allowed are {', '.join(allowed)}"
+
+
+def description_of(section: type[Section], key: str) -> str:
+    """Return what a key of a section says, without the full stop."""
+    return str(section.model_fields[key].description).rstrip(".")

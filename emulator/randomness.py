@@ -92,3 +92,16 @@ def random_uniform(scheduler, epoch, number, stream, seed, replication):  # type
     """Return the number in [0, 1), of 53 bits, at an address."""
     high, low, _, _ = philox(scheduler, epoch, number, stream, seed, replication)
     return np.float64(((high << uint64(32)) | low) >> uint64(11)) * 2.0**-53
+
+
+@compiled()
+def _uniforms(epochs, stream, seed, replication):  # type: ignore[no-untyped-def]
+    numbers = np.empty(epochs)
+    for epoch in range(epochs):
+        numbers[epoch] = random_uniform(0, epoch, 0, stream, seed, replication)
+    return numbers
+
+
+def random_uniforms(epochs: int, stream: int, seed: int, replication: int) -> NDArray[np.float64]:
+    """Return a number in [0, 1), of 53 bits, for each of the first epochs of a replication."""
+    return _uniforms(epochs, stream, np.uint64(seed), np.uint64(replication))

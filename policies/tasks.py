@@ -113,8 +113,8 @@ def _task(plan: Plan, point: Point, overrides: Overrides, file: Path, swept: Map
 
     scenario = point.scenario
     point.node_count()  # which a file of edges may fail to tell
-    if scenario.service.work != "exponential":
-        raise InputError(f"{plan.path}: service.work must be exponential here, got {scenario.service.work}")
+    if scenario.service.law().law != "exponential":
+        raise InputError(f"{plan.path}: service.work must be exponential here, got {scenario.service.law().law}")
     chosen = {key: getattr(overrides, key) for key in ("preset", "iterations", "observation")}
     training = (scenario.training or Training()).model_copy(
         update={key: value for key, value in chosen.items() if value is not None}
@@ -174,8 +174,8 @@ def _fitting(path: str, scenario: Scenario, algorithm: Algorithm) -> Scenario:
             raise InputError(f"{path}: {key} must take the value {shown} too")
     points[0].node_count()  # which a file of edges may fail to tell
     test = points[0].scenario
-    if test.service.work != "exponential":
-        raise InputError(f"{path}: service.work must be exponential here, got {test.service.work}")
+    if test.service.law().law != "exponential":
+        raise InputError(f"{path}: service.work must be exponential here, got {test.service.law().law}")
     for key in ("buffer", "delta_t"):
         trained, tested = getattr(scenario, key), getattr(test, key)
         if tested != trained:

@@ -28,8 +28,8 @@ KEPT = 4
 USED = ("dispatchers/choice.py", "dispatchers/contract.py")
 """Modules that compile nothing, but whose functions and numbers are part of what others compile."""
 
-_COMPILES = re.compile(r"^@compiled|njit\(|^    def choose\(job", re.MULTILINE)
-"""What stands in a module that holds kernels, or a per-job rule, which engines compile."""
+_COMPILES = re.compile(r"^@compiled|njit\(|^    def (choose\(job|compiled_)", re.MULTILINE)
+"""What stands in a module that holds kernels, or a per-job rule, a law or a process, which engines compile."""
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -44,6 +44,11 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
             return numba.njit(cache=True, **options)(function)
 
     return decorate
+
+
+def is_ours(*things: object) -> bool:
+    """Return whether all things are of classes of this software: what is compiled of a user's must not be kept."""
+    return all(type(thing).__module__.partition(".")[0] in PACKAGES for thing in things)
 
 
 @contextmanager

@@ -9,26 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.model.access import Access, own_and_neighbours
+from emulator.model.arrivals import ArrivalProcess, Switched
+from emulator.model.laws import Exponential, Law
 from emulator.model.timetable import Timetable
 from emulator.model.topology import Topology
-
-
-@dataclass(frozen=True)
-class ArrivalProcess:
-    """The arrival rate of every scheduler (jobs per ms), switched after each epoch (section 2.3, eq. 2)."""
-
-    high: float = 0.9
-    low: float = 0.6
-    high_to_low: float = 0.2
-    low_to_high: float = 0.5
-
-
-@dataclass(frozen=True)
-class WorkLaw:
-    """The law of a job's work, of mean 1 and squared coefficient of variation `scv`."""
-
-    kind: str = "exponential"
-    scv: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -40,8 +24,8 @@ class System:
     horizon: float
     buffer: int
     service_rates: NDArray[np.float64]
-    arrivals: ArrivalProcess = field(default_factory=ArrivalProcess)
-    work: WorkLaw = field(default_factory=WorkLaw)
+    arrivals: ArrivalProcess = field(default_factory=Switched)
+    work: Law = field(default_factory=Exponential)
     seed: int = 1
 
     @property

@@ -11,11 +11,13 @@ from dispatchers.catalogue import BUILT_IN, Made, make
 from dispatchers.checking import check_dispatcher, check_fit
 from dispatchers.contract import Dispatcher
 from dispatchers.errors import DispatcherError
+from dispatchers.plugins import Files
 from dispatchers.user_modules import hash_of
 from emulator.engines.auto import obstacle_to
 from emulator.errors import InputError
 from emulator.report.figure import Picture, picture_of
 from emulator.scenario.plan import Plan, Point
+from emulator.workload.jobs import try_out
 
 
 def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Made:
@@ -89,6 +91,7 @@ def check_plan(plan: Plan) -> Checked:
         if description not in done:
             done.add(description)
             point.system()
+            _check_plugins(point, checked)
             path = getattr(scenario.topology, "path", None)
             if path is not None:
                 _append(checked.files, "edges of the topology", hash_of(path) or "")
@@ -98,6 +101,26 @@ def check_plan(plan: Plan) -> Checked:
                 done.add(description)
                 _check_dispatcher(point, index, checked)
     return checked
+
+
+def _check_plugins(point: Point, checked: Checked) -> None:
+    """Try out the law of work, and note what the classes of users depend on that are not dispatchers."""
+    plugins = point.scenario.plugins()
+    if "the law of work" in plugins:
+        try:
+            plugins["the law of work"].ask(try_out)
+        except InputError as error:
+            raise InputError(f"{point.places['service.work']}: service.work {error}") from None
+    for name, plugin in plugins.items():
+        _note(plugin.files(), name, checked)
+
+
+def _note(made: Made | Files, owner: str, checked: Checked) -> None:
+    """Note the files that something depends on."""
+    checked.hashes.update(made.hashes)
+    for names, hashes in ((checked.files, made.files), (checked.opened, made.opened)):
+        for name, value in hashes.items():
+            _append(names, f"{name} of {owner}", value)
 
 
 def _check_dispatcher(point: Point, index: int, checked: Checked) -> None:
@@ -110,10 +133,7 @@ def _check_dispatcher(point: Point, index: int, checked: Checked) -> None:
             place = point.places[f"dispatchers.{index}"]
             raise InputError(f"{place}: {spec.display}: {obstacle}; use engine auto or simpy")
         checked.obstacles[spec.display] = obstacle
-    checked.hashes.update(made.hashes)
-    for names, hashes in ((checked.files, made.files), (checked.opened, made.opened)):
-        for name, value in hashes.items():
-            _append(names, f"{name} of {spec.display}", value)
+    _note(made, spec.display, checked)
 
 
 def _append(hashes: dict[str, str], name: str, value: str) -> None:

@@ -164,15 +164,21 @@ class EpisodeRunner:
         system = self._system_of(cell.point)
         if cell not in self._dispatchers:
             made = make_dispatcher(cell.point, cell.place[1])
-            for path, value in made.hashes.items():
-                if self.study.hashes.get(path, value) != value:
-                    raise InputError(f"{path}: has changed since the run began; its episodes are kept, start it anew")
+            self._refuse_changes(made.hashes)
             self._dispatchers[cell] = _Prepared(made.dispatcher, system, self.threads, made.world)
         return self._dispatchers[cell]
+
+    def _refuse_changes(self, hashes: Mapping[str, str]) -> None:
+        """Raise `InputError` if one of some files is not what it was when the run began."""
+        for path, value in hashes.items():
+            if self.study.hashes.get(path, value) != value:
+                raise InputError(f"{path}: has changed since the run began; its episodes are kept, start it anew")
 
     def _system_of(self, point: Point) -> System:
         if point is not self._point:
             self._system = point.system()
+            for plugin in point.scenario.plugins().values():
+                self._refuse_changes(plugin.files().hashes)
             self._dispatchers = {}
             self._point = point
         return self._system

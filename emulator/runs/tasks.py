@@ -44,11 +44,8 @@ class Cell:
 
     @cached_property
     def jobs(self) -> float:
-        """The mean number of jobs in an episode, with the rate path in its stationary law."""
-        arrivals = self.scenario.arrivals
-        leaving = arrivals.high_to_low + arrivals.low_to_high
-        share_high = arrivals.low_to_high / leaving if leaving else 0.5
-        rate = share_high * arrivals.high + (1.0 - share_high) * arrivals.low
+        """The mean number of jobs in an episode, with arrivals at their expected rate."""
+        rate = self.scenario.arrivals.expected_rate()
         return max(1.0, rate * self.scenario.horizon * self.point.node_count())
 
     def engines(self, replication: int, obstacle: str | None = None) -> Names:

@@ -136,8 +136,18 @@ def load(path: str | Path, overrides: Sequence[str | Override] = ()) -> Plan:
             axis.key: _value(scenario, axis.key, texts[number])
             for axis, texts, number in zip(swept, labels, numbers, strict=True)
         }
-        late = ["topology", "service.rates", "arrivals", "plot.kind", "plot.x", "plot.log_x", "plot.title"]
-        late += ["plot.reference.policy", "plot.reference.key", "plot.differences_within", "plot.together"]
+        late = [
+            "topology",
+            "service.rates",
+            "service.work",
+            "arrivals",
+            "plot.kind",
+            "plot.x",
+            "plot.log_x",
+            "plot.title",
+        ]
+        late += ["plot.reference.policy"]
+        late += ["plot.reference.key", "plot.differences_within", "plot.together"]
         late += [f"dispatchers.{index}" for index in range(len(scenario.dispatchers))]
         keys = [tuple(key.split(".")) for key in late] + _keys_together(scenario)
         places = {".".join(key): locate(point, key)[0].place for key in keys}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
-from emulator.keys import ScenarioError
-from emulator.model.topology_keys import TOPOLOGIES
+from emulator.keys import ScenarioError, description_of, expected, unknown
+from emulator.model.topologies import TOPOLOGIES
 from emulator.scenario.scenario import SECTIONS, Scenario
 from emulator.scenario.yaml_tree import Node, Place
-from emulator.text import number_text, to_text
+from emulator.text import to_text
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -22,27 +21,6 @@ NEVER_SWEPT = {"name", "folder", "extends", "dispatchers", "replications", "seed
     "plot",
 }
 """Keys, with all below them, that have one value for the whole file."""
-
-_MUST_BE = {
-    "finite_number": "finite",
-    "int_type": "an integer",
-    "bool_type": "true or false",
-    "float_type": "a number",
-    "string_type": "text",
-    "string_too_short": "text that is not empty",
-    "list_type": "a list",
-    "dict_type": "a mapping",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
-    "greater_than": "> {gt}",
-    "greater_than_equal": ">= {ge}",
-    "less_than": "< {lt}",
-    "less_than_equal": "<= {le}",
-    "too_short": "a list of at least {min_length}",
-    "too_long": "a list of at most {max_length}",
-    "literal_error": "{expected}",
-}
-"""What a value must be, by the type of pydantic's error."""
 
 
 class Problem(NamedTuple):
@@ -75,15 +53,12 @@ def _problem(details: ErrorDetails, tree: Node) -> Problem:
         location.append("kind")
     node, key = locate(tree, location)
     if kind == "missing" and section is not None:
-        description = str(section.model_fields[str(location[-1])].description)
-        return Problem(node.place, f"{key} is missing: {description.rstrip('.')}", is_missing=True)
+        return Problem(node.place, f"{key} is missing: {description_of(section, str(location[-1]))}", is_missing=True)
     if kind == "union_tag_not_found":
         return Problem(node.place, f"{key}.kind is missing: one of {', '.join(TOPOLOGIES)}", is_missing=True)
     if kind == "extra_forbidden" and section is not None:
         allowed = [*section.model_fields, *(["extends"] if section is Scenario else [])]
-        close = get_close_matches(str(location[-1]).lower(), allowed, n=1)
-        hint = f", did you mean {close[0]}?" if close else ";"
-        return Problem(node.key_place or node.place, f"{key} is unknown{hint} allowed are {', '.join(allowed)}")
+        return Problem(node.key_place or node.place, f"{key} {unknown(str(location[-1]), allowed)}")
     return Problem(node.place, f"{key} {_expectation(kind, context, location, node)}, got {node.shown}")
 
 
@@ -98,11 +73,7 @@ def _expectation(kind: str, context: dict[str, object], location: Sequence[int |
         return "takes one value and does not sweep"
     if kind == "float_type" and type(node.value) is int:  # beyond the largest float
         kind = "finite_number"
-    bounds = {
-        name: number_text(bound) if isinstance(bound, float) else str(bound).replace("'", "")
-        for name, bound in context.items()
-    }
-    return f"must be {_MUST_BE[kind].format(**bounds)}" if kind in _MUST_BE else f"cannot be used ({kind})"
+    return expected(kind, context)
 
 
 def locate(tree: Node, location: Sequence[int | str]) -> tuple[Node, str]:

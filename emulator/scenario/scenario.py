@@ -1,6 +1,6 @@
 """One resolved scenario: every key with its type, unit, default and bounds, and the system that it describes.
 
-The models (here, in `emulator.model.topology_keys` and `emulator.scenario.dispatchers`) are the only description of the
+The models (here, in `emulator.model.topologies` and `emulator.scenario.dispatchers`) are the only description of the
 keys: messages, sweeps and the JSON Schema follow from them. How a file becomes scenarios is in
 `emulator.scenario.plan`. Times in ms, rates per ms.
 """
@@ -8,17 +8,32 @@ keys: messages, sweeps and the JSON Schema follow from them. How a file becomes 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from emulator.errors import InputError
 from emulator.keys import ScenarioError, Section, Seed
-from emulator.model.topology_keys import NODE_LIMIT, TOPOLOGIES, AnyTopology, EdgeList
+from emulator.model.arrivals import Switched
+from emulator.model.laws import LAWS, Law
+from emulator.model.topologies import TOPOLOGIES
+from emulator.model.topologies.edge_list import EdgeList
+from emulator.model.topologies.kind import TopologyKind, check_size
 from emulator.scenario.dispatchers import DispatcherSpec
 from emulator.scenario.plot import Plot, Reference
+from emulator.scenario.plugins import PluggedLaw, PluggedTopology, Plugin
 from emulator.scenario.training import Training
 from emulator.text import number_text, show
 
@@ -34,23 +49,26 @@ EPOCH_LIMIT = 10_000_000
 EPOCH_JOB_LIMIT = 1_000_000_000
 """Expected jobs of all schedulers in one epoch, which an engine holds in memory at once."""
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-ArrivalRate = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class Arrivals(Section):
-    """The arrival rate of every scheduler, high or low, switched after each epoch (section 2.3, eq. 2)."""
+def _plugged(plugin: type[Plugin]) -> WrapValidator:
+    """Let a key take what plugins are made of, beside what is built in."""
 
-    high: ArrivalRate = 0.9
-    """The high rate, jobs per ms."""
-    low: ArrivalRate = 0.6
-    """The low rate, jobs per ms."""
-    high_to_low: Probability = 0.2
-    """Probability that high turns low after an epoch."""
-    low_to_high: Probability = 0.5
-    """Probability that low turns high after an epoch."""
+    def either(value: Any, built_in: Callable[[Any], Any]) -> Any:
+        return plugin.model_validate(value) if plugin.takes(value) else built_in(value)
+
+    return WrapValidator(either)
+
+
+if TYPE_CHECKING:
+    AnyTopology = TopologyKind | PluggedTopology
+    AnyLaw = str | PluggedLaw
+else:
+    BuiltInTopology = Annotated[reduce(or_, TOPOLOGIES.values()), Field(discriminator="kind")]
+    AnyTopology = Annotated[BuiltInTopology, _plugged(PluggedTopology), SerializeAsAny()]
+    AnyLaw = Annotated[Literal[tuple(LAWS)], _plugged(PluggedLaw), SerializeAsAny()]
 
 
 class Service(Section):
@@ -62,7 +80,7 @@ class Service(Section):
     """Service rates, jobs per ms, shared out as `assignment` says."""
     assignment: Literal["random", "given"] | None = None
     """random: each server draws one of the rates, all equally likely; given: one rate for each node."""
-    work: Literal["exponential", "deterministic", "hyperexponential"] = "exponential"
+    work: AnyLaw = "exponential"
     """The law of a job's work."""
     scv: Annotated[float, Field(gt=1, le=1_000_000)] | None = None
     """Squared coefficient of variation of hyperexponential work."""
@@ -85,8 +103,15 @@ class Service(Section):
         if self.work == "hyperexponential" and self.scv is None:
             raise ScenarioError("scv", "is missing; with work: hyperexponential it must be > 1")
         if self.work != "hyperexponential" and self.scv is not None:
-            raise ScenarioError("scv", f"must stand beside work: hyperexponential, got {self.work}")
+            got = self.work if isinstance(self.work, str) else "a mapping, which holds its own keys"
+            raise ScenarioError("scv", f"must stand beside work: hyperexponential, got {got}")
         return self
+
+    def law(self) -> Law:
+        """Return the law of work. Raises `ScenarioError`."""
+        if isinstance(self.work, PluggedLaw):
+            return self.work.made()
+        return LAWS[self.work].model_validate({} if self.scv is None else {"scv": self.scv})
 
     def rates_of(self, nodes: int, seed: int) -> NDArray[np.float64]:
         """Return the service rate of each of `nodes` servers, jobs per ms."""
@@ -137,7 +162,7 @@ class Scenario(Section):
     """Simulated time, ms."""
     buffer: Annotated[int, Field(ge=1, le=10_000)] = 5
     """Jobs that a server holds, the one in service included."""
-    arrivals: Arrivals = Arrivals()
+    arrivals: Switched = Switched()
     """Arrival rates."""
     service: Service = Service(rate=1.0)
     """Service rates and the law of work."""
@@ -163,6 +188,21 @@ class Scenario(Section):
     # Last, because options may refer to all keys above.
     dispatchers: Annotated[list[DispatcherSpec], Field(min_length=1)]
     """The dispatchers; paired differences are taken to the first."""
+
+    @field_validator("topology")
+    @classmethod
+    def _find_topology(cls, topology: AnyTopology, info: ValidationInfo) -> AnyTopology:
+        return topology.resolved(_folder_in(info)) if isinstance(topology, PluggedTopology) else topology
+
+    @field_validator("service")
+    @classmethod
+    def _find_law(cls, service: Service, info: ValidationInfo) -> Service:
+        if not isinstance(service.work, PluggedLaw):
+            return service
+        try:
+            return service.model_copy(update={"work": service.work.resolved(_folder_in(info))})
+        except ScenarioError as error:
+            raise ScenarioError(f"work.{error.key}".rstrip("."), error.message) from None
 
     @field_validator("dispatchers")
     @classmethod
@@ -199,20 +239,27 @@ class Scenario(Section):
             self._check_nodes(self.topology.node_count())
         return self
 
+    def plugins(self) -> dict[str, Plugin]:
+        """Return the classes of users that are not dispatchers, by what results call them."""
+        plugins = {"the topology": self.topology, "the law of work": self.service.work}
+        return {name: plugin for name, plugin in plugins.items() if isinstance(plugin, Plugin)}
+
     def _check_nodes(self, nodes: int) -> None:
         """Check what depends on the number of nodes, which a file must be read for if `path` is given."""
-        if nodes > NODE_LIMIT:
-            raise ScenarioError("topology", f"must have at most {NODE_LIMIT} nodes, got more")
+        try:
+            check_size(nodes)
+        except InputError as error:
+            raise ScenarioError("topology", str(error)) from None
         rates = self.service.rates
         if rates is not None and self.service.assignment == "given" and len(rates) != nodes:
             raise ScenarioError("service.rates", f"must hold one rate for each of {nodes} nodes, got {len(rates)}")
-        jobs = max(self.arrivals.high, self.arrivals.low) * min(self.delta_t, self.horizon) * nodes
+        jobs = self.arrivals.highest_rate() * min(self.delta_t, self.horizon) * nodes
         if jobs > EPOCH_JOB_LIMIT:
             raise ScenarioError("arrivals", f"must bring at most {EPOCH_JOB_LIMIT} jobs in an epoch, got {jobs:.3g}")
 
     def system(self) -> System:
         """Build the topology and share out the service rates. Raises `ScenarioError`."""
-        from emulator.model.system import ArrivalProcess, System, WorkLaw
+        from emulator.model.system import System
 
         try:
             topology = self.topology.build(self.seed)
@@ -227,10 +274,14 @@ class Scenario(Section):
             horizon=self.horizon,
             buffer=self.buffer,
             service_rates=self.service.rates_of(topology.nodes, self.seed),
-            arrivals=ArrivalProcess(**dict(self.arrivals)),
-            work=WorkLaw(self.service.work, self.service.scv or 1.0),
+            arrivals=self.arrivals,
+            work=self.service.law(),
             seed=self.seed,
         )
+
+
+def _folder_in(info: ValidationInfo) -> Path:
+    return Path(info.data.get("folder", "."))
 
 
 def single_values(data: Mapping[str, Any]) -> dict[str, int | float | str]:
@@ -238,14 +289,14 @@ def single_values(data: Mapping[str, Any]) -> dict[str, int | float | str]:
     values = {key: value for key, value in data.items() if key not in ("folder", "plot")}
     for key, section in list(values.items()):
         if isinstance(section, Section):
-            values.update({f"{key}.{inner}": value for inner, value in section})
+            values.update({f"{key}.{inner.rstrip('_')}": value for inner, value in section})
     return {key: value for key, value in values.items() if isinstance(value, int | float | str)}
 
 
 SECTIONS: dict[tuple[str, ...], type[Section]] = {
     (): Scenario,
     **{("topology", kind): model for kind, model in TOPOLOGIES.items()},
-    ("arrivals",): Arrivals,
+    ("arrivals",): Switched,
     ("service",): Service,
     ("trace",): Trace,
     ("plot",): Plot,

@@ -14,6 +14,9 @@ def json_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     for section, model in SECTIONS.items():
         owner = definitions[model.__name__] if section else schema
+        if section[:1] == ("topology",):
+            owner["required"] = ["kind", *owner.get("required", [])]
+            del owner["properties"]["kind"]["default"]
         for key, entry in owner["properties"].items():
             if ".".join([*section[:1], key]) in LIST_DEPTHS:
                 owner["properties"][key] = _sweeping(entry)
@@ -21,13 +24,16 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["dispatchers"]["items"] = {
         "anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/DispatcherSpec"}]
     }
+    law = {"type": "object", "anyOf": [{"required": ["law"]}, {"required": ["class"]}]}
+    definitions["Service"]["properties"]["work"]["anyOf"].append(_sweeping(law))
+    schema["properties"]["topology"]["anyOf"].append(_sweeping({"type": "object", "required": ["class"]}))
     schema["properties"]["extends"] = {
         "type": "string",
         "description": "Another scenario file, relative to this one, whose keys hold unless they stand here.",
     }
     # A file that extends another may say any part of a scenario, and of its topology.
     required = [key for key in schema.pop("required") if key != "name"]
-    part = {"type": "object", "not": {"required": ["kind"]}}
+    part = {"type": "object", "not": {"anyOf": [{"required": ["kind"]}, {"required": ["class"]}]}}
     schema["properties"]["topology"]["anyOf"].append(part)
     whole = {"required": required, "properties": {"topology": {"not": part}}}
     return {

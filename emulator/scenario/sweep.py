@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, get_args, get_origin
 
 from emulator.errors import InputError
+from emulator.scenario.plugins import PluggedLaw, PluggedTopology, Plugin
 from emulator.scenario.problems import NEVER_SWEPT, Problem
 from emulator.scenario.scenario import SECTIONS
 from emulator.scenario.yaml_tree import Node
@@ -48,21 +50,38 @@ class Axis:
         return texts if unique else [f"{text} #{number}" for number, text in enumerate(texts, 1)]
 
 
-def axes(tree: Node, prefix: str = "") -> Iterator[Axis]:
-    """Yield the swept keys of a scenario in their order in the file."""
+PLUGINS: dict[str, type[Plugin]] = {"topology.": PluggedTopology, "service.work.": PluggedLaw}
+"""Where classes of users stand, whose own keys sweep, too."""
+
+
+def axes(tree: Node, prefix: str = "", folder: Path | None = None) -> Iterator[Axis]:
+    """Yield the swept keys of a scenario, or of a mapping of it, in their order in the file."""
+    folder = folder or Path(str(tree.value["folder"].value) if "folder" in tree.value else ".")
+    depths = LIST_DEPTHS | _depths_of_plugin(tree, prefix, folder)
     for key, node in tree.value.items():
         if "." in key:
             continue  # which is no key, though it looks like one in a section
         dotted = prefix + key
         if dotted == "dispatchers" and isinstance(node.value, list):
             yield from _policy_axes(node)
-        if dotted not in LIST_DEPTHS:
+        if dotted not in depths:
             continue
-        if node.value != [] and _depth(node) > LIST_DEPTHS[dotted]:
-            variants = (variant for item in node.value for variant in _variants(item, dotted))
+        if node.value != [] and _depth(node) > depths[dotted]:
+            variants = (variant for item in node.value for variant in _variants(item, dotted, folder))
             yield Axis(dotted, list(itertools.islice(variants, POINT_LIMIT + 1)))
         elif isinstance(node.value, dict):
-            yield from axes(node, f"{dotted}.")
+            yield from axes(node, f"{dotted}.", folder)
+
+
+def _depths_of_plugin(tree: Node, prefix: str, folder: Path) -> dict[str, int]:
+    """Return the depths of lists, as in LIST_DEPTHS, of the keys of a user's class; none if it cannot be found."""
+    plugin = PLUGINS.get(prefix)
+    if plugin is None or not plugin.takes(tree.plain):
+        return {}
+    with suppress(ValueError):
+        class_, _ = plugin.model_validate(tree.plain).looked_up_in(folder).found()
+        return {prefix + key: _list_depth(field.annotation) for key, field in class_.model_fields.items()}
+    return {}  # what is wrong will be told
 
 
 def _policy_axes(dispatchers: Node) -> Iterator[Axis]:
@@ -81,10 +100,10 @@ def _depth(node: Node) -> int:
     return 1 + (_depth(node.value[0]) if node.value else 0)
 
 
-def _variants(item: Node, key: str) -> Iterator[Node]:
+def _variants(item: Node, key: str, folder: Path) -> Iterator[Node]:
     """Yield the values that one element of a swept list stands for: several if lists sweep inside it."""
     if isinstance(item.value, dict):
-        inner = [Axis(axis.key.removeprefix(f"{key}."), axis.values) for axis in axes(item, f"{key}.")]
+        inner = [Axis(axis.key.removeprefix(f"{key}."), axis.values) for axis in axes(item, f"{key}.", folder)]
         yield from (tree for _, tree in points(item, inner))
     else:
         yield item
@@ -137,8 +156,11 @@ def _identity(plain: Any) -> Any:
 def label(plain: Any) -> str:
     """Return a value as a short text: torus(side=70), [2,3], 0.5."""
     if isinstance(plain, dict):
-        inner = ", ".join(f"{key}={label(value)}" for key, value in plain.items() if key != "kind")
-        text = f"{plain.get('kind', '')}({inner})"
+        inner = ", ".join(
+            f"{key}={label(value)}" for key, value in plain.items() if key not in ("kind", "law", "class")
+        )
+        name = plain.get("kind") or plain.get("law") or str(plain.get("class", "")).partition(":")[2]
+        text = f"{name}({inner})"
     elif isinstance(plain, list):
         text = "[" + ",".join(map(label, plain)) + "]"
     elif isinstance(plain, str):

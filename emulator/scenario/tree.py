@@ -110,7 +110,7 @@ def _setting(override: Override) -> Node:
 
 
 def merge(parent: Node, child: Node) -> Node:
-    """Return `parent` with what `child` says: mappings merge, unless of another `kind`; all else replaces.
+    """Return `parent` with what `child` says: mappings merge, unless of another `kind` or class; all else replaces.
 
     On the command line, a mapping whose keys are indices changes elements of a list.
     """
@@ -120,7 +120,7 @@ def merge(parent: Node, child: Node) -> Node:
         return _merge_elements(parent, child)
     if not isinstance(parent.value, dict):
         return child
-    if "kind" in child.value and "kind" in parent.value and child.plain["kind"] != parent.plain["kind"]:
+    if _sorts(child) and _sorts(parent) and not _sorts(child) & _sorts(parent):
         return child
     displaced = set().union(*(DISPLACED.get(key, set()) for key in child.value)) - child.value.keys()
     merged = {key: node for key, node in parent.value.items() if key not in displaced}
@@ -128,6 +128,12 @@ def merge(parent: Node, child: Node) -> Node:
         merged[key] = merge(merged[key], node) if key in merged else node
     where = child if child.place.line else parent  # the command line rarely says the whole mapping
     return Node(merged, where.place, where.key_place)
+
+
+def _sorts(node: Node) -> set[str]:
+    """Return what a mapping says of the sort of thing that its other keys belong to; classes are all one sort."""
+    said = {f"{key} {node.plain[key]}" for key in ("kind", "law") if key in node.value}
+    return said | {key for key in ("class",) if key in node.value}
 
 
 def _merge_elements(parent: Node, child: Node) -> Node:

@@ -30,8 +30,11 @@ from emulator.errors import InputError
 from emulator.machine.option_numbers import whole
 from emulator.machine.progress import progress_bar
 from emulator.machine.starting import start
-from emulator.model import topology
-from emulator.model.system import ArrivalProcess, System, WorkLaw
+from emulator.model import topologies
+from emulator.model.arrivals import Switched
+from emulator.model.laws import Deterministic, Exponential, Hyperexponential
+from emulator.model.system import System
+from emulator.model.topology import Topology
 from emulator.runs.check import shipped_policies
 from emulator.verification import random_policies as random_networks
 from emulator.workload.workload import Workload
@@ -151,14 +154,14 @@ def random_case(number: int) -> Case:
     low = high * float(generator.choice([0.0, 2 / 3, 1.0]))
     horizon = float(generator.uniform(1.0, 60.0)) * min(1.0, JOBS / (60.0 * high * nodes))
     delta_t = float(generator.choice([horizon / 3, horizon, 2 * horizon, generator.uniform(0.05, 1.0) * horizon]))
-    works = [WorkLaw(), WorkLaw(), WorkLaw("deterministic"), WorkLaw("hyperexponential", 4.0)]
+    works = [Exponential(), Exponential(), Deterministic(), Hyperexponential(scv=4.0)]
     system = System(
         graph,
         delta_t,
         horizon,
         buffer,
         rates,
-        ArrivalProcess(high, low, float(generator.random()), float(generator.random())),
+        Switched(high=high, low=low, high_to_low=float(generator.random()), low_to_high=float(generator.random())),
         works[generator.integers(len(works))],
         int(generator.integers(2**32)),
     )
@@ -171,25 +174,25 @@ def random_case(number: int) -> Case:
     )
 
 
-def _graph(generator: np.random.Generator) -> topology.Topology:
+def _graph(generator: np.random.Generator) -> Topology:
     nodes = int(generator.integers(3, 200))
     kind = generator.integers(8)
     if kind == 0:
-        return topology.cycle(nodes)
+        return topologies.cycle(nodes)
     if kind == 1:
-        return topology.torus(int(generator.integers(3, 14)))
+        return topologies.torus(int(generator.integers(3, 14)))
     if kind == 2:
-        return topology.cube_connected_cycle(int(generator.integers(3, 5)))
+        return topologies.cube_connected_cycle(int(generator.integers(3, 5)))
     if kind == 3:
-        return topology.bethe(int(generator.integers(1, 5)), 3)
+        return topologies.bethe(int(generator.integers(1, 5)), 3)
     if kind == 4:
-        return topology.configuration_model(2 * nodes, [2, 3], int(generator.integers(1000)))
+        return topologies.configuration_model(2 * nodes, [2, 3], int(generator.integers(1000)))
     if kind == 5:
         leaves = nodes - int(generator.integers(1, 3))
-        return topology.edge_list([[0, leaf] for leaf in range(1, leaves)], nodes=nodes)  # and isolated nodes
+        return topologies.edge_list([[0, leaf] for leaf in range(1, leaves)], nodes=nodes)  # and isolated nodes
     nodes = int(generator.choice([1, 2, nodes]))
     pairs = np.unique(np.sort(generator.integers(0, nodes, (2 * nodes, 2)), axis=1), axis=0)
-    return topology.edge_list(pairs[pairs[:, 0] != pairs[:, 1]], nodes=nodes)
+    return topologies.edge_list(pairs[pairs[:, 0] != pairs[:, 1]], nodes=nodes)
 
 
 def _dispatchers(generator: np.random.Generator, system: System) -> list[Callable[[], Dispatcher]]:

@@ -137,9 +137,9 @@ class EpochLaw:
 
     def __init__(self, systems: list[System]):
         first = systems[0]
-        if first.work.kind != "exponential":
+        if first.work.law != "exponential":
             raise InputError(
-                f"training knows the law of a queue for service.work exponential only, got {first.work.kind}"
+                f"training knows the law of a queue for service.work exponential only, got {first.work.law}"
             )
         self.buffer = first.buffer
         rates = np.array([system.service_rates for system in systems])
@@ -151,7 +151,7 @@ class EpochLaw:
         self.kinds = kinds.reshape(rates.shape)
         """The number of each server's rate, graphs x nodes."""
         widest = max(system.access.width for system in systems)
-        largest = max(first.arrivals.high, first.arrivals.low) * widest
+        largest = first.arrivals.highest_rate() * widest
         self.points = max(GRID_POINTS, int(np.ceil(largest / LARGEST_STEP)) + 1)
         self.step = max(largest, 1e-9) / (self.points - 1)
         jumps = (largest / 2.0 + self.service_rates).sum() * first.delta_t  # mean over the arrival rates of the grid

@@ -19,6 +19,7 @@ from dispatchers import (
     RecurrentDispatcher,
     View,
     check_dispatcher,
+    plugins,
 )
 from dispatchers import catalogue as catalogue_module
 from dispatchers.catalogue import available
@@ -590,14 +591,14 @@ class TestFinding:
             make(name="jsq")
 
     def test_entry_points_of_packages(self, monkeypatch):
-        group = catalogue_module.GROUP
+        group = catalogue_module.SORT.group
         offered = [
             EntryPoint("Theirs", "dispatchers.rules.basic:SendToOwn", group),
             EntryPoint("RND", "dispatchers.rules.basic:SendToOwn", group),
             EntryPoint("Gone", "no_such_package:Rule", group),
             EntryPoint("Odd", "dispatchers.choice:cumulate", group),
         ]
-        monkeypatch.setattr(catalogue_module, "entry_points", lambda group: offered)
+        monkeypatch.setattr(plugins, "entry_points", lambda group: offered)
         assert isinstance(make(name="Theirs"), SendToOwn)
         assert isinstance(make(name="RND"), Random)
         assert available()[-3:] == ["Theirs", "Gone", "Odd"]

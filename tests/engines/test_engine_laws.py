@@ -13,8 +13,10 @@ from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, Traces
 from emulator.engines.simpy.engine import SimpyEngine
-from emulator.model.system import ArrivalProcess, System, WorkLaw
-from emulator.model.topology import edge_list
+from emulator.model.arrivals import Switched
+from emulator.model.laws import Deterministic, Exponential, Hyperexponential
+from emulator.model.system import System
+from emulator.model.topologies import edge_list
 from emulator.workload.workload import EpochJobs, Workload
 
 
@@ -32,8 +34,8 @@ def systems(draw):
         horizon=horizon,
         buffer=draw(st.integers(1, 8)),
         service_rates=np.array(draw(st.lists(st.floats(0.2, 5.0), min_size=nodes, max_size=nodes))),
-        arrivals=ArrivalProcess(high=draw(rate), low=draw(rate)),
-        work=draw(st.sampled_from([WorkLaw(), WorkLaw("deterministic"), WorkLaw("hyperexponential", 3.0)])),
+        arrivals=Switched(high=draw(rate), low=draw(rate)),
+        work=draw(st.sampled_from([Exponential(), Deterministic(), Hyperexponential(scv=3.0)])),
         seed=draw(st.integers(0, 2**32 - 1)),
     )
 

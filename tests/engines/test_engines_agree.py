@@ -23,7 +23,7 @@ from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.episode import COMPLETED, Traces
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.system import System
-from emulator.model.topology import cycle, edge_list, torus
+from emulator.model.topologies import cycle, edge_list, torus
 from emulator.runs.remarks import engine_lines
 from emulator.runs.run import execute, load_plan
 from emulator.runs.tasks import cells_of

@@ -15,7 +15,7 @@ from emulator.engines.simpy.engine import SimpyEngine
 from emulator.engines.simpy.event_loop import ARRIVAL, BROADCAST, DECISION, DELIVERY, DEPARTURE, EventLoop
 from emulator.engines.simpy.network import Network
 from emulator.model.system import System
-from emulator.model.topology import cycle, edge_list, torus
+from emulator.model.topologies import cycle, edge_list, torus
 from emulator.workload.workload import Workload
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from emulator.model.access import Access, own_and_neighbours
-from emulator.model.topology import configuration_model, cycle
+from emulator.model.topologies import configuration_model, cycle
 
 
 def test_a_node_can_access_its_own_server_and_then_its_neighbours():

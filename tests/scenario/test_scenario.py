@@ -102,9 +102,9 @@ def test_the_system_is_what_the_keys_say():
     assert (system.delta_t, system.horizon, system.buffer, system.seed) == (3.0, 20.0, 4, 9)
     arrivals = system.arrivals
     assert (arrivals.high, arrivals.low, arrivals.high_to_low, arrivals.low_to_high) == (2.0, 0.5, 0.1, 1.0)
-    assert (system.work.kind, system.work.scv) == ("hyperexponential", 4.0)
+    assert (system.work.law, system.work.variance()) == ("hyperexponential", 4.0)
     np.testing.assert_array_equal(system.service_rates, np.full(7, 3.0))
-    assert scenario().system().work.scv == 1.0
+    assert scenario().system().work.variance() == 1.0
 
 
 def test_given_rates_are_the_servers_in_order():

@@ -37,13 +37,13 @@ class Queue:
     """
 
     def __init__(self, buffer, work):
-        if work.kind == "exponential":
+        if work.law == "exponential":
             self.phases = [(1.0, 1.0)]
-        elif work.kind == "hyperexponential":
+        elif work.law == "hyperexponential":
             short = (1 + math.sqrt((work.scv - 1) / (work.scv + 1))) / 2
             self.phases = [(short, 0.5 / short), (1 - short, 0.5 / (1 - short))]
         else:
-            raise ValueError(f"{work.kind} work has no finite chain")
+            raise ValueError(f"{work.law} work has no finite chain")
         self.states = [(0, 0), *product(range(1, buffer + 1), range(len(self.phases)))]
         self.lengths = np.array([length for length, _ in self.states])
         self.full = (self.lengths == buffer).astype(float)

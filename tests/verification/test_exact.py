@@ -18,8 +18,10 @@ from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from emulator.engines.episode import Traces
 from emulator.engines.simpy.engine import SimpyEngine
-from emulator.model.system import ArrivalProcess, System, WorkLaw
-from emulator.model.topology import bethe, configuration_model, cube_connected_cycle, cycle, edge_list, torus
+from emulator.model.arrivals import Switched
+from emulator.model.laws import Hyperexponential
+from emulator.model.system import System
+from emulator.model.topologies import bethe, configuration_model, cube_connected_cycle, cycle, edge_list, torus
 from emulator.workload.workload import Workload
 
 LEVEL = 1e-4
@@ -85,7 +87,7 @@ CASES = {
     "MF-R star": (system_of(STAR, horizon=11.0), MeanFieldOwn(rule=RULE)),
     "RR pair": (system_of(PAIR, delta_t=4.0), RoundRobin()),
     "JSQ-M pair": (system_of(PAIR, delta_t=4.0, rates=[1.0, 2.0]), JoinShortestQueueWithMemory("sharing")),
-    "hyperexponential pair": (system_of(PAIR, work=WorkLaw("hyperexponential", 4.0)), SendToOwn()),
+    "hyperexponential pair": (system_of(PAIR, work=Hyperexponential(scv=4.0)), SendToOwn()),
 }
 """Several delta_t, most of which do not divide the horizon; equal and unequal service rates."""
 
@@ -178,7 +180,7 @@ WRONG = {
     "service rates": lambda system: replace(system, service_rates=np.ones(3)),
     "rounded last epoch": lambda system: replace(system, horizon=20.0),
     "delta_t": lambda system: replace(system, delta_t=4.0, horizon=16.0),
-    "arrival rates": lambda system: replace(system, arrivals=ArrivalProcess(high=0.9, low=0.5)),
+    "arrival rates": lambda system: replace(system, arrivals=Switched(high=0.9, low=0.5)),
 }
 
 

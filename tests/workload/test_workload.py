@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from emulator.model.system import ArrivalProcess, System, WorkLaw
-from emulator.model.topology import cycle, edge_list
+from emulator.model.arrivals import Switched
+from emulator.model.laws import Deterministic, Exponential, Hyperexponential
+from emulator.model.system import System
+from emulator.model.topologies import cycle, edge_list
 from emulator.workload.workload import Workload
 
 
@@ -50,7 +52,7 @@ def test_replications_and_seeds_differ():
 
 def test_arrivals_are_poisson_and_works_exponential():
     """Each at level 1e-4: gaps and works by Kolmogorov-Smirnov, counts by their dispersion."""
-    workload = Workload(ring(5000, arrivals=ArrivalProcess(high=0.9, low=0.9)), 0)
+    workload = Workload(ring(5000, arrivals=Switched(high=0.9, low=0.9)), 0)
     jobs = workload.jobs(0)
     counts = np.diff(jobs.offsets)
     assert stats.kstest(jobs.arrival_times / 5.0, "uniform").pvalue > 1e-4
@@ -73,7 +75,7 @@ def test_the_rate_path_is_the_papers_chain():
 
 @pytest.mark.parametrize(
     ("law", "scv"),
-    [(WorkLaw(), 1.0), (WorkLaw("deterministic"), 0.0), (WorkLaw("hyperexponential", 4.0), 4.0)],
+    [(Exponential(), 1.0), (Deterministic(), 0.0), (Hyperexponential(scv=4.0), 4.0)],
 )
 def test_works_have_mean_1_and_their_variation(law, scv):
     works = Workload(ring(20_000, work=law), 0).jobs(0).works
@@ -84,7 +86,7 @@ def test_works_have_mean_1_and_their_variation(law, scv):
 
 
 def test_rate_zero_brings_no_jobs():
-    jobs = Workload(ring(arrivals=ArrivalProcess(high=0.0, low=0.0)), 0).jobs(0)
+    jobs = Workload(ring(arrivals=Switched(high=0.0, low=0.0)), 0).jobs(0)
     assert jobs.offsets.tolist() == [0] * 201
     assert len(jobs.arrival_times) == 0
 

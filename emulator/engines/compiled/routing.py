@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, uint64
+from numba import njit
 from numpy.typing import NDArray
 
 from dispatchers.choice import pick
 from emulator.engines.compiled.rules import column_of
 from emulator.machine.compiling import compiled
-from emulator.randomness import JOB, exponential, philox
-from emulator.workload.workload import work_of
+from emulator.workload.jobs import JobSource, draw_job, work_of
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]
@@ -30,26 +29,22 @@ NO_ROOM, WRONG_COLUMN = -1, -2
 
 kernel = compiled(nogil=True, error_model="numpy")
 
+inner = njit(nogil=True, error_model="numpy")
+"""For loops that are kept on disk as a part of `draw` alone: a user's law must not be kept."""
+
 _pick = njit(inline="always")(pick)
 
 
 class Window(NamedTuple):
-    """Where in a workload the jobs are drawn, and the law of their work (see `emulator.workload.workload`)."""
+    """A part of an epoch whose jobs are drawn and served together."""
 
-    seed: np.uint64
-    replication: np.uint64
-    epoch: np.uint64
+    source: JobSource
     start: float
     """Start of the epoch."""
     end: float
-    """End of the window, which is a part of the epoch."""
+    """End of the window."""
     is_first: bool
     """Whether the window is the epoch's first one."""
-    mean_gap: float
-    law: int
-    branch: np.uint64
-    mean_short: float
-    mean_long: float
 
 
 class Streams(NamedTuple):
@@ -99,15 +94,13 @@ def block() -> Block:
     return Block(*(np.empty(BLOCK, dtype) for dtype in dtypes))
 
 
-@kernel
-def draw_next(window, block, count):
+@inner
+def draw_next(source, block, count):
     """Draw the next job of each of the first `count` schedulers of a block."""
     for i in range(count):
-        a, b, c, d = philox(block.scheduler[i], window.epoch, block.number[i], JOB, window.seed, window.replication)
-        gap = exponential((a << uint64(16)) | (b >> uint64(16)))
-        block.arrival_time[i] = block.clock[i] + gap * window.mean_gap
-        block.bits[i] = ((b & uint64(0xFFFF)) << uint64(32)) | c
-        block.coin[i] = np.float64(np.int64(d)) * 2.0**-32
+        block.arrival_time[i], block.bits[i], block.coin[i] = draw_job(
+            source, block.scheduler[i], block.number[i], block.clock[i]
+        )
 
 
 @kernel
@@ -122,11 +115,11 @@ def keep_arrived(window, block, count):
     return kept
 
 
-@kernel
-def draw_work(window, bits, count, work, place):
+@inner
+def draw_work(source, bits, count, work, place):
     """Fill in the works that the bits of `count` jobs stand for, from `place` on."""
     for i in range(count):
-        work[place + i] = work_of(bits[i], window.law, window.branch, window.mean_short, window.mean_long)
+        work[place + i] = work_of(bits[i], source.work)
 
 
 def _draw(rule, window, access, streams, records, counts, block, part, first, last):
@@ -150,9 +143,9 @@ def _draw(rule, window, access, streams, records, counts, block, part, first, la
         while count > 0:
             if total + count > len(works):
                 return NO_ROOM
-            draw_next(window, block, count)
+            draw_next(window.source, block, count)
             count = keep_arrived(window, block, count)
-            draw_work(window, block.bits, count, works, total)
+            draw_work(window.source, block.bits, count, works, total)
             for i in range(count):
                 scheduler, number, time = block.scheduler[i], block.number[i], block.clock[i]
                 entry, stop = access.offsets[scheduler], access.offsets[scheduler + 1]
@@ -174,7 +167,7 @@ draw = compiled(nogil=True, error_model="numpy", _nrt=False)(_draw)
 """`_draw` for rules that make no arrays: without counting references to arrays, which costs 40 ns a job."""
 
 draw_for_users = njit(nogil=True, error_model="numpy")(_draw)
-"""`_draw` for a user's rule, whose code cannot be kept on disk."""
+"""`_draw` for a user's rule or law, whose code cannot be kept on disk."""
 
 
 @kernel

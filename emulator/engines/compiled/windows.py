@@ -25,8 +25,9 @@ from emulator.engines.compiled.rows import JobRows, empty_rows, in_job_order
 from emulator.engines.engine import Part
 from emulator.engines.episode import UNTRACED, Episode, EpochTrace, Totals, Traces, epoch_trace, joined
 from emulator.engines.observations import EpochDraws
+from emulator.machine.compiling import is_ours
 from emulator.model.system import System
-from emulator.workload.workload import Workload, law_numbers
+from emulator.workload.workload import Workload
 
 WINDOW_JOBS = 4.0
 """Expected jobs of a scheduler in a window, which is what is kept of an epoch at a time: it bounds the memory."""
@@ -49,7 +50,7 @@ class WindowEngine:
         self.threads = max(1, min(threads, system.access.scheduler_count))
         self.blocks = [routing.block() for _ in range(self.threads)]
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
-        self.draw = routing.draw
+        self.draw = routing.draw if is_ours(system.arrivals, system.work) else routing.draw_for_users
         self.chosen: Any = None
         """What makes the kernels' rule of a per-job dispatcher."""
         if isinstance(dispatcher, PerJobDispatcher):
@@ -196,19 +197,14 @@ class _Run:
         return Drawn(observations.answers, observations.row)
 
     def _windows(self, epoch: int) -> Iterator[routing.Window]:
-        workload = self.workload
-        rate, (start, end) = workload.arrival_rates[epoch], workload.times[epoch : epoch + 2]
+        source, (start, end) = self.workload.source(epoch), self.workload.times[epoch : epoch + 2]
         count = int(self.windows[epoch])
         for number in range(count):
             yield routing.Window(
-                np.uint64(self.system.seed),
-                np.uint64(workload.replication),
-                np.uint64(epoch),
+                source,
                 float(start),
                 float(end if number + 1 == count else start + (end - start) * (number + 1) / count),
                 number == 0,
-                1.0 / rate,
-                *law_numbers(self.system.work),
             )
 
     def _run_window(self, window: routing.Window, rule: Any) -> Any:
@@ -235,7 +231,7 @@ class _Run:
         rows = empty_rows(total) if self.is_traced else None
         served = engine.each_part(self.server_count, self._serving(np.array(drawn), self.places[:total], rows))
         for dropped, completed, fingerprint in served:
-            self.drops_by_epoch[window.epoch] += dropped
+            self.drops_by_epoch[window.source.epoch] += dropped
             self.completions += completed
             self.fingerprint = (self.fingerprint + int(fingerprint)) % 2**64
         self.arrivals += total

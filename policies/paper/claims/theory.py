@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from emulator.model.system import ArrivalProcess
+from emulator.model.arrivals import Switched
 from emulator.model.timetable import Timetable
 from emulator.runs.episode_runner import REFERENCE_TIME
 from policies.paper.figure import Claim, Figure, each, listed, shorts
@@ -111,7 +111,7 @@ def exact_drops(delta_t: float, horizon: float = 50.0, buffer: int = 5, service_
 
     The joint law of the arrival rate and of the queue's length, epoch by epoch (section 1.2.4 and equation 2).
     """
-    arrivals = ArrivalProcess()
+    arrivals = Switched()
     rates, leaving = (arrivals.high, arrivals.low), (arrivals.high_to_low, arrivals.low_to_high)
     laws = np.zeros((2, buffer + 1))
     laws[:, 0] = 0.5

@@ -12,8 +12,10 @@ from dispatchers.onnx_files.kinds import CONTRACT_VERSION, AgentPolicy
 from dispatchers.rules.basic import Random
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.errors import InputError
-from emulator.model.system import ArrivalProcess, System, WorkLaw
-from emulator.model.topology import cycle, edge_list, torus
+from emulator.model.arrivals import Switched
+from emulator.model.laws import Deterministic
+from emulator.model.system import System
+from emulator.model.topologies import cycle, edge_list, torus
 from emulator.randomness import DECISION, random_uniform
 from emulator.workload.workload import Workload
 from policies.algorithms.actor_critic import ActorCritic, ScalableActorCritic, convergence, train_actors
@@ -221,7 +223,7 @@ def test_too_large_tables_are_refused(topology, numbers):
 
 def test_other_work_than_exponential_is_refused():
     with pytest.raises(InputError, match=r"exponential only, got deterministic"):
-        ActorCritic(make_system(cycle(3), work=WorkLaw("deterministic")), seed=1, preset=SAC)
+        ActorCritic(make_system(cycle(3), work=Deterministic()), seed=1, preset=SAC)
 
 
 # The policies
@@ -266,7 +268,7 @@ def test_the_engine_drops_as_many_jobs_as_the_law_expects():
 
 def test_keeping_all_jobs_is_own():
     # Server by server the same law as OWN, and RND on a regular graph.
-    system = make_system(cycle(5), arrivals=ArrivalProcess(high=0.9, low=0.6))
+    system = make_system(cycle(5), arrivals=Switched(high=0.9, low=0.6))
     logits = np.tile([1000.0, 0.0, 0.0], (5, 216, 1))
     own = drops(system, Actors(system.topology, 5, logits), episodes=20)
     np.testing.assert_allclose(own, score(Random(), system, 20), rtol=1e-9)

@@ -13,7 +13,7 @@ from dispatchers.rules.mean_field import MeanFieldNeighbourhood, MeanFieldOwn
 from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.observations import EpochDraws
 from emulator.model.system import System
-from emulator.model.topology import configuration_model, cycle, edge_list, torus
+from emulator.model.topologies import configuration_model, cycle, edge_list, torus
 from emulator.workload.workload import Workload
 from policies.algorithms.direct_search import DirectSearch, search
 from policies.export import linear_to_onnx, write

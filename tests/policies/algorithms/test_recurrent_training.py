@@ -21,7 +21,7 @@ from dispatchers.rules.basic import Random  # noqa: E402
 from dispatchers.rules.mean_field import MeanFieldOwn  # noqa: E402
 from emulator.command_line import main  # noqa: E402
 from emulator.model.system import System  # noqa: E402
-from emulator.model.topology import torus  # noqa: E402
+from emulator.model.topologies import torus  # noqa: E402
 from policies.algorithms import stable_baselines as training  # noqa: E402
 from policies.algorithms.ppo import ProximalPolicyOptimization  # noqa: E402
 from policies.algorithms.stable_baselines import NarrowedRecurrentPolicy, gaussian_policy, train  # noqa: E402

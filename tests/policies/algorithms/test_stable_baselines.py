@@ -19,7 +19,8 @@ from dispatchers.rules.basic import Random  # noqa: E402
 from dispatchers.rules.mean_field import MeanFieldOwn  # noqa: E402
 from emulator.errors import InputError  # noqa: E402
 from emulator.model.system import System  # noqa: E402
-from emulator.model.topology import Topology, torus  # noqa: E402
+from emulator.model.topologies import torus  # noqa: E402
+from emulator.model.topology import Topology  # noqa: E402
 from emulator.scenario.plan import load  # noqa: E402
 from policies.algorithms import stable_baselines as training  # noqa: E402
 from policies.algorithms.direct_search import DirectSearch, search  # noqa: E402

@@ -20,7 +20,7 @@ from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.observations import EpochDraws
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.system import System
-from emulator.model.topology import edge_list, torus
+from emulator.model.topologies import edge_list, torus
 from emulator.workload.workload import Workload
 from policies.export import fixed_to_onnx, write
 from policies.process import dispatched

@@ -5,8 +5,9 @@ import pytest
 from scipy import linalg, stats
 
 from emulator.errors import InputError
-from emulator.model.system import ArrivalProcess, System
-from emulator.model.topology import cycle
+from emulator.model.arrivals import Switched
+from emulator.model.system import System
+from emulator.model.topologies import cycle
 from policies.process.epoch_law import EpochLaw, evolve
 
 BUFFER = 5
@@ -73,7 +74,7 @@ def test_too_many_service_rates_are_refused():
 
 
 def test_rates_too_high_to_tabulate_are_refused():
-    system = make_system(cycle(5), arrivals=ArrivalProcess(high=2000.0, low=0.6))
+    system = make_system(cycle(5), arrivals=Switched(high=2000.0, low=0.6))
     with pytest.raises(InputError, match="queues sent up to 6000 jobs per ms, at most are 2e\\+09: take"):
         EpochLaw([system])
 

@@ -9,7 +9,7 @@ gymnasium = pytest.importorskip("gymnasium")
 from gymnasium.utils.env_checker import check_env
 
 from emulator.model.system import System
-from emulator.model.topology import torus
+from emulator.model.topologies import torus
 from policies.process.gymnasium_environment import LoadBalancing
 from policies.process.networks import ParallelNetworks
 

@@ -7,8 +7,10 @@ import pytest
 from scipy import stats
 
 from emulator.errors import InputError
-from emulator.model.system import ArrivalProcess, System, WorkLaw
-from emulator.model.topology import cycle, edge_list, torus
+from emulator.model.arrivals import Switched
+from emulator.model.laws import Deterministic
+from emulator.model.system import System
+from emulator.model.topologies import cycle, edge_list, torus
 from emulator.workload.workload import Workload
 from policies.process.epoch_law import evolve
 from policies.process.networks import ParallelNetworks
@@ -28,7 +30,7 @@ def begun(system, **options):
 
 
 def test_queues_are_drawn_from_the_law():
-    system = make_system(cycle(3), arrivals=ArrivalProcess(high=0.9, low=0.9))
+    system = make_system(cycle(3), arrivals=Switched(high=0.9, low=0.9))
     networks = begun(system, copies=20_000, seed=4)
     networks.queue_lengths[:] = 3
     networks.step(np.zeros((20_000, 3)))
@@ -42,7 +44,7 @@ def test_arrival_rates_follow_section_1_2_4():
     system = make_system(
         edge_list([[0, 1], [0, 2], [0, 3]], nodes=5),
         service_rates=[1.0, 2.0, 0.5, 1.0, 0.7],
-        arrivals=ArrivalProcess(high=3.0, low=3.0),
+        arrivals=Switched(high=3.0, low=3.0),
     )
     offload = np.array([0.5, 0.2, 0.3, 1.0, 0.9])
     rates = 3.0 * np.array([0.5 + 0.2 + 0.3 + 1.0, 0.8 + 0.5 / 3, 0.7 + 0.5 / 3, 0.0 + 0.5 / 3, 1.0])
@@ -96,4 +98,4 @@ def test_distributions_and_rules_belong_to_each_copy():
 
 def test_other_work_than_exponential_is_refused():
     with pytest.raises(InputError, match=r"exponential only, got deterministic"):
-        ParallelNetworks(make_system(torus(3), work=WorkLaw("deterministic")), copies=1, seed=1)
+        ParallelNetworks(make_system(torus(3), work=Deterministic()), copies=1, seed=1)

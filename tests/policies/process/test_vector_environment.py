@@ -9,7 +9,7 @@ pytest.importorskip("stable_baselines3")
 from scipy import stats  # noqa: E402
 
 from emulator.model.system import System  # noqa: E402
-from emulator.model.topology import torus  # noqa: E402
+from emulator.model.topologies import torus  # noqa: E402
 from policies.process.networks import ParallelNetworks  # noqa: E402
 from policies.process.vector_environment import SchedulersEnvironment, VectorEnvironment  # noqa: E402
 

@@ -1,0 +1,20 @@
+"""The laws of a job's work, one file each, by their name in a scenario.
+
+A new law is one file, one import, and one line of the registry. Users' laws need none: see `docs/extending.md`.
+"""
+
+from __future__ import annotations
+
+from emulator.model.laws.deterministic import Deterministic
+from emulator.model.laws.exponential import Exponential
+from emulator.model.laws.hyperexponential import Hyperexponential
+from emulator.model.laws.law import Law
+
+__all__ = ["LAWS", "Deterministic", "Exponential", "Hyperexponential", "Law"]
+
+LAWS: dict[str, type[Law]] = {
+    "exponential": Exponential,
+    "deterministic": Deterministic,
+    "hyperexponential": Hyperexponential,
+}
+"""The laws by their name."""

@@ -1,0 +1,137 @@
+"""Does a law of work, an arrival process or a topology keep its promises? For members of this software and of users.
+
+Each check raises `InputError` with one line for the first promise that is broken. Seeds are fixed, so a check passes or
+fails every time; a right member fails by chance with a probability of at most about LEVEL.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatchers.rules.basic import Random
+from emulator.engines.comparison import EnginesDifferError
+from emulator.errors import InputError
+from emulator.model.arrivals import ArrivalProcess, Switched
+from emulator.model.laws import Exponential, Law
+from emulator.model.system import System
+from emulator.model.topologies import TopologyKind, cycle
+from emulator.model.topology import from_networkx
+from emulator.randomness import SERVICE, random_words
+from emulator.verification.agreement import Case, check
+from emulator.workload.jobs import try_out, works_of
+from emulator.workload.workload import Workload
+
+LEVEL = 1e-6
+"""Level of each statistical test."""
+
+DEVIATIONS = 4.9
+"""Standard deviations that a normal number exceeds with probability LEVEL."""
+
+WORKS = 200_000
+"""Works that are drawn of a law."""
+
+
+def check_law(law: Law) -> None:
+    """Check that a law has mean 1, its variance and its distribution, and draws the same bits everywhere."""
+    try:
+        try_out(law)
+    except InputError as error:
+        raise InputError(f"{law.law}: {error}") from None
+    bits = random_words(1, SERVICE, WORKS) >> np.uint64(16)
+    works = works_of(bits, law)
+    _check_moments(law)
+    _check_distribution(law, works)
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(partial(works_of, law=law), np.array_split(bits, 7)))
+    same = np.concatenate(parts).tobytes() == works.tobytes()
+    alone = np.array([works_of(bits[index : index + 1], law)[0] for index in range(1000)])
+    _demand(same and alone.tobytes() == works[:1000].tobytes(), law.law, "equal bits must give equal works")
+    _check_engines(law.law, Switched(), law)
+
+
+def _check_moments(law: Law) -> None:
+    """Integrate what the distribution function leaves over: the mean is that of 1 - F, E[x**2] that of 2 x (1 - F)."""
+    work = np.geomspace(1e-9, 1e12, 2**20)
+    left = 1.0 - law.cdf(work)
+    _demand((np.diff(left) <= 1e-12).all(), law.law, "cdf must not fall")
+    left[left < 1e-15] = 0.0
+    mean, square = (float(np.trapezoid(values, work)) for values in (left, 2.0 * work * left))
+    _demand(abs(mean - 1.0) < 1e-3, law.law, f"cdf must have mean 1, got {mean:.4g}")
+    variance = law.variance()
+    if math.isfinite(variance):
+        told = f"cdf must have the variance {variance:.4g}, got {square - 1.0:.4g}"
+        _demand(abs(square - 1.0 - variance) < 0.01 * (variance + 0.1), law.law, told)
+
+
+def _check_distribution(law: Law, works: NDArray[np.float64]) -> None:
+    """Compare works with the distribution function, by the bound of Dvoretzky, Kiefer and Wolfowitz, and their mean."""
+    values, counts = np.unique(works, return_counts=True)
+    distance = np.abs(np.cumsum(counts) / len(works) - law.cdf(values)).max()
+    bound = math.sqrt(math.log(2.0 / LEVEL) / (2.0 * len(works)))
+    _demand(distance < bound, law.law, f"works must follow cdf to within {bound:.4f}, got {distance:.4f}")
+    if math.isfinite(law.variance()):
+        error = DEVIATIONS * math.sqrt(law.variance() / len(works)) + 1e-12
+        _demand(abs(works.mean() - 1.0) <= error, law.law, f"works must have mean 1, got {works.mean():.4f}")
+
+
+def check_arrivals(process: ArrivalProcess) -> None:
+    """Check that a process has its rates, and brings as many jobs as these say, in order and the same everywhere."""
+    name, long = process.kind, process.rates(1, 0, 40_000)
+    _demand(long[:100].tobytes() == process.rates(1, 0, 100).tobytes(), name, "more epochs must not change rates")
+    highest = process.highest_rate()
+    _demand((long >= 0.0).all() and (long <= highest).all(), name, f"rates must be from 0 to {highest:g}")
+    batches = long.reshape(200, -1).mean(axis=1)[1:]
+    _check_mean(batches, process.expected_rate(), name, "the rate")
+    workload = Workload(_system(process, Exponential(), nodes=4000), 0)
+    for epoch, rate in enumerate(workload.arrival_rates):
+        (start, end), jobs = workload.times[epoch : epoch + 2], workload.jobs(epoch)
+        times = jobs.arrival_times
+        _demand((times >= start).all() and (times < end).all(), name, "jobs must arrive in their epoch")
+        is_next = np.ones(len(times), dtype=bool)
+        is_next[jobs.offsets[:-1][np.diff(jobs.offsets) > 0]] = False
+        _demand((np.diff(times, prepend=0.0)[is_next] >= 0.0).all(), name, "a scheduler's jobs must arrive in order")
+        _check_mean(np.diff(jobs.offsets), rate * (end - start), name, "jobs of an epoch")
+    _check_engines(name, process, Exponential())
+
+
+def check_topology(kind: TopologyKind) -> None:
+    """Check that a kind has as many nodes as it says, and is a simple undirected graph, the same for the same seed."""
+    topology = kind.build(7)
+    told = f"node_count says {kind.node_count()}, but there are {topology.nodes} nodes"
+    _demand(topology.nodes == kind.node_count(), kind.kind, told)
+    try:
+        topology.check()
+    except InputError as error:
+        raise InputError(f"{kind.kind}: {error}") from None
+    _demand(topology.kind == kind.kind, kind.kind, f"the graph must have this kind, got {topology.kind}")
+    again = type(kind).model_validate(kind.model_dump())
+    _demand(again.build(7).graph_hash == topology.graph_hash, kind.kind, "the same keys and seed must give one graph")
+    back = from_networkx(topology.to_networkx())
+    _demand(back.graph_hash == topology.graph_hash, kind.kind, "the graph must survive networkx")
+
+
+def _check_mean(values: NDArray[np.float64], expected: float, name: str, what: str) -> None:
+    error = DEVIATIONS * values.std(ddof=1) / math.sqrt(len(values)) + 1e-9
+    told = f"{what} must be {expected:.4g} on average, got {values.mean():.4g}"
+    _demand(abs(values.mean() - expected) <= error, name, told)
+
+
+def _check_engines(name: str, process: ArrivalProcess, law: Law) -> None:
+    try:
+        check(Case(_system(process, law, nodes=30), Random(), replication=2, threads=3))
+    except EnginesDifferError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def _system(process: ArrivalProcess, law: Law, nodes: int) -> System:
+    return System(cycle(nodes), 3.0, 20.0, 5, np.ones(nodes), arrivals=process, work=law)
+
+
+def _demand(holds: bool | np.bool, name: str, what: str) -> None:
+    if not holds:
+        raise InputError(f"{name}: {what}")

@@ -1,0 +1,149 @@
+"""Every law, arrival process and topology keeps its promises, and who does not is told which one."""
+
+from itertools import count
+
+import numpy as np
+import pytest
+
+from emulator.errors import InputError
+from emulator.model.arrivals import ARRIVALS, Switched
+from emulator.model.laws import LAWS, Exponential, Hyperexponential
+from emulator.model.topologies import TOPOLOGIES
+from emulator.model.topologies.cycle import Cycle
+from emulator.model.topology import Topology, from_edges, from_neighbours
+from emulator.verification.conformance import check_arrivals, check_law, check_topology
+
+
+@pytest.mark.parametrize("law", LAWS.values())
+def test_laws(law):
+    for number in range(3):
+        check_law(law.sample(np.random.default_rng(number)))
+
+
+@pytest.mark.parametrize("process", ARRIVALS.values())
+def test_arrival_processes(process):
+    for number in range(3):
+        check_arrivals(process.sample(np.random.default_rng(number)))
+
+
+@pytest.mark.parametrize("kind", TOPOLOGIES.values())
+def test_topologies(kind):
+    for number in range(20):
+        check_topology(kind.sample(np.random.default_rng(number)))
+
+
+def test_names_are_those_of_the_registries():
+    generator = np.random.default_rng(1)
+    assert [law.sample(generator).law for law in LAWS.values()] == [*LAWS]
+    assert [process.kind for process in ARRIVALS.values()] == [*ARRIVALS]
+    assert [kind.sample(generator).kind for kind in TOPOLOGIES.values()] == [*TOPOLOGIES]
+
+
+class SaysTwice(Exponential):
+    def variance(self):
+        return 2.0
+
+
+class LongerThanOne(Exponential):
+    def cdf(self, work):
+        return super().cdf(work / 1.1)
+
+
+class Promises(Hyperexponential):
+    """Draws what it should, but says that it were exponential."""
+
+    def variance(self):
+        return 1.0
+
+    def cdf(self, work):
+        return -np.expm1(-work)
+
+
+@pytest.mark.parametrize(
+    ("law", "message"),
+    [
+        (SaysTwice(), "^exponential: cdf must have the variance 2, got 1$"),
+        (LongerThanOne(), r"^exponential: cdf must have mean 1, got 1\.1$"),
+        (Promises(scv=1.2), r"^hyperexponential: works must follow cdf to within 0\.0060, got 0\.0"),
+    ],
+)
+def test_a_law_that_breaks_a_promise(law, message):
+    with pytest.raises(InputError, match=message):
+        check_law(law)
+
+
+class Faster(Switched):
+    def expected_rate(self):
+        return 1.1 * super().expected_rate()
+
+
+class Lower(Switched):
+    def highest_rate(self):
+        return self.low
+
+
+class Slower(Switched):
+    def stream(self, rate):
+        return super().stream(0.9 * rate)
+
+
+@pytest.mark.parametrize(
+    ("process", "message"),
+    [
+        (Faster(), r"^switched: the rate must be 0\.89\d* on average, got 0\.81"),
+        (Lower(), r"^switched: rates must be from 0 to 0\.6$"),
+        (Slower(), r"^switched: jobs of an epoch must be \S+ on average, got "),
+    ],
+)
+def test_a_process_that_breaks_a_promise(process, message):
+    with pytest.raises(InputError, match=message):
+        check_arrivals(process)
+
+
+def lonely(kind, seed):
+    return from_edges("cycle", np.array([[0, 1]]), kind.nodes + 1)
+
+
+def one_way(kind, seed):
+    return from_neighbours("cycle", (np.arange(kind.nodes)[:, None] + 1) % kind.nodes)
+
+
+DAYS = count()
+
+
+def of_the_day(kind, seed):
+    return from_edges("cycle", np.array([[0, 1 + next(DAYS) % 2]]), kind.nodes)
+
+
+def of_another_kind(kind, seed):
+    return from_edges("ring", np.array([[0, 1]]), kind.nodes)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lonely, "^cycle: node_count says 5, but there are 6 nodes$"),
+        (one_way, "^cycle: node 1 is a neighbour of node 0, but not the other way round$"),
+        (of_the_day, "^cycle: the same keys and seed must give one graph$"),
+        (of_another_kind, "^cycle: the graph must have this kind, got ring"),
+    ],
+)
+def test_a_topology_that_breaks_a_promise(monkeypatch, made, message):
+    monkeypatch.setattr(Cycle, "build", made)
+    with pytest.raises(InputError, match=message):
+        check_topology(Cycle(nodes=5))
+
+
+@pytest.mark.parametrize(
+    ("offsets", "neighbours", "message"),
+    [
+        ([0, 1, 3], [1, 0], "offsets must rise"),
+        ([0, 1, 2], [1, 2], "from 0 to 1"),
+        ([0, 1, 2], [0, 1], "node 0 is its own neighbour"),
+        ([0, 2, 3, 4], [2, 1, 0, 0], "increasing order"),
+        ([0, 2, 4], [1, 1, 0, 0], "increasing order, none twice"),
+    ],
+)
+def test_arrays_that_are_no_graph(offsets, neighbours, message):
+    with pytest.raises(InputError, match=message):
+        Topology("odd", np.array(offsets), np.array(neighbours)).check()
