@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from emulator.results.columns import FLOATING, RUNNING, Column, with_swept
+from emulator.results.column import FLOATING, RUNNING, Column
+from emulator.results.columns import with_swept
 from emulator.results.parquet import read_table, write_table
 from emulator.version import __version__
 from policies.learned import log_folder

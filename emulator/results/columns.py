@@ -7,32 +7,14 @@ The writers of Parquet files, the metadata of their fields, the documentation an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any
 
 import pyarrow as pa
 
 from emulator.engines.episode import OUTCOMES
+from emulator.results.column import COUNT, FLOATING, INDEX, NUMBER, RUNNING, TEXT, Column
+from emulator.results.measures import DROPS, MEASURES
 from emulator.text import UNITS
-
-Encoding = Literal["DICTIONARY", "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"]
-FEW, RUNNING, FLOATING = get_args(Encoding)
-"""How a column lies in its file: few distinct values, indices that run, floats that hardly repeat."""
-
-TEXT, INDEX, COUNT, NUMBER = pa.string(), pa.int32(), pa.int64(), pa.float64()
-"""The types of columns."""
-
-
-class Column(NamedTuple):
-    """A column of a table, with what a reader needs to know of it."""
-
-    name: str
-    type: pa.DataType
-    unit: str
-    """`1` for plain numbers, `none` for names and indices."""
-    description: str
-    nullable: bool = False
-    encoding: Encoding = FEW
-
 
 _DISPATCHER = Column("dispatcher", TEXT, "none", "dispatcher, as the scenario calls it")
 _DELTA_T = Column("delta_t", NUMBER, "ms", "time between broadcasts")
@@ -49,7 +31,6 @@ _SYSTEM = (
 _EPISODE = (_REPLICATION, _DISPATCHER, _DELTA_T)
 """What tells an episode from the others, in each row of its traces."""
 
-_DROPS = "jobs per queue and 50 ms"
 _ALIKE = "95 % interval (Student t); null if all replications are alike"
 _DIFFERENCE = "the difference's 95 % interval (Student t); null if all are alike"
 
@@ -58,48 +39,27 @@ EPISODES = (
     _REPLICATION,
     Column("seed", COUNT, "none", "seed of the scenario"),
     Column("engine", TEXT, "none", "engine that emulated the episode"),
-    Column("arrivals", COUNT, "jobs", "jobs that arrived by the horizon"),
-    Column("completions", COUNT, "jobs", "jobs completed by the horizon"),
-    Column("drops", COUNT, "jobs", "jobs dropped by the horizon"),
-    Column("drops_per_queue", NUMBER, _DROPS, "dropped jobs per server, scaled to 50 ms"),
-    Column(
-        "discounted_drops",
-        NUMBER,
-        "jobs per queue",
-        "sum over epochs of the dropped jobs per server, discounted by 0.99 per epoch (J of section 1.3.2)",
-    ),
-    Column(
-        "mean_sojourn_time",
-        NUMBER,
-        "ms",
-        "mean time from arrival to departure of completed jobs; null if there were none",
-        nullable=True,
-    ),
-    Column("mean_queue_length", NUMBER, "jobs", "mean over servers and time of the jobs in a server"),
-    Column("messages", COUNT, "messages", "messages received"),
+    *(measure.column for measure in MEASURES),
     Column("fingerprint", TEXT, "none", "16 hexadecimal digits; equal ones stand for equal trajectories"),
 )
 
 SUMMARY = (
     *_SYSTEM,
-    Column("mean_drops", NUMBER, _DROPS, "mean of drops_per_queue over the replications"),
-    Column("ci_low", NUMBER, _DROPS, f"lower end of its {_ALIKE}", nullable=True),
-    Column("ci_high", NUMBER, _DROPS, f"upper end of its {_ALIKE}", nullable=True),
+    Column("mean_drops", NUMBER, DROPS, "mean of drops_per_queue over the replications"),
+    Column("ci_low", NUMBER, DROPS, f"lower end of its {_ALIKE}", nullable=True),
+    Column("ci_high", NUMBER, DROPS, f"upper end of its {_ALIKE}", nullable=True),
     Column("replications", INDEX, "replications", "replications that this row is about"),
     Column(
         "difference",
         NUMBER,
-        _DROPS,
+        DROPS,
         "mean of drops_per_queue less that of the scenario's first dispatcher in the same replication",
         nullable=True,
     ),
-    Column("difference_low", NUMBER, _DROPS, f"lower end of {_DIFFERENCE}", nullable=True),
-    Column("difference_high", NUMBER, _DROPS, f"upper end of {_DIFFERENCE}", nullable=True),
+    Column("difference_low", NUMBER, DROPS, f"lower end of {_DIFFERENCE}", nullable=True),
+    Column("difference_high", NUMBER, DROPS, f"upper end of {_DIFFERENCE}", nullable=True),
     Column("drop_probability", NUMBER, "1", "share of all arrivals that was dropped", nullable=True),
-    Column("mean_discounted_drops", NUMBER, "jobs per queue", "mean of discounted_drops"),
-    Column("mean_sojourn_time", NUMBER, "ms", "mean of the episodes' mean_sojourn_time", nullable=True),
-    Column("mean_queue_length", NUMBER, "jobs", "mean of the episodes' mean_queue_length"),
-    Column("mean_messages", NUMBER, "messages", "mean of the episodes' messages"),
+    *(measure.mean for measure in MEASURES if measure.mean is not None),
 )
 
 JOBS = (

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.errors import InputError
 from emulator.machine.files import whole_file
-from emulator.results.columns import EPISODES, SUMMARY, TRACES, Column, with_swept
+from emulator.results.column import Column
+from emulator.results.columns import EPISODES, SUMMARY, TRACES, with_swept
 from emulator.results.parquet import write_table
 from emulator.text import text_of
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from emulator.errors import InputError
 from emulator.machine.files import whole_file
-from emulator.results.columns import FEW, Column
+from emulator.results.column import FEW, Column
 
 
 def schema_of(columns: Iterable[Column], metadata: Mapping[str, str]) -> pa.Schema:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emulator.results.measures import MEASURES
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -74,8 +76,5 @@ def _summary_row(group: pd.DataFrame, point: dict[str, Any], difference: tuple[f
         "replications": len(group),
         **dict(zip(("difference", "difference_low", "difference_high"), difference, strict=True)),
         "drop_probability": group["drops"].sum() / arrivals if arrivals else math.nan,
-        "mean_discounted_drops": group["discounted_drops"].mean(),
-        "mean_sojourn_time": group["mean_sojourn_time"].mean(),
-        "mean_queue_length": group["mean_queue_length"].mean(),
-        "mean_messages": group["messages"].mean(),
+        **{measure.mean.name: group[measure.column.name].mean() for measure in MEASURES if measure.mean is not None},
     }

@@ -15,7 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from emulator.engines.episode import OUTCOMES, EpochTrace, JobTrace, MessageRecord
-from emulator.results.columns import EPOCHS, JOBS, MESSAGES, Column, with_swept
+from emulator.results.column import Column
+from emulator.results.columns import EPOCHS, JOBS, MESSAGES, with_swept
 from emulator.results.parquet import write_table
 
 Keys = Mapping[str, int | float | str]

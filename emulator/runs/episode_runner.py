@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dispatchers.contract import Dispatcher
 from dispatchers.information import information_of
 from emulator.engines.auto import emulate, obstacle_to
@@ -21,20 +19,15 @@ from emulator.errors import InputError
 from emulator.model.system import System
 from emulator.results import traces as trace_files
 from emulator.results.columns import TRACES
+from emulator.results.measures import MEASURES
 from emulator.runs.check import make_dispatcher
 from emulator.runs.tasks import Cell, Cells, Row, Task
 from emulator.scenario.plan import Point
 from emulator.version import __version__
 from emulator.workload.workload import Workload
 
-DISCOUNT = 0.99
-"""Gamma of section 1.3.2, per epoch."""
-
 HELD_JOBS = 5_000_000
 """Expected jobs of an episode whose traces are held in memory until they are written."""
-
-REFERENCE_TIME = 50.0
-"""Drops are scaled to this many ms, as in section 3."""
 
 
 @dataclass(frozen=True)
@@ -186,25 +179,16 @@ class EpisodeRunner:
 
 def row_of(task: Task, episode: Episode, system: System, information: str) -> Row:
     """Return the row of an episode in episodes.parquet."""
-    totals, nodes = episode.totals, system.nodes
-    discounts = DISCOUNT ** np.arange(len(totals.drops_by_epoch))
     return {
         "scenario": task.cell.scenario.name,
         "topology": system.topology.kind,
-        "nodes": nodes,
+        "nodes": system.nodes,
         "information": information,
         **task.keys,
         "seed": system.seed,
         "engine": episode.engine,
-        "arrivals": totals.arrivals,
-        "completions": totals.completions,
-        "drops": totals.drops,
-        "drops_per_queue": totals.drops * REFERENCE_TIME / system.horizon / nodes,
-        "discounted_drops": float(np.sum(discounts * totals.drops_by_epoch)) / nodes,
-        "mean_sojourn_time": totals.sojourn_time / totals.completions if totals.completions else np.nan,
-        "mean_queue_length": totals.presence_time / system.horizon / nodes,
-        "messages": totals.messages,
-        "fingerprint": f"{totals.fingerprint:016x}",
+        **{measure.column.name: measure.of(episode, system) for measure in MEASURES},
+        "fingerprint": f"{episode.totals.fingerprint:016x}",
     }
 
 

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emulator.results.columns import TABLES, Column, with_swept
+from emulator.results.column import Column
+from emulator.results.columns import TABLES, with_swept
 from emulator.results.parquet import write_table
 
 ROOT = Path(__file__).parents[2]

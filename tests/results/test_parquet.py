@@ -11,7 +11,7 @@ import pytest
 
 from emulator.errors import InputError
 from emulator.machine.files import whole_file
-from emulator.results.columns import Column
+from emulator.results.column import Column
 from emulator.results.parquet import read_table, write_table
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,7 @@ KILLED_WRITER = """
 import os, signal, sys
 from pathlib import Path
 import pyarrow as pa
-from emulator.results.columns import Column
+from emulator.results.column import Column
 from emulator.results.parquet import write_table
 
 def parts():

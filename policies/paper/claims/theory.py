@@ -8,7 +8,7 @@ import numpy as np
 
 from emulator.model.arrivals import Switched
 from emulator.model.timetable import Timetable
-from emulator.runs.episode_runner import REFERENCE_TIME
+from emulator.results.measures import REFERENCE_TIME
 from policies.paper.figure import Claim, Figure, each, listed, shorts
 from policies.paper.interval import Interval
 from policies.paper.verdict import EQUAL, LIKE, Verdict, all_of, is_within
