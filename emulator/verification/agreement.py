@@ -24,8 +24,8 @@ from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from dispatchers.view import Floats, View
 from emulator.command_line import Parser
 from emulator.engines.comparison import EnginesDifferError, check_equal
-from emulator.engines.engine import ENGINES, REFERENCE
-from emulator.engines.episode import Traces
+from emulator.engines.engine import ENGINES, REFERENCE, Engine
+from emulator.engines.episode import Episode, Traces, joined
 from emulator.errors import InputError
 from emulator.machine.option_numbers import whole
 from emulator.machine.progress import progress_bar
@@ -231,15 +231,31 @@ def _dispatchers(generator: np.random.Generator, system: System) -> list[Callabl
     return makers
 
 
+EVERYTHING = Traces(jobs=True, epochs=True)
+
+
 def check(case: Case) -> None:
-    """Raise `EnginesDifferError` unless all engines do the same, traced or not, the first time and the second."""
-    workload, everything = Workload(case.system, case.replication), Traces(jobs=True, epochs=True)
-    reference = ENGINES[REFERENCE].load()(case.system, case.dispatcher).episode(workload, everything)
+    """Raise `EnginesDifferError` unless all engines do the same."""
+    reference = reference_of(case)
     for name, kind in ENGINES.items():
         if name != REFERENCE:
-            engine = kind.load()(case.system, case.dispatcher, case.threads)
-            check_equal(reference, engine.episode(workload, everything))
-            check_equal(replace(reference, jobs=None, epochs=None), engine.episode(workload))
+            compare(kind.load(), case, reference)
+
+
+def reference_of(case: Case) -> Episode:
+    """Return the episode of a case as the reference engine has it."""
+    engine = ENGINES[REFERENCE].load()(case.system, case.dispatcher)
+    return engine.episode(Workload(case.system, case.replication), EVERYTHING)
+
+
+def compare(kind: type[Engine], case: Case, reference: Episode) -> None:
+    """Raise `EnginesDifferError` unless an engine has the same episode: whole, in parts, without traces, and again."""
+    workload = Workload(case.system, case.replication)
+    engine = kind(case.system, case.dispatcher, case.threads)
+    check_equal(reference, engine.episode(workload, EVERYTHING))
+    jobs, epochs = zip(*engine.parts(workload, EVERYTHING), strict=True)
+    check_equal(reference, replace(reference, engine="its parts", jobs=joined(jobs), epochs=joined(epochs)))
+    check_equal(replace(reference, jobs=None, epochs=None), engine.episode(workload))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Does a law of work, an arrival process or a topology keep its promises? For members of this software and of users.
+"""Does a law of work, an arrival process, a topology or an engine keep its promises? For those of users, too.
 
 Each check raises `InputError` with one line for the first promise that is broken. Seeds are fixed, so a check passes or
 fails every time; a right member fails by chance with a probability of at most about LEVEL.
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dispatchers.rules.basic import Random
 from emulator.engines.comparison import EnginesDifferError
+from emulator.engines.engine import Engine
 from emulator.errors import InputError
 from emulator.model.arrivals import ArrivalProcess, Switched
 from emulator.model.laws import Exponential, Law
@@ -22,7 +23,7 @@ from emulator.model.system import System
 from emulator.model.topologies import TopologyKind, cycle
 from emulator.model.topology import from_networkx
 from emulator.randomness import SERVICE, random_words
-from emulator.verification.agreement import Case, check
+from emulator.verification.agreement import Case, check, compare, random_case, reference_of
 from emulator.workload.jobs import try_out, works_of
 from emulator.workload.workload import Workload
 
@@ -113,6 +114,17 @@ def check_topology(kind: TopologyKind) -> None:
     _demand(again.build(7).graph_hash == topology.graph_hash, kind.kind, "the same keys and seed must give one graph")
     back = from_networkx(topology.to_networkx())
     _demand(back.graph_hash == topology.graph_hash, kind.kind, "the graph must survive networkx")
+
+
+def check_engine(engine: type[Engine], *, first: int = 0, count: int = 20) -> None:
+    """Check that an engine does what the reference does, to the last bit, in the random cases that it can run."""
+    for number in range(first, first + count):
+        case = random_case(number)
+        if engine.obstacle(case.dispatcher) is None:
+            try:
+                compare(engine, case, reference_of(case))
+            except EnginesDifferError as error:
+                raise InputError(f"{engine.__name__}: random case {number}: {error}") from None
 
 
 def _check_mean(values: NDArray[np.float64], expected: float, name: str, what: str) -> None:

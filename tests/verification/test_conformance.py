@@ -5,13 +5,15 @@ from itertools import count
 import numpy as np
 import pytest
 
+from emulator.engines.compiled.windows import WindowEngine
+from emulator.engines.engine import ENGINES
 from emulator.errors import InputError
 from emulator.model.arrivals import ARRIVALS, Switched
 from emulator.model.laws import LAWS, Exponential, Hyperexponential
 from emulator.model.topologies import TOPOLOGIES
 from emulator.model.topologies.cycle import Cycle
 from emulator.model.topology import Topology, from_edges, from_neighbours
-from emulator.verification.conformance import check_arrivals, check_law, check_topology
+from emulator.verification.conformance import check_arrivals, check_engine, check_law, check_topology
 
 
 @pytest.mark.parametrize("law", LAWS.values())
@@ -30,6 +32,22 @@ def test_arrival_processes(process):
 def test_topologies(kind):
     for number in range(20):
         check_topology(kind.sample(np.random.default_rng(number)))
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=list(ENGINES))
+def test_engines(engine):
+    check_engine(engine.load())
+
+
+def test_an_engine_that_forgets_is_found():
+    class Forgetful(WindowEngine):
+        def parts(self, workload, traces):
+            yield from list(super().parts(workload, traces))[1:]
+
+    with pytest.raises(
+        InputError, match=r"^Forgetful: random case \d+: simpy and its parts differ in epoch of the jobs"
+    ):
+        check_engine(Forgetful)
 
 
 def test_names_are_those_of_the_registries():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from numba import njit
@@ -9,24 +11,41 @@ from numba.extending import overload
 
 from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import JobView
-from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
+from emulator.machine.function_hash import hash_of_function
+
+_PREFIX = "Chosen_"
+
+_COMPILED: dict[type[Chosen], Any] = {}
+"""What chooses for the values of each kind."""
 
 
-class ChosenByRoundRobin(Chosen):
-    """The built-in `RR`: a type of its own, so that its code is compiled in and kept on disk."""
+def kind_of(choose: Callable[[JobView], int]) -> type[Chosen]:
+    """Return the type of a per-job rule's values.
+
+    Each rule has its own, named after a hash of the function, so that compiled code is kept for it and found again in
+    any process. A function of which no hash tells all has `Chosen` itself, whose values bring their code along.
+    """
+    hashed = hash_of_function(choose)
+    if hashed is None:
+        return Chosen
+    kind = __getattr__(_PREFIX + hashed)
+    if kind not in _COMPILED:
+        _COMPILED[kind] = compiled_choice(choose)
+    return kind
 
 
-class ChosenByMemory(Chosen):
-    """The built-in `JSQ-M`."""
+@cache
+def compiled_choice(choose: Callable[[JobView], int]) -> Any:
+    """Return a rule's `choose`, compiled when it is first called."""
+    return njit(error_model="numpy")(choose)
 
 
-BUILT_IN: dict[Any, type[Chosen]] = {
-    RoundRobin.choose: ChosenByRoundRobin,
-    JoinShortestQueueWithMemory.choose: ChosenByMemory,
-}
-"""The rules of built-in per-job dispatchers, by their `choose`; those of users are `Chosen` with theirs compiled."""
-
-_COMPILED = {kind: njit(error_model="numpy")(choose) for choose, kind in BUILT_IN.items()}
+@cache
+def __getattr__(name: str) -> type[Chosen]:
+    """Return the type of this name: numba looks for it here when it reads what it has kept."""
+    if not name.startswith(_PREFIX):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return type(name, (Chosen,), {"__module__": __name__, "__slots__": ()})
 
 
 @njit(inline="always")

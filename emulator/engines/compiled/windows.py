@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import njit, typeof
+from numba import typeof
 from numpy.typing import NDArray
 
 from dispatchers.choice import Chosen, Drawn, Fixed
@@ -50,27 +50,30 @@ class WindowEngine:
         self.threads = max(1, min(threads, system.access.scheduler_count))
         self.blocks = [routing.block() for _ in range(self.threads)]
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
-        self.draw = routing.draw if is_ours(system.arrivals, system.work) else routing.draw_for_users
         self.chosen: Any = None
-        """What makes the kernels' rule of a per-job dispatcher."""
+        """What makes the rule values of a per-job dispatcher."""
         if isinstance(dispatcher, PerJobDispatcher):
-            kind = rules.BUILT_IN.get(dispatcher.choose)
-            if kind is None:
-                self.draw = routing.draw_for_users
-                self.chosen = partial(Chosen, choose=_compiled_choice(dispatcher.choose))
-            else:
-                self.chosen = partial(kind, choose=None)
+            kind = rules.kind_of(dispatcher.choose)
+            self.chosen = partial(kind, choose=rules.compiled_choice(dispatcher.choose) if kind is Chosen else None)
+        self.draw = self._draw()
+
+    def _draw(self) -> Any:
+        """Return the loop over jobs for this dispatcher and these laws."""
+        is_kept = is_ours(self.system.arrivals, self.system.work) and getattr(self.chosen, "func", None) is not Chosen
+        if self.chosen is None or is_ours(self.dispatcher):
+            return routing.draw if is_kept else routing.draw_for_users
+        return routing.draw_counting if is_kept else routing.draw_for_users
 
     @staticmethod
     def obstacle(dispatcher: Dispatcher, traces: Traces = UNTRACED) -> str | None:
         """See `Engine.obstacle`: messages are no objects here, and numba cannot compile all users' per-job rules."""
         if traces.messages:
             return "messages travel in SimPy alone"
-        if not isinstance(dispatcher, PerJobDispatcher) or dispatcher.choose in rules.BUILT_IN:
+        if not isinstance(dispatcher, PerJobDispatcher) or is_ours(dispatcher):
             return None
         job = JobView(np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1, np.int64), 0, 0.0, 0.0)
         try:
-            _compiled_choice(dispatcher.choose).compile((typeof(job),))
+            rules.compiled_choice(dispatcher.choose).compile((typeof(job),))
         except Exception as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             told = next((line for line in lines if not line.startswith("Failed in")), type(error).__name__)
@@ -98,11 +101,6 @@ class WindowEngine:
         """Return what `work(part, first, last)` returns for each thread's part of so many schedulers or servers."""
         bounds = np.linspace(0, count, self.threads + 1).astype(np.int64)
         return list((self._pool.map if self._pool else map)(work, range(self.threads), bounds[:-1], bounds[1:]))
-
-
-@cache
-def _compiled_choice(choose: Callable[[JobView], int]) -> Any:
-    return njit(error_model="numpy")(choose)
 
 
 class _Run:
