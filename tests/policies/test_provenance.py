@@ -140,8 +140,8 @@ def test_another_graph_by_the_same_name_is_another_training(project, capsys):
     assert "runs/ring_static_2.5: holds the training of another scenario" in err
 
 
-UNSHIPPED = ("MF-N", "MF-G")
-"""Of the algorithms, those whose policies of actions that hold for an epoch no figure needs."""
+UNSHIPPED = ("MF-G",)
+"""Of the algorithms, those whose policies of actions that hold for an epoch are not shipped."""
 
 
 def test_what_is_shipped_is_known_again(monkeypatch):

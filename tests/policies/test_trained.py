@@ -51,8 +51,10 @@ PLACES = [(topology, delta_t) for topology in TOPOLOGIES for delta_t in range(1,
 
 @pytest.mark.parametrize(("topology", "delta_t"), PLACES)
 def test_shipped_policies_on_the_own_queue_are_as_good_as_the_best_fixed_rule(topology, delta_t):
-    static, own = (float(metadata(f"{topology}{middle}_{delta_t}.onnx")["score"]) for middle in ("_static", ""))
-    assert own <= 1.01 * static
+    for reading in ("", "_epoch"):
+        names = [f"{topology}{middle}{reading}_{delta_t}.onnx" for middle in ("_static", "")]
+        static, own = (float(metadata(name)["score"]) for name in names)
+        assert own <= 1.01 * static
 
 
 @pytest.mark.parametrize(("topology", "delta_t"), PLACES)
@@ -67,6 +69,13 @@ def test_the_shelf_is_complete_and_more_knowledge_is_worth_more(topology, delta_
     assert near < static
     assert everywhere < static
     assert static < float(told[0]["score_RND"])
+
+
+@pytest.mark.parametrize(("topology", "delta_t"), PLACES)
+def test_near_queues_are_worth_something_where_actions_hold_for_an_epoch_too(topology, delta_t):
+    static, near = (metadata(f"{topology}{middle}_epoch_{delta_t}.onnx") for middle in ("_static", "_mf_n"))
+    assert (near["executed_as"], near["draws"], near["score_on"]) == ("MF-N", "epoch", static["score_on"])
+    assert float(near["score"]) <= 1.001 * float(static["score"])
 
 
 def test_the_shelf_is_small():
