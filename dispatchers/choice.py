@@ -12,14 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dispatchers.contract import (
-    Dispatcher,
-    JobView,
-    PerJobDispatcher,
-    RecurrentDispatcher,
-    hidden_width,
-    name_of,
-)
+from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher, hidden_width, name_of
 from dispatchers.errors import DispatcherError, describe
 from dispatchers.information import declared
 from dispatchers.view import Floats, Reader, View
@@ -162,17 +155,16 @@ def checked_choice(dispatcher: PerJobDispatcher) -> Callable[[JobView], int]:
 
 def validate(answer: Any, view: View, name: str, must: str = "route must return") -> None:
     """Check probabilities: float64, rows x columns, in [0, 1], 0 in padded columns, rows summing to 1."""
-    what = "probabilities"
     accessible = view.value("accessible")
     _check_form(answer, accessible.shape, must, name)
     padded = np.where(accessible, 0.0, answer)
     errors = np.abs(answer.sum(axis=1) - 1.0)
     if answer.min() >= 0.0 and not padded.any() and errors.max() <= TOLERANCE:
         return  # which takes a third of the time of telling what is wrong, and where
-    _check_finite(answer, what, view, name)
-    _refuse_row((answer < 0).any(axis=1), f"{what} are negative: {{row}}", answer, view, name)
-    _refuse_row(padded.any(axis=1), f"{what} lead to padded columns: {{row}}", answer, view, name)
-    _refuse_row(errors > TOLERANCE, f"{what} sum to {{sum:.12g}}, must be 1", answer, view, name)
+    _check_finite(answer, "probabilities", view, name)
+    _refuse_row((answer < 0).any(axis=1), "probabilities are negative: {row}", answer, view, name)
+    _refuse_row(padded.any(axis=1), "probabilities lead to padded columns: {row}", answer, view, name)
+    _refuse_row(errors > TOLERANCE, "probabilities sum to {sum:.12g}, must be 1", answer, view, name)
 
 
 def validate_plan(plan: Any, view: View, name: str) -> Floats:

@@ -24,13 +24,6 @@ _importing: set[tuple[int, str, str]] = set()
 """Modules whose import is under way, each with its thread and folder."""
 
 
-class Found(NamedTuple):
-    """A class, and the world of its module."""
-
-    class_: Any
-    world: World
-
-
 class Files(NamedTuple):
     """What something of a user depends on: files by a name that says nothing of where they stand, and their hashes."""
 
@@ -65,14 +58,11 @@ class Sort:
         """Return the names a scenario can use: the built-in ones, then those of installed packages."""
         return [*self.built_in, *self.entry_points()]
 
-    def find(self, name: str | None, path: str | None, folder: Path) -> Found:
-        """Return the class that an installed package offers by a name, or else that of a path `module:Class`.
-
-        Raises `DispatcherError` with one line.
-        """
+    def find(self, name: str | None, path: str | None, folder: Path) -> tuple[Any, World]:
+        """Return the class by a name or else by `module:Class`, and its world. Raises `DispatcherError`."""
         return self._by_entry_point(name) if name is not None else self._by_path(path or "", folder)
 
-    def _by_entry_point(self, name: str) -> Found:
+    def _by_entry_point(self, name: str) -> tuple[Any, World]:
         installed = self.entry_points().get(name)
         if installed is None:
             names = {known.upper(): known for known in self.available()}
@@ -84,27 +74,31 @@ class Sort:
             found = operator.attrgetter(installed.attr)(world.module)
         except (Exception, SystemExit) as error:
             raise DispatcherError(f"{name}: {installed.value} cannot be imported: {describe(error)}") from error
-        return Found(self._checked(found, name), world)
+        return self._checked(found, name), world
 
-    def _by_path(self, path: str, folder: Path) -> Found:
+    def _by_path(self, path: str, folder: Path) -> tuple[Any, World]:
         module_name, _, class_name = path.partition(":")
         if not module_name or not class_name:
             raise DispatcherError(f"class must be module:Class, got {path!r}")
         world = _imported(module_name, folder, path)
         module = world.module
         if not hasattr(module, class_name):
-            found = [key for key, value in vars(module).items() if self._is_one(value, module.__name__)]
+            found = [
+                key
+                for key, value in vars(module).items()
+                if self._is_one(value) and value.__module__ == module.__name__
+            ]
             raise DispatcherError(
                 f"{path}: {module.__file__ or module_name} has no {class_name}, "
                 f"its {self.nouns} are {', '.join(found) or 'none'}"
             )
-        return Found(self._checked(getattr(module, class_name), path), world)
+        return self._checked(getattr(module, class_name), path), world
 
-    def _is_one(self, value: object, module: str) -> bool:
-        return isinstance(value, type) and issubclass(value, self.parent) and value.__module__ == module
+    def _is_one(self, value: object) -> bool:
+        return isinstance(value, type) and issubclass(value, self.parent)
 
     def _checked(self, found: Any, title: str) -> Any:
-        if isinstance(found, type) and issubclass(found, self.parent):
+        if self._is_one(found):
             return found
         kind = found.__name__ if isinstance(found, type) else type(found).__name__
         raise DispatcherError(f"{title}: must be a subclass of {self.parent_name}, got {kind}")

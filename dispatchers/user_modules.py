@@ -97,7 +97,10 @@ class World:
         _owner = threading.get_ident()
         if self not in _in_place:
             for name, module in self._modules.items():
-                self._put(name, module)
+                if (there := sys.modules.pop(name, None)) is not None:
+                    self._displaced[name] = there
+                if module is not None:
+                    sys.modules[name] = module
             sys.meta_path.insert(0, self._finder)
             if self.folder is not None:
                 sys.path.insert(0, str(self.folder))
@@ -148,13 +151,6 @@ class World:
         folders += [os.path.dirname(path) for path in self.sources]
         return [folder + os.sep for folder in dict.fromkeys(folders) if folder != os.sep]
 
-    def _put(self, name: str, module: ModuleType | None) -> None:
-        there = sys.modules.pop(name, None)
-        if there is not None:
-            self._displaced[name] = there
-        if module is not None:
-            sys.modules[name] = module
-
     def _owns(self, name: str, module: Any) -> bool:
         """Return whether a module that somebody has imported is one that this would import itself."""
         if not isinstance(module, ModuleType):
@@ -173,17 +169,15 @@ class World:
             file = self.folder.joinpath(*name.split(".")).with_suffix(".py")
             if os.path.isfile(file) and not _is_installed(str(file)):
                 # A user's `statistics.py`, say: the module of that name stays what it is for everybody.
-                return self._import_as(f"_beside_scenario_{name.replace('.', '_')}", str(file))
+                alias = f"_beside_scenario_{name.replace('.', '_')}"
+                loader = _FromSource(alias, str(file), self)
+                spec = importlib.util.spec_from_file_location(alias, file, loader=loader)
+                assert spec is not None
+                module = sys.modules[alias] = importlib.util.module_from_spec(spec)
+                self._modules[alias] = None
+                loader.exec_module(module)
+                return module
         return importlib.import_module(name)
-
-    def _import_as(self, name: str, file: str) -> ModuleType:
-        spec = importlib.util.spec_from_file_location(name, file, loader=_FromSource(name, file, self))
-        assert spec is not None
-        assert spec.loader is not None
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        self._modules[name] = None
-        spec.loader.exec_module(module)
-        return module
 
 
 _worlds: dict[tuple[str, str], World] = {}

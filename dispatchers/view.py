@@ -8,6 +8,7 @@ a new field is one entry, and where an engine has it from (`emulator.engines.obs
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
@@ -54,6 +55,7 @@ class Reader(NamedTuple):
     information: frozenset[str]
 
 
+@dataclass(eq=False)
 class Field(Generic[T]):
     """One thing that a view holds; as an attribute of a view it is the value, which a rule may read if it declares it.
 
@@ -63,32 +65,18 @@ class Field(Generic[T]):
     `random` draws values for `random_view`. A field with `column_0_of` is column 0 of another one.
     """
 
-    def __init__(
-        self,
-        meaning: str,
-        shape: str,
-        dtype: type,
-        *,
-        whose: Literal["decision", "scheduler", "all"] = "scheduler",
-        padding: float | None = 0,
-        lasts: bool = False,
-        information: str | None = None,
-        column_0_of: str | None = None,
-        random: Callable[[np.random.Generator, Sizes], Any] | None = None,
-    ):
-        self.__doc__ = meaning
-        self.meaning = meaning
-        self.shape = shape
-        self.dtype = dtype
-        self.whose = whose
-        self.padding = padding
-        self.lasts = lasts
-        self.information = information
-        self.column_0_of = column_0_of
-        self.random = random
+    meaning: str
+    shape: str
+    dtype: type
+    whose: Literal["decision", "scheduler", "all"] = "scheduler"
+    padding: float | None = 0
+    lasts: bool = False
+    information: str | None = None
+    column_0_of: str | None = None
+    random: Callable[[np.random.Generator, Sizes], Any] | None = None
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+        self.name, self.__doc__ = name, self.meaning
         FIELDS[name] = self
 
     @overload

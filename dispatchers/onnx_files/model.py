@@ -33,49 +33,14 @@ LONGEST_PATH = 130
 LONGEST_REASON = 120
 """Characters that a message shows of what ONNX Runtime says."""
 
-OPERATORS = frozenset(
-    (
-        "Abs",
-        "Add",
-        "Cast",
-        "Clip",
-        "Concat",
-        "Constant",
-        "Div",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Flatten",
-        "Gather",
-        "Gemm",
-        "Identity",
-        "LayerNormalization",
-        "LeakyRelu",
-        "Log",
-        "MatMul",
-        "Max",
-        "Min",
-        "Mul",
-        "Neg",
-        "Pow",
-        "ReduceMax",
-        "ReduceMean",
-        "ReduceSum",
-        "Relu",
-        "Reshape",
-        "Sigmoid",
-        "Slice",
-        "Softmax",
-        "Softplus",
-        "Split",
-        "Sqrt",
-        "Squeeze",
-        "Sub",
-        "Tanh",
-        "Transpose",
-        "Unsqueeze",
-    )
-)
+# fmt: off
+OPERATORS = frozenset((
+    "Abs", "Add", "Cast", "Clip", "Concat", "Constant", "Div", "Elu", "Erf", "Exp", "Flatten", "Gather", "Gemm",
+    "Identity", "LayerNormalization", "LeakyRelu", "Log", "MatMul", "Max", "Min", "Mul", "Neg", "Pow", "ReduceMax",
+    "ReduceMean", "ReduceSum", "Relu", "Reshape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt",
+    "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+))
+# fmt: on
 """What a network of layers needs; nothing random, no control flow, nothing that makes large tensors from small ones."""
 
 WIDTHS = {"buffer + 1": range(2, 10_002), "hidden": range(1, 10_001), "columns": range(1, 10_001)}
@@ -142,10 +107,7 @@ class ModelFile:
             raise refusal(self.path, "answers with numbers that are not finite")
         if tensor.is_probability and (low < 0.0 or high > 1.0):
             raise refusal(self.path, f"answers with {low:.6g} to {high:.6g}, must be probabilities from 0 to 1")
-        if tensor.sums_to_one:
-            self._check_sums(np.einsum("ij->i", answer))  # a third of the time of `sum`
-
-    def _check_sums(self, sums: Floats) -> None:
+        sums = np.einsum("ij->i", answer) if tensor.sums_to_one else np.ones(1)  # a third of the time of `sum`
         errors = np.abs(sums - 1.0)
         if errors.max() > SUM_TOLERANCE:
             worst = sums[errors.argmax()]
@@ -249,7 +211,12 @@ def _parsed(path: Path) -> tuple[bytes, Any]:
     """Return a file's content and the ONNX model in it, of which nothing is known yet."""
     import onnx
 
-    content = _read(path)
+    try:
+        content = read_regular(path, LARGEST_FILE)
+    except OSError as error:
+        raise refusal(path, f"cannot be read: {error.strerror}") from None
+    if not content:
+        raise refusal(path, "is empty")
     try:
         return content, onnx.load_from_string(content)
     except Exception:
@@ -259,16 +226,6 @@ def _parsed(path: Path) -> tuple[bytes, Any]:
 def metadata_in(model: Any) -> dict[str, str]:
     """Return the metadata of an ONNX model."""
     return {entry.key: entry.value for entry in model.metadata_props}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        content = read_regular(path, LARGEST_FILE)
-    except OSError as error:
-        raise refusal(path, f"cannot be read: {error.strerror}") from None
-    if not content:
-        raise refusal(path, "is empty")
-    return content
 
 
 def _constants(path: Path, model: Any) -> list[Any]:

@@ -30,9 +30,6 @@ class MeanFieldRule(Dispatcher):
 
     file_options = ("policy",)
 
-    acts: Draws = "job"
-    """The option `draws`."""
-
     def __init__(self, policy: str, draws: Draws | None = None):
         self.policy = Policy(policy)
         self.files = (self.policy.path,)
