@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
@@ -56,6 +57,14 @@ def _one_line(text: str) -> str:
     if not text.strip() or not text.isprintable() or len(text) > 100:
         raise ScenarioError("", f"must be one line of 1 to 100 characters, got {show(text)}")
     return text
+
+
+def check_name_or_class(name_key: str, name: object, class_: str | None) -> None:
+    """Raise `ScenarioError` unless either a name is given or a class, which is `module:Class`."""
+    if (class_ is None) == (name is None):
+        raise ScenarioError("", f"needs either {name_key} or class" + (", got both" if name else ""))
+    if class_ is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", class_):
+        raise ScenarioError("class", f"must be module:Class, got {show(class_)}")
 
 
 OneLine = Annotated[str, AfterValidator(_one_line)]

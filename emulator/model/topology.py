@@ -12,15 +12,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emulator.errors import InputError
+from emulator.model.access import Integers
 from emulator.model.topologies.edge_list import edge_list
 
 if TYPE_CHECKING:
     import networkx as nx
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

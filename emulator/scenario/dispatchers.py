@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
-from emulator.keys import OneLine, ScenarioError, Section
+from emulator.keys import OneLine, ScenarioError, Section, check_name_or_class
 from emulator.text import number_text, show
 
 
@@ -52,10 +51,7 @@ class DispatcherSpec(Section):
 
     @model_validator(mode="after")
     def _check(self) -> DispatcherSpec:
-        if (self.name is None) == (self.class_ is None):
-            raise ScenarioError("", "needs either name or class" + (", got both" if self.name else ""))
-        if self.class_ is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", self.class_):
-            raise ScenarioError("class", f"must be module:Class, got {show(self.class_)}")
+        check_name_or_class("name", self.name, self.class_)
         return self
 
     def resolved(self, values: Mapping[str, int | float | str], folder: Path) -> DispatcherSpec:

@@ -5,7 +5,6 @@ A plugin holds what the scenario says, so that it travels between processes; its
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,7 +14,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_serializer, model_val
 
 from dispatchers.errors import describe
 from emulator.errors import InputError
-from emulator.keys import ScenarioError, Section, checked
+from emulator.keys import ScenarioError, Section, check_name_or_class, checked
 from emulator.model.laws import LAWS, Law
 from emulator.model.topologies import TOPOLOGIES, TopologyKind
 from emulator.text import show
@@ -48,12 +47,9 @@ class Plugin(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.class_ is None) == (self.name is None):
-            raise ScenarioError("", f"needs either {self.name_key} or class" + (", got both" if self.name else ""))
+        check_name_or_class(self.name_key, self.name, self.class_)
         if not isinstance(self.name, str | None):
             raise ScenarioError(self.name_key, f"must be text, got {show(self.name)}")
-        if self.class_ is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", self.class_):
-            raise ScenarioError("class", f"must be module:Class, got {show(self.class_)}")
         return self
 
     @model_serializer

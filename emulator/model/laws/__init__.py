@@ -13,8 +13,6 @@ from emulator.model.laws.law import Law
 __all__ = ["LAWS", "Deterministic", "Exponential", "Hyperexponential", "Law"]
 
 LAWS: dict[str, type[Law]] = {
-    "exponential": Exponential,
-    "deterministic": Deterministic,
-    "hyperexponential": Hyperexponential,
+    law.model_fields["law"].default: law for law in (Exponential, Deterministic, Hyperexponential)
 }
 """The laws by their name."""

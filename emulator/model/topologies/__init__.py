@@ -25,11 +25,7 @@ __all__ = [
 ]
 
 TOPOLOGIES: dict[str, type[TopologyKind]] = {
-    "cycle": Cycle,
-    "cube_connected_cycle": CubeConnectedCycle,
-    "torus": Torus,
-    "configuration_model": ConfigurationModel,
-    "bethe": Bethe,
-    "edge_list": EdgeList,
+    kind.model_fields["kind"].default: kind
+    for kind in (Cycle, CubeConnectedCycle, Torus, ConfigurationModel, Bethe, EdgeList)
 }
 """The topologies by their `kind`."""
