@@ -46,15 +46,12 @@ SORT = Sort(
 
 
 class Made(NamedTuple):
-    """A dispatcher, and what it depends on: files by a name that says nothing of where they stand, and their hashes."""
+    """A dispatcher, and what it depends on: its `Files`, and its world."""
 
     dispatcher: Dispatcher
     files: dict[str, str]
-    """Of its code, its options and its declarations."""
     opened: dict[str, str]
-    """Of what it has opened so far; it may open less another time."""
     hashes: dict[str, str]
-    """Of all of these, by their absolute paths."""
     world: AbstractContextManager[Any]
     """What must be in place whenever the dispatcher is asked."""
 
@@ -68,11 +65,7 @@ def make(
     shipped: Path | None = None,
     try_out: Callable[[Dispatcher], None] = lambda dispatcher: None,
 ) -> Made:
-    """Make a dispatcher by name or by `module:Class`, with options passed to its `__init__`, and have it tried out.
-
-    Modules and files are looked up in `folder`, then among what is installed, or in `shipped`. Raises
-    `DispatcherError` with one line.
-    """
+    """Make and try out a dispatcher, its files in `folder`, then among the `shipped`. Raises `DispatcherError`."""
     title = name or class_ or ""
     folder = Path(os.path.abspath(folder))
     rule, world = (BUILT_IN[name], None) if name in BUILT_IN else SORT.find(name, class_, folder)

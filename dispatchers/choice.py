@@ -67,10 +67,7 @@ class Fixed(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """A per-job rule at work: scheduler i chooses by row `row[i]` of the plans.
-
-    `order` and `sent`, the jobs sent to each server so far, have one entry per scheduler and accessible server.
-    """
+    """A per-job rule at work: scheduler i chooses by row `row[i]`; `order` and `sent` are its accessible servers'."""
 
     plan: Any
     row: Any
@@ -97,10 +94,7 @@ Rule = Drawn | Fixed | Chosen
 
 
 def ask(dispatcher: Dispatcher, view: View) -> Answer:
-    """Return what a dispatcher says to a view, checked. Raises `DispatcherError`.
-
-    The rule reads of the view what it declares; anything else is refused.
-    """
+    """Return what a dispatcher, which reads what it declares, says to a view, checked. Raises `DispatcherError`."""
     name = name_of(dispatcher)
     view.reader = Reader(name, declared(dispatcher))
     try:

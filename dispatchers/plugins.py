@@ -1,7 +1,4 @@
-"""Classes of users: found as `module:Class` beside a scenario or installed, or by the entry point of a package.
-
-Dispatchers, laws of work and topologies are found alike.
-"""
+"""Classes of users, found as `module:Class` beside a scenario or installed, or by the entry point of a package."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import difflib
 import operator
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +44,7 @@ class Sort:
     parent_name: str
     group: str
     """The group of entry points in which installed packages offer them."""
-    built_in: Collection[str] = field(default=(), compare=False)
+    built_in: Collection[str]
     """Names of those that come with this software."""
 
     def entry_points(self) -> dict[str, EntryPoint]:
@@ -111,14 +108,12 @@ def _imported(name: str, folder: Path, title: str) -> World:
     _importing.add(me)
     try:
         return world_of(name, folder)
-    except ModuleNotFoundError as error:
-        if error.name == name.partition(".")[0]:
-            file = folder.joinpath(*name.split(".")).with_suffix(".py")
-            raise DispatcherError(f"{title}: there is no module {name}, neither {file} nor an installed one") from None
-        raise DispatcherError(f"{title}: cannot be imported: {describe(error)}") from error
     except SyntaxError as error:
         raise DispatcherError(f"{title}: {error.filename}:{error.lineno}: {error.msg}") from None
     except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
+            file = folder.joinpath(*name.split(".")).with_suffix(".py")
+            raise DispatcherError(f"{title}: there is no module {name}, neither {file} nor an installed one") from None
         told = describe(error)
         told = RUNS_ITSELF if RUNS_ITSELF in told else f"cannot be imported: {told}"
         raise DispatcherError(f"{title}: {told}") from error

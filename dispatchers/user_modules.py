@@ -160,7 +160,8 @@ class World:
         if not places or any(_is_installed(str(place)) for place in places):
             return False
         top = self.name.partition(".")[0]
-        roots = tuple(self._roots() + _search_path())
+        folders = [os.curdir, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]  # users', too
+        roots = (*self._roots(), *(os.path.realpath(folder) + os.sep for folder in folders))
         return name.partition(".")[0] == top or os.path.realpath(str(places[0])).startswith(roots)
 
     def _import(self) -> ModuleType:
@@ -220,17 +221,8 @@ def _installed_in(folder: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _search_path() -> list[str]:
-    """Return the folders of users' modules that are not beside a scenario: the current one and PYTHONPATH's."""
-    folders = [os.curdir, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return [os.path.realpath(folder) + os.sep for folder in folders]
-
-
 def hash_of(path: str | Path) -> str | None:
-    """Return the SHA-256 of a regular file, None if there is none that can be read.
-
-    Of what calls itself empty, as files of the kernel do, nothing is read: it could make us wait for ever.
-    """
+    """Return the SHA-256 of a regular file, None if none can be read; see `read_regular` for those that seem empty."""
     if os.path.isfile(path):
         with suppress(OSError), open(path, "rb") as file:
             is_empty = os.fstat(file.fileno()).st_size == 0

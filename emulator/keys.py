@@ -74,10 +74,7 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 
 def checked(section: type[AnySection], values: Mapping[str, Any], *, untold: str = "") -> AnySection:
-    """Return a mapping of keys as a section. Raises `ScenarioError` for the first key that is wrong.
-
-    The key `untold` is not among those that a message calls allowed.
-    """
+    """Return keys as a section; `ScenarioError` for the first wrong one, where `untold` is not called allowed."""
     try:
         return section.model_validate(dict(values))
     except ValidationError as error:

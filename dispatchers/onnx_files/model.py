@@ -24,14 +24,8 @@ LARGEST_FILE = 16 * 2**20
 SUM_TOLERANCE = 1e-4
 """How far from 1 probabilities in float32 may sum."""
 
-LONGEST_VALUE = 40
-"""Characters that a message shows of a value from a file."""
-
-LONGEST_PATH = 130
-"""Characters that a message shows of the file's own name."""
-
-LONGEST_REASON = 120
-"""Characters that a message shows of what ONNX Runtime says."""
+LONGEST_PATH, LONGEST_VALUE, LONGEST_REASON = 130, 40, 120
+"""Characters that a message shows of the file's own name, of a value from it, and of what ONNX Runtime says."""
 
 # fmt: off
 OPERATORS = frozenset((
@@ -61,10 +55,7 @@ class Tensor(NamedTuple):
 
 
 class ModelFile:
-    """A network with the inputs and outputs that a subclass names, rows in and rows out.
-
-    Raises `DispatcherError` with the file's name for anything that is not such a file.
-    """
+    """A network with a subclass's inputs and outputs, rows in, rows out. Raises `DispatcherError` for another file."""
 
     inputs: ClassVar[tuple[Tensor, ...]]
     outputs: ClassVar[tuple[Tensor, ...]]
@@ -80,10 +71,7 @@ class ModelFile:
         self._session = _session(self.path, content)
 
     def run(self, **inputs: ArrayLike) -> list[Floats]:
-        """Return the outputs, in the order of `outputs` and as float64, for rows of inputs.
-
-        Raises `DispatcherError` if the network fails or answers in a wrong form or range: a trial asks for little.
-        """
+        """Return the outputs, in order and as float64, for rows of inputs. Raises `DispatcherError` for wrong ones."""
         rows = {tensor.name: np.ascontiguousarray(inputs[tensor.name], dtype=tensor.type) for tensor in self.inputs}
         try:
             outputs = self._session.run([tensor.name for tensor in self.outputs], rows)

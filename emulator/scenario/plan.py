@@ -113,11 +113,7 @@ class Plan:
 
 
 def load(path: str | Path, overrides: Sequence[str | Override] = ()) -> Plan:
-    """Read a scenario file, with `key.path=value` overrides (later ones win), and check all of its points.
-
-    An override that is text was said with `--set`. Raises `InputError`: one line with the place of the first problem,
-    and how many more there are.
-    """
+    """Read a scenario file, with overrides (text is what `--set` says), and check its points. Raises `InputError`."""
     path = Path(path)
     tree = read_scenario(
         path, [Override(each, f"--set {each}") if isinstance(each, str) else each for each in overrides]
@@ -157,10 +153,7 @@ def _keys_in_lists(scenario: Scenario) -> list[tuple[str, ...]]:
 
 
 def _first(problems: set[Problem], source: str) -> str:
-    """Return the first problem and how many follow.
-
-    What is there comes before what is missing; the file `source` before what it extends and the command line.
-    """
+    """Return the first problem and how many follow; what is missing, and what other files say, comes last."""
 
     def rank(problem: Problem) -> tuple[bool, bool, bool, Problem]:
         place = problem.place

@@ -1,7 +1,4 @@
-"""Laws of work and topologies of users in a scenario: `class: module:Class`, or a name that a package offers, and keys.
-
-A plugin holds what the scenario says, so that it travels between processes; its class is found whenever it is needed.
-"""
+"""Laws of work and topologies of users, as a scenario says them; their class is found whenever it is needed."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_serializer, model_validator
 
-from dispatchers.errors import describe
+from dispatchers.errors import DispatcherError, describe
 from emulator.errors import InputError
 from emulator.keys import ScenarioError, Section, check_name_or_class, checked
 from emulator.model.laws import LAWS, Law
@@ -103,8 +100,6 @@ class Plugin(Section):
         """Return the class and the world of its module, None for a built-in one. Raises `ScenarioError`."""
         if self.name in self.built_in:
             return self.built_in[self.name], None
-        from dispatchers.errors import DispatcherError
-
         try:
             return self.sort().find(self.name, self.class_, self._folder.absolute())
         except DispatcherError as error:

@@ -45,10 +45,7 @@ class Override(NamedTuple):
 
 
 def read_scenario(path: Path, overrides: Sequence[Override] = ()) -> Node:
-    """Read a scenario file, what it extends, and what the caller overrides, later ones winning.
-
-    Paths are absolute in the tree, and it has a name. Raises `InputError`.
-    """
+    """Read a scenario file, what it extends, and overrides, the last winning, paths absolute. Raises `InputError`."""
     tree = _read(path, [])
     if overrides:
         tree = merge(tree, _anchored(reduce(merge, map(_setting, overrides)), path.parent))

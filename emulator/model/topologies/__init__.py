@@ -1,7 +1,4 @@
-"""The topologies of section 2.1, one file each, by their `kind` in a scenario.
-
-A new kind is one file, one import, and one line of the registry. Users' kinds need none: see `docs/extending.md`.
-"""
+"""The topologies of section 2.1 by their `kind`; a new one is one file, one import, and one line of the registry."""
 
 from __future__ import annotations
 
