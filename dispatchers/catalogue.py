@@ -15,12 +15,7 @@ from dispatchers.errors import DispatcherError, describe, describe_value, one_li
 from dispatchers.plugins import Sort, files_of
 from dispatchers.rules.actor_critic import ScalableActorCritic
 from dispatchers.rules.basic import Random, SendToOwn
-from dispatchers.rules.mean_field import (
-    MeanFieldGlobal,
-    MeanFieldNeighbourhood,
-    MeanFieldOwn,
-    ParameterSharing,
-)
+from dispatchers.rules.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood, MeanFieldOwn, ParameterSharing
 from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.recurrent import MeanFieldRecurrent
 from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
@@ -50,21 +45,13 @@ SORT = Sort(
 )
 
 
-def available() -> list[str]:
-    """Return the names a scenario can use: the built-in ones, then those of installed packages."""
-    return SORT.available()
-
-
 class Made(NamedTuple):
-    """A dispatcher, and what it depends on: files by a name that says nothing of where they stand, and their hashes."""
+    """A dispatcher, and what it depends on: its `Files`, and its world."""
 
     dispatcher: Dispatcher
     files: dict[str, str]
-    """Of its code, its options and its declarations."""
     opened: dict[str, str]
-    """Of what it has opened so far; it may open less another time."""
     hashes: dict[str, str]
-    """Of all of these, by their absolute paths."""
     world: AbstractContextManager[Any]
     """What must be in place whenever the dispatcher is asked."""
 
@@ -78,18 +65,10 @@ def make(
     shipped: Path | None = None,
     try_out: Callable[[Dispatcher], None] = lambda dispatcher: None,
 ) -> Made:
-    """Make a dispatcher by name or by `module:Class`, with options passed to its `__init__`, and have it tried out.
-
-    Modules and files are looked up in `folder`, then among what is installed, or in `shipped`. Raises
-    `DispatcherError` with one line.
-    """
+    """Make and try out a dispatcher, its files in `folder`, then among the `shipped`. Raises `DispatcherError`."""
     title = name or class_ or ""
     folder = Path(os.path.abspath(folder))
-    world = None
-    if name in BUILT_IN:
-        rule = BUILT_IN[name]
-    else:
-        rule, world = SORT.find(name, class_, folder)
+    rule, world = (BUILT_IN[name], None) if name in BUILT_IN else SORT.find(name, class_, folder)
     with world or nullcontext():
         dispatcher, named = _made(rule, dict(options or {}), title, folder, shipped)
         try_out(dispatcher)
@@ -104,17 +83,17 @@ def _made(
     """Return a dispatcher, and the files that its options name, each with the option's name."""
     try:
         parameters = inspect.signature(rule).parameters
-        arguments = _checked_options(parameters, options, title)
-        named = []
-        for option in _file_options(rule, title):
+        _check_options(parameters, options, title)
+        file_options, named = _file_options(rule, title), []
+        for option in file_options:
             default = parameters[option].default if option in parameters else None
-            if arguments.get(option, default) is not default:
-                arguments[option] = str(_find_file(arguments[option], option, folder, shipped, title))
-                named.append((option, arguments[option]))
-        for option, value in arguments.items():
-            if option not in _file_options(rule, title):
+            if options.get(option, default) is not default:
+                options[option] = str(_find_file(options[option], option, folder, shipped, title))
+                named.append((option, options[option]))
+        for option, value in options.items():
+            if option not in file_options:
                 named += [(option, path) for path in files_named_in(value, folder)]
-        dispatcher = rule(**arguments)
+        dispatcher = rule(**options)
         if not isinstance(dispatcher, Dispatcher):
             raise DispatcherError(f"makes {describe_value(dispatcher)}, which is no Dispatcher")
         check_declarations(dispatcher, title)
@@ -145,11 +124,9 @@ def _declared(dispatcher: Dispatcher, folder: Path, title: str) -> list[tuple[st
     return declared
 
 
-def _checked_options(
-    parameters: Mapping[str, inspect.Parameter], options: dict[str, Any], title: str
-) -> dict[str, Any]:
+def _check_options(parameters: Mapping[str, inspect.Parameter], options: dict[str, Any], title: str) -> None:
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return options
+        return
     allowed = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_POSITIONAL]
     for option in options:
         if option not in allowed:
@@ -157,7 +134,6 @@ def _checked_options(
     for name in allowed:
         if parameters[name].default is inspect.Parameter.empty and name not in options:
             raise DispatcherError(f"{title}: needs the option {name}")
-    return options
 
 
 def _find_file(file: Any, option: str, folder: Path, shipped: Path | None, title: str) -> Path:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Collection, Hashable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,42 +24,36 @@ MOST_HIDDEN = 10_000
 def check_declarations(dispatcher: Dispatcher, name: str | None = None) -> None:
     """Raise `DispatcherError` if an attribute of the contract holds something else than the contract says."""
     name = name or name_of(dispatcher)
-
-    def refuse(attribute: str, allowed: str) -> NoReturn:
-        got = describe_value(getattr(dispatcher, attribute))
-        raise DispatcherError(f"{name}: the attribute {attribute} must be {allowed}, got {got}")
-
-    if isinstance(dispatcher, PerJobDispatcher) and isinstance(dispatcher, RecurrentDispatcher):
+    per_job, recurrent = isinstance(dispatcher, PerJobDispatcher), isinstance(dispatcher, RecurrentDispatcher)
+    if per_job and recurrent:
         raise DispatcherError(f"{name}: must be a PerJobDispatcher or a RecurrentDispatcher, not both")
-    if isinstance(dispatcher, PerJobDispatcher) and not isinstance(dispatcher.choose, Hashable):
-        refuse("choose", "a static method")
-    if not isinstance(dispatcher.name, str):
-        refuse("name", "text")
-    for attribute, allowed in (("draws", ("job", "epoch")), ("observes", ("accessible", "all"))):
-        value = getattr(dispatcher, attribute, allowed[0])
-        if not isinstance(value, str) or value not in allowed:
-            refuse(attribute, " or ".join(allowed))
-    kinds: Any = dispatcher.information
-    if not isinstance(kinds, list | tuple | set | frozenset) or not all(
-        isinstance(kind, str) and kind in KINDS for kind in kinds
+    rule: Any = dispatcher
+    kinds, files = rule.information, rule.files
+    all_known = isinstance(kinds, list | tuple | set | frozenset) and all(_is_in(KINDS, kind) for kind in kinds)
+    all_names = isinstance(files, list | tuple) and all(isinstance(file, str | os.PathLike) for file in files)
+    for attribute, is_right, allowed in (
+        ("choose", not per_job or isinstance(rule.choose, Hashable), "a static method"),
+        ("name", isinstance(rule.name, str), "text"),
+        ("draws", _is_in(("job", "epoch"), rule.draws), "job or epoch"),
+        ("observes", _is_in(("accessible", "all"), getattr(rule, "observes", "all")), "accessible or all"),
+        ("information", all_known, f"a tuple of names out of {', '.join(KINDS)}"),
+        ("buffer", rule.buffer is None or _is_whole(rule.buffer, 2**31 - 1), "a whole number >= 1 or None"),
+        ("nodes", rule.nodes is None or _is_whole(rule.nodes, 2**31 - 1), "a whole number >= 1 or None"),
+        ("graph_hash", isinstance(rule.graph_hash, str | None), "text or None"),
+        ("hidden", not recurrent or _is_whole(rule.hidden, MOST_HIDDEN), f"a whole number from 1 to {MOST_HIDDEN}"),
+        ("files", all_names, "a list of names of files"),
     ):
-        refuse("information", f"a tuple of names out of {', '.join(KINDS)}")
-    for attribute in ("buffer", "nodes"):
-        value = getattr(dispatcher, attribute)
-        if value is not None and not (_is_whole(value) and 1 <= value < 2**31):
-            refuse(attribute, "a whole number >= 1 or None")
-    if not isinstance(dispatcher.graph_hash, str | None):
-        refuse("graph_hash", "text or None")
-    hidden = dispatcher.hidden if isinstance(dispatcher, RecurrentDispatcher) else 1
-    if not _is_whole(hidden) or not 1 <= hidden <= MOST_HIDDEN:
-        refuse("hidden", f"a whole number from 1 to {MOST_HIDDEN}")
-    files: Any = dispatcher.files
-    if not isinstance(files, list | tuple) or not all(isinstance(file, str | os.PathLike) for file in files):
-        refuse("files", "a list of names of files")
+        if not is_right:
+            got = describe_value(getattr(rule, attribute))
+            raise DispatcherError(f"{name}: the attribute {attribute} must be {allowed}, got {got}")
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+def _is_in(allowed: Collection[str], value: Any) -> bool:
+    return isinstance(value, str) and value in allowed
+
+
+def _is_whole(value: Any, most: int) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(1 <= value <= most)
 
 
 def check_fit(
@@ -70,10 +64,7 @@ def check_fit(
     *,
     graph_hash: Callable[[], str] | None = None,
 ) -> None:
-    """Raise `DispatcherError` if a dispatcher is made for another buffer, number of nodes or graph, as far as given.
-
-    `graph_hash`, for which the graph has to be built, is called only if the dispatcher is made for a certain one.
-    """
+    """Raise `DispatcherError` if a dispatcher is made for another buffer, number of nodes or, if given, graph."""
     name = name or name_of(dispatcher)
     if dispatcher.buffer not in (None, buffer):
         raise DispatcherError(f"{name}: was made for buffer {dispatcher.buffer}, the scenario has buffer {buffer}")

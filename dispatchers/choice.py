@@ -12,14 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dispatchers.contract import (
-    Dispatcher,
-    JobView,
-    PerJobDispatcher,
-    RecurrentDispatcher,
-    hidden_width,
-    name_of,
-)
+from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher, hidden_width, name_of
 from dispatchers.errors import DispatcherError, describe
 from dispatchers.information import declared
 from dispatchers.view import Floats, Reader, View
@@ -74,10 +67,7 @@ class Fixed(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """A per-job rule at work: scheduler i chooses by row `row[i]` of the plans.
-
-    `order` and `sent`, the jobs sent to each server so far, have one entry per scheduler and accessible server.
-    """
+    """A per-job rule at work: scheduler i chooses by row `row[i]`; `order` and `sent` are its accessible servers'."""
 
     plan: Any
     row: Any
@@ -104,10 +94,7 @@ Rule = Drawn | Fixed | Chosen
 
 
 def ask(dispatcher: Dispatcher, view: View) -> Answer:
-    """Return what a dispatcher says to a view, checked. Raises `DispatcherError`.
-
-    The rule reads of the view what it declares; anything else is refused.
-    """
+    """Return what a dispatcher, which reads what it declares, says to a view, checked. Raises `DispatcherError`."""
     name = name_of(dispatcher)
     view.reader = Reader(name, declared(dispatcher))
     try:
@@ -162,17 +149,16 @@ def checked_choice(dispatcher: PerJobDispatcher) -> Callable[[JobView], int]:
 
 def validate(answer: Any, view: View, name: str, must: str = "route must return") -> None:
     """Check probabilities: float64, rows x columns, in [0, 1], 0 in padded columns, rows summing to 1."""
-    what = "probabilities"
     accessible = view.value("accessible")
     _check_form(answer, accessible.shape, must, name)
     padded = np.where(accessible, 0.0, answer)
     errors = np.abs(answer.sum(axis=1) - 1.0)
     if answer.min() >= 0.0 and not padded.any() and errors.max() <= TOLERANCE:
         return  # which takes a third of the time of telling what is wrong, and where
-    _check_finite(answer, what, view, name)
-    _refuse_row((answer < 0).any(axis=1), f"{what} are negative: {{row}}", answer, view, name)
-    _refuse_row(padded.any(axis=1), f"{what} lead to padded columns: {{row}}", answer, view, name)
-    _refuse_row(errors > TOLERANCE, f"{what} sum to {{sum:.12g}}, must be 1", answer, view, name)
+    _check_finite(answer, "probabilities", view, name)
+    _refuse_row((answer < 0).any(axis=1), "probabilities are negative: {row}", answer, view, name)
+    _refuse_row(padded.any(axis=1), "probabilities lead to padded columns: {row}", answer, view, name)
+    _refuse_row(errors > TOLERANCE, "probabilities sum to {sum:.12g}, must be 1", answer, view, name)
 
 
 def validate_plan(plan: Any, view: View, name: str) -> Floats:

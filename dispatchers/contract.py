@@ -1,12 +1,4 @@
-"""The contract between an engine and a dispatcher: how a rule answers what a scheduler knows.
-
-A dispatcher is written once and asked in two ways. `Dispatcher.route` gives probabilities over the accessible
-servers when an epoch's messages have arrived; they hold until the next messages. `PerJobDispatcher.choose` picks
-a server for every single job and may remember what this scheduler has itself done since the last messages.
-`RecurrentDispatcher.advance` answers as `route` does, and also says what the scheduler carries to its next decision.
-
-All see only a `View` (`dispatchers.view`) and declare which information they read of it (`dispatchers.information`).
-"""
+"""The contract between an engine and a dispatcher: how a rule, which declares what it reads, answers a `View`."""
 
 from __future__ import annotations
 

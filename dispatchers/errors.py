@@ -18,18 +18,12 @@ def one_line(text: str, length: int = LONGEST_LINE) -> str:
 
 def shortened(text: str, length: int = LONGEST_LINE) -> str:
     """Return a text in which what cannot be printed is escaped, the middle cut if it is long."""
-    line = printable(text)
-    if len(line) <= length:
-        return line
-    tail = (length - 5) // 3
-    return f"{line[: length - 5 - tail]} ... {line[-tail:]}"
-
-
-def printable(text: str) -> str:
-    """Return a text in which control characters, escapes and the like are written out: `\\x1b`."""
-    if text.isprintable():
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    if len(text) <= length:
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    tail = (length - 5) // 3
+    return f"{text[: length - 5 - tail]} ... {text[-tail:]}"
 
 
 def describe(error: BaseException) -> str:

@@ -1,7 +1,4 @@
-"""Information: what a rule may know when it decides, declared by the rule, enforced by the view, read by engines.
-
-A comparison of rules is fair among those of one set of `KINDS`; `information_of` is what tables say of a rule.
-"""
+"""Information: what a rule may know when it decides, declared by the rule, enforced by the view, read by engines."""
 
 from __future__ import annotations
 

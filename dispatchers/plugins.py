@@ -1,7 +1,4 @@
-"""Classes of users: found as `module:Class` beside a scenario or installed, or by the entry point of a package.
-
-Dispatchers, laws of work and topologies are found alike.
-"""
+"""Classes of users, found as `module:Class` beside a scenario or installed, or by the entry point of a package."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import difflib
 import operator
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,13 +19,6 @@ RUNS_ITSELF = 'it runs a scenario while it is imported: put the call below `if _
 
 _importing: set[tuple[int, str, str]] = set()
 """Modules whose import is under way, each with its thread and folder."""
-
-
-class Found(NamedTuple):
-    """A class, and the world of its module."""
-
-    class_: Any
-    world: World
 
 
 class Files(NamedTuple):
@@ -54,7 +44,7 @@ class Sort:
     parent_name: str
     group: str
     """The group of entry points in which installed packages offer them."""
-    built_in: Collection[str] = field(default=(), compare=False)
+    built_in: Collection[str]
     """Names of those that come with this software."""
 
     def entry_points(self) -> dict[str, EntryPoint]:
@@ -65,14 +55,11 @@ class Sort:
         """Return the names a scenario can use: the built-in ones, then those of installed packages."""
         return [*self.built_in, *self.entry_points()]
 
-    def find(self, name: str | None, path: str | None, folder: Path) -> Found:
-        """Return the class that an installed package offers by a name, or else that of a path `module:Class`.
-
-        Raises `DispatcherError` with one line.
-        """
+    def find(self, name: str | None, path: str | None, folder: Path) -> tuple[Any, World]:
+        """Return the class by a name or else by `module:Class`, and its world. Raises `DispatcherError`."""
         return self._by_entry_point(name) if name is not None else self._by_path(path or "", folder)
 
-    def _by_entry_point(self, name: str) -> Found:
+    def _by_entry_point(self, name: str) -> tuple[Any, World]:
         installed = self.entry_points().get(name)
         if installed is None:
             names = {known.upper(): known for known in self.available()}
@@ -84,27 +71,31 @@ class Sort:
             found = operator.attrgetter(installed.attr)(world.module)
         except (Exception, SystemExit) as error:
             raise DispatcherError(f"{name}: {installed.value} cannot be imported: {describe(error)}") from error
-        return Found(self._checked(found, name), world)
+        return self._checked(found, name), world
 
-    def _by_path(self, path: str, folder: Path) -> Found:
+    def _by_path(self, path: str, folder: Path) -> tuple[Any, World]:
         module_name, _, class_name = path.partition(":")
         if not module_name or not class_name:
             raise DispatcherError(f"class must be module:Class, got {path!r}")
         world = _imported(module_name, folder, path)
         module = world.module
         if not hasattr(module, class_name):
-            found = [key for key, value in vars(module).items() if self._is_one(value, module.__name__)]
+            found = [
+                key
+                for key, value in vars(module).items()
+                if self._is_one(value) and value.__module__ == module.__name__
+            ]
             raise DispatcherError(
                 f"{path}: {module.__file__ or module_name} has no {class_name}, "
                 f"its {self.nouns} are {', '.join(found) or 'none'}"
             )
-        return Found(self._checked(getattr(module, class_name), path), world)
+        return self._checked(getattr(module, class_name), path), world
 
-    def _is_one(self, value: object, module: str) -> bool:
-        return isinstance(value, type) and issubclass(value, self.parent) and value.__module__ == module
+    def _is_one(self, value: object) -> bool:
+        return isinstance(value, type) and issubclass(value, self.parent)
 
     def _checked(self, found: Any, title: str) -> Any:
-        if isinstance(found, type) and issubclass(found, self.parent):
+        if self._is_one(found):
             return found
         kind = found.__name__ if isinstance(found, type) else type(found).__name__
         raise DispatcherError(f"{title}: must be a subclass of {self.parent_name}, got {kind}")
@@ -117,14 +108,12 @@ def _imported(name: str, folder: Path, title: str) -> World:
     _importing.add(me)
     try:
         return world_of(name, folder)
-    except ModuleNotFoundError as error:
-        if error.name == name.partition(".")[0]:
-            file = folder.joinpath(*name.split(".")).with_suffix(".py")
-            raise DispatcherError(f"{title}: there is no module {name}, neither {file} nor an installed one") from None
-        raise DispatcherError(f"{title}: cannot be imported: {describe(error)}") from error
     except SyntaxError as error:
         raise DispatcherError(f"{title}: {error.filename}:{error.lineno}: {error.msg}") from None
     except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
+            file = folder.joinpath(*name.split(".")).with_suffix(".py")
+            raise DispatcherError(f"{title}: there is no module {name}, neither {file} nor an installed one") from None
         told = describe(error)
         told = RUNS_ITSELF if RUNS_ITSELF in told else f"cannot be imported: {told}"
         raise DispatcherError(f"{title}: {told}") from error

@@ -97,7 +97,10 @@ class World:
         _owner = threading.get_ident()
         if self not in _in_place:
             for name, module in self._modules.items():
-                self._put(name, module)
+                if (there := sys.modules.pop(name, None)) is not None:
+                    self._displaced[name] = there
+                if module is not None:
+                    sys.modules[name] = module
             sys.meta_path.insert(0, self._finder)
             if self.folder is not None:
                 sys.path.insert(0, str(self.folder))
@@ -148,13 +151,6 @@ class World:
         folders += [os.path.dirname(path) for path in self.sources]
         return [folder + os.sep for folder in dict.fromkeys(folders) if folder != os.sep]
 
-    def _put(self, name: str, module: ModuleType | None) -> None:
-        there = sys.modules.pop(name, None)
-        if there is not None:
-            self._displaced[name] = there
-        if module is not None:
-            sys.modules[name] = module
-
     def _owns(self, name: str, module: Any) -> bool:
         """Return whether a module that somebody has imported is one that this would import itself."""
         if not isinstance(module, ModuleType):
@@ -164,7 +160,8 @@ class World:
         if not places or any(_is_installed(str(place)) for place in places):
             return False
         top = self.name.partition(".")[0]
-        roots = tuple(self._roots() + _search_path())
+        folders = [os.curdir, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]  # users', too
+        roots = (*self._roots(), *(os.path.realpath(folder) + os.sep for folder in folders))
         return name.partition(".")[0] == top or os.path.realpath(str(places[0])).startswith(roots)
 
     def _import(self) -> ModuleType:
@@ -173,17 +170,15 @@ class World:
             file = self.folder.joinpath(*name.split(".")).with_suffix(".py")
             if os.path.isfile(file) and not _is_installed(str(file)):
                 # A user's `statistics.py`, say: the module of that name stays what it is for everybody.
-                return self._import_as(f"_beside_scenario_{name.replace('.', '_')}", str(file))
+                alias = f"_beside_scenario_{name.replace('.', '_')}"
+                loader = _FromSource(alias, str(file), self)
+                spec = importlib.util.spec_from_file_location(alias, file, loader=loader)
+                assert spec is not None
+                module = sys.modules[alias] = importlib.util.module_from_spec(spec)
+                self._modules[alias] = None
+                loader.exec_module(module)
+                return module
         return importlib.import_module(name)
-
-    def _import_as(self, name: str, file: str) -> ModuleType:
-        spec = importlib.util.spec_from_file_location(name, file, loader=_FromSource(name, file, self))
-        assert spec is not None
-        assert spec.loader is not None
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        self._modules[name] = None
-        spec.loader.exec_module(module)
-        return module
 
 
 _worlds: dict[tuple[str, str], World] = {}
@@ -226,17 +221,8 @@ def _installed_in(folder: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _search_path() -> list[str]:
-    """Return the folders of users' modules that are not beside a scenario: the current one and PYTHONPATH's."""
-    folders = [os.curdir, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return [os.path.realpath(folder) + os.sep for folder in folders]
-
-
 def hash_of(path: str | Path) -> str | None:
-    """Return the SHA-256 of a regular file, None if there is none that can be read.
-
-    Of what calls itself empty, as files of the kernel do, nothing is read: it could make us wait for ever.
-    """
+    """Return the SHA-256 of a regular file, None if none can be read; see `read_regular` for those that seem empty."""
     if os.path.isfile(path):
         with suppress(OSError), open(path, "rb") as file:
             is_empty = os.fstat(file.fileno()).st_size == 0

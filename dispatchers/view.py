@@ -1,14 +1,13 @@
-"""The view: all that a scheduler knows when it decides. Its fields are one table, the attributes of `View`.
+"""The view: all that a scheduler knows when it decides.
 
-Each field says its meaning, shape, type and padding, whose it is, how long it lasts and which information it is. The
-checks of what a rule reads, random views, what makes an answer reusable and the documentation come from that table. So
-a new field is one entry, and where an engine has it from (`emulator.engines.observations`).
+A new field is one attribute of `View`, and where an engine has it from (`emulator.engines.observations`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, NamedTuple, NoReturn, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +53,7 @@ class Reader(NamedTuple):
     information: frozenset[str]
 
 
+@dataclass(eq=False)
 class Field(Generic[T]):
     """One thing that a view holds; as an attribute of a view it is the value, which a rule may read if it declares it.
 
@@ -63,32 +63,18 @@ class Field(Generic[T]):
     `random` draws values for `random_view`. A field with `column_0_of` is column 0 of another one.
     """
 
-    def __init__(
-        self,
-        meaning: str,
-        shape: str,
-        dtype: type,
-        *,
-        whose: Literal["decision", "scheduler", "all"] = "scheduler",
-        padding: float | None = 0,
-        lasts: bool = False,
-        information: str | None = None,
-        column_0_of: str | None = None,
-        random: Callable[[np.random.Generator, Sizes], Any] | None = None,
-    ):
-        self.__doc__ = meaning
-        self.meaning = meaning
-        self.shape = shape
-        self.dtype = dtype
-        self.whose = whose
-        self.padding = padding
-        self.lasts = lasts
-        self.information = information
-        self.column_0_of = column_0_of
-        self.random = random
+    meaning: str
+    shape: str
+    dtype: type
+    whose: Literal["decision", "scheduler", "all"] = "scheduler"
+    padding: float | None = 0
+    lasts: bool = False
+    information: str | None = None
+    column_0_of: str | None = None
+    random: Callable[[np.random.Generator, Sizes], Any] | None = None
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+        self.name, self.__doc__ = name, self.meaning
         FIELDS[name] = self
 
     @overload
@@ -224,7 +210,7 @@ class View:
         """The fields that were read and can differ between rows: an answer depends on nothing else of its row."""
         self.reader: Reader | None = None
         """The rule that is being asked, which may read what it declares; while there is none all may be read."""
-        self._later = later
+        self._later = later or _nothing
         self._values = {name: _read_only(value) for name, value in told.items()}
 
     def _read(self, field: Field[Any]) -> Any:
@@ -241,16 +227,9 @@ class View:
     def value(self, name: str) -> Any:
         """Return the value of a field, which counts as read by nobody."""
         if name not in self._values:
-            self._values[name] = _read_only(self._make(name))
+            whole = FIELDS[name].column_0_of
+            self._values[name] = _read_only(self._later(name) if whole is None else self.value(whole)[:, 0])
         return self._values[name]
-
-    def _make(self, name: str) -> Any:
-        whole = FIELDS[name].column_0_of
-        if whole is not None:
-            return self.value(whole)[:, 0]
-        if self._later is None:
-            raise DispatcherError(f"view.{name} is not known here")
-        return self._later(name)
 
     @property
     def reusable(self) -> bool:
@@ -314,10 +293,7 @@ def random_view(
     delta_t: float = 5.0,
     hidden: int = 0,
 ) -> View:
-    """Return a view of random knowledge, in which each of `degrees` (accessible servers) occurs.
-
-    The `hidden` numbers carried are zeros.
-    """
+    """Return a view of random knowledge, in which each of `degrees` (accessible servers) occurs; `hidden` is zeros."""
     counts = np.array(degrees)[generator.permutation(np.arange(rows) % len(degrees))]
     sizes = Sizes(np.arange(max(degrees)) < counts[:, None], buffer, delta_t, hidden)
     return View(**{name: _random(field, generator, sizes) for name, field in FIELDS.items() if field.random})
@@ -336,8 +312,8 @@ def select_rows(view: View, rows: Any) -> View:
 def an_epoch_later(generator: np.random.Generator, view: View, hidden: Floats) -> View:
     """Return a view of the same schedulers, which now carry `hidden`, with new random values of all that changes."""
     sizes = Sizes(view.accessible, view.buffer, view.delta_t, hidden.shape[1])
-    changing = [(name, field) for name, field in FIELDS.items() if field.random and not field.lasts]
-    told = {name: _random(field, generator, sizes) for name, field in changing}
+    changing = {name: field for name, field in FIELDS.items() if field.random and not field.lasts}
+    told = {name: _random(field, generator, sizes) for name, field in changing.items()}
     return View(view.value, **told | {"hidden": hidden})
 
 
@@ -354,6 +330,10 @@ def distinct(rows: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         np.ascontiguousarray(rows).view(row_of_bytes)[:, 0], return_index=True, return_inverse=True
     )
     return first, number
+
+
+def _nothing(name: str) -> NoReturn:
+    raise DispatcherError(f"view.{name} is not known here")
 
 
 def _read_only(value: Any) -> Any:

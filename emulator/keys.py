@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
@@ -58,6 +59,14 @@ def _one_line(text: str) -> str:
     return text
 
 
+def check_name_or_class(name_key: str, name: object, class_: str | None) -> None:
+    """Raise `ScenarioError` unless either a name is given or a class, which is `module:Class`."""
+    if (class_ is None) == (name is None):
+        raise ScenarioError("", f"needs either {name_key} or class" + (", got both" if name else ""))
+    if class_ is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", class_):
+        raise ScenarioError("class", f"must be module:Class, got {show(class_)}")
+
+
 OneLine = Annotated[str, AfterValidator(_one_line)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
@@ -65,10 +74,7 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 
 def checked(section: type[AnySection], values: Mapping[str, Any], *, untold: str = "") -> AnySection:
-    """Return a mapping of keys as a section. Raises `ScenarioError` for the first key that is wrong.
-
-    The key `untold` is not among those that a message calls allowed.
-    """
+    """Return keys as a section; `ScenarioError` for the first wrong one, where `untold` is not called allowed."""
     try:
         return section.model_validate(dict(values))
     except ValidationError as error:

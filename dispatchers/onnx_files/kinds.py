@@ -64,10 +64,7 @@ class RecurrentPolicy(ModelFile):
 
 
 class AgentPolicy(ModelFile):
-    """Probabilities over the accessible servers, for each scheduler by a policy of its own.
-
-    The metadata say for how many `nodes`, which `buffer` and, as `topology_hash`, which graph.
-    """
+    """Probabilities over the accessible servers by each scheduler's own policy, for the graph of `topology_hash`."""
 
     inputs = Tensor("scheduler", "int64"), Tensor("queue_lengths", "int64", "columns")
     outputs = (Tensor("probabilities", "float32", "columns", is_probability=True, sums_to_one=True),)

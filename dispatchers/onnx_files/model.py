@@ -24,58 +24,17 @@ LARGEST_FILE = 16 * 2**20
 SUM_TOLERANCE = 1e-4
 """How far from 1 probabilities in float32 may sum."""
 
-LONGEST_VALUE = 40
-"""Characters that a message shows of a value from a file."""
+LONGEST_PATH, LONGEST_VALUE, LONGEST_REASON = 130, 40, 120
+"""Characters that a message shows of the file's own name, of a value from it, and of what ONNX Runtime says."""
 
-LONGEST_PATH = 130
-"""Characters that a message shows of the file's own name."""
-
-LONGEST_REASON = 120
-"""Characters that a message shows of what ONNX Runtime says."""
-
-OPERATORS = frozenset(
-    (
-        "Abs",
-        "Add",
-        "Cast",
-        "Clip",
-        "Concat",
-        "Constant",
-        "Div",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Flatten",
-        "Gather",
-        "Gemm",
-        "Identity",
-        "LayerNormalization",
-        "LeakyRelu",
-        "Log",
-        "MatMul",
-        "Max",
-        "Min",
-        "Mul",
-        "Neg",
-        "Pow",
-        "ReduceMax",
-        "ReduceMean",
-        "ReduceSum",
-        "Relu",
-        "Reshape",
-        "Sigmoid",
-        "Slice",
-        "Softmax",
-        "Softplus",
-        "Split",
-        "Sqrt",
-        "Squeeze",
-        "Sub",
-        "Tanh",
-        "Transpose",
-        "Unsqueeze",
-    )
-)
+# fmt: off
+OPERATORS = frozenset((
+    "Abs", "Add", "Cast", "Clip", "Concat", "Constant", "Div", "Elu", "Erf", "Exp", "Flatten", "Gather", "Gemm",
+    "Identity", "LayerNormalization", "LeakyRelu", "Log", "MatMul", "Max", "Min", "Mul", "Neg", "Pow", "ReduceMax",
+    "ReduceMean", "ReduceSum", "Relu", "Reshape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt",
+    "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+))
+# fmt: on
 """What a network of layers needs; nothing random, no control flow, nothing that makes large tensors from small ones."""
 
 WIDTHS = {"buffer + 1": range(2, 10_002), "hidden": range(1, 10_001), "columns": range(1, 10_001)}
@@ -96,10 +55,7 @@ class Tensor(NamedTuple):
 
 
 class ModelFile:
-    """A network with the inputs and outputs that a subclass names, rows in and rows out.
-
-    Raises `DispatcherError` with the file's name for anything that is not such a file.
-    """
+    """A network with a subclass's inputs and outputs, rows in, rows out. Raises `DispatcherError` for another file."""
 
     inputs: ClassVar[tuple[Tensor, ...]]
     outputs: ClassVar[tuple[Tensor, ...]]
@@ -115,10 +71,7 @@ class ModelFile:
         self._session = _session(self.path, content)
 
     def run(self, **inputs: ArrayLike) -> list[Floats]:
-        """Return the outputs, in the order of `outputs` and as float64, for rows of inputs.
-
-        Raises `DispatcherError` if the network fails or answers in a wrong form or range: a trial asks for little.
-        """
+        """Return the outputs, in order and as float64, for rows of inputs. Raises `DispatcherError` for wrong ones."""
         rows = {tensor.name: np.ascontiguousarray(inputs[tensor.name], dtype=tensor.type) for tensor in self.inputs}
         try:
             outputs = self._session.run([tensor.name for tensor in self.outputs], rows)
@@ -142,10 +95,7 @@ class ModelFile:
             raise refusal(self.path, "answers with numbers that are not finite")
         if tensor.is_probability and (low < 0.0 or high > 1.0):
             raise refusal(self.path, f"answers with {low:.6g} to {high:.6g}, must be probabilities from 0 to 1")
-        if tensor.sums_to_one:
-            self._check_sums(np.einsum("ij->i", answer))  # a third of the time of `sum`
-
-    def _check_sums(self, sums: Floats) -> None:
+        sums = np.einsum("ij->i", answer) if tensor.sums_to_one else np.ones(1)  # a third of the time of `sum`
         errors = np.abs(sums - 1.0)
         if errors.max() > SUM_TOLERANCE:
             worst = sums[errors.argmax()]
@@ -249,7 +199,12 @@ def _parsed(path: Path) -> tuple[bytes, Any]:
     """Return a file's content and the ONNX model in it, of which nothing is known yet."""
     import onnx
 
-    content = _read(path)
+    try:
+        content = read_regular(path, LARGEST_FILE)
+    except OSError as error:
+        raise refusal(path, f"cannot be read: {error.strerror}") from None
+    if not content:
+        raise refusal(path, "is empty")
     try:
         return content, onnx.load_from_string(content)
     except Exception:
@@ -259,16 +214,6 @@ def _parsed(path: Path) -> tuple[bytes, Any]:
 def metadata_in(model: Any) -> dict[str, str]:
     """Return the metadata of an ONNX model."""
     return {entry.key: entry.value for entry in model.metadata_props}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        content = read_regular(path, LARGEST_FILE)
-    except OSError as error:
-        raise refusal(path, f"cannot be read: {error.strerror}") from None
-    if not content:
-        raise refusal(path, "is empty")
-    return content
 
 
 def _constants(path: Path, model: Any) -> list[Any]:

@@ -12,21 +12,13 @@ from dispatchers.onnx_files.model import CONTRACT_VERSION, metadata_in
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 17
-IR_VERSION = 8
-
 
 def model_of(graph: str, constants: Mapping[str, Any], metadata: Mapping[str, str]) -> onnx.ModelProto:
-    """Return the model of a graph in ONNX's own text format, with the constants that it names and its metadata.
-
-    Constants are numbers or arrays; floats are written as float32. The metadata say the contract's version by default.
-    """
+    """Return the model of a graph in ONNX's own text format; floats become float32, `contract_version` is added."""
     import onnx
     from onnx import numpy_helper, parser
 
-    model = parser.parse_model(
-        f'<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}], producer_name: "policies">\n{graph}'
-    )
+    model = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17], producer_name: "policies">\n{graph}')
     for name, constant in constants.items():
         array = np.asarray(constant)
         array = array.astype(np.float32) if array.dtype.kind == "f" else array

@@ -12,10 +12,7 @@ from dispatchers.view import Floats, View
 
 
 class ScalableActorCritic(Dispatcher):
-    """Send an epoch's jobs to one accessible server, drawn by the scheduler's own policy on the accessible queues.
-
-    Such policies fit only the graph that they were learned on.
-    """
+    """Send an epoch's jobs to one accessible server, drawn by the scheduler's own policy, which fits only one graph."""
 
     name = "SAC"
     file_options = ("policy",)

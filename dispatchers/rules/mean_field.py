@@ -1,8 +1,4 @@
-"""The mean-field dispatchers of section 2.2 and figure 9b: one policy, fed with what a scheduler can observe.
-
-A policy turns a distribution of queue lengths into a decision rule: for each own queue length the probability of
-offloading a job to a uniformly random neighbour (sections 1.2.3 and 1.4).
-"""
+"""The mean-field dispatchers of section 2.2 and figure 9b: one policy, fed with what a scheduler can observe."""
 
 from __future__ import annotations
 
@@ -30,9 +26,6 @@ class MeanFieldRule(Dispatcher):
 
     file_options = ("policy",)
 
-    acts: Draws = "job"
-    """The option `draws`."""
-
     def __init__(self, policy: str, draws: Draws | None = None):
         self.policy = Policy(policy)
         self.files = (self.policy.path,)
@@ -50,10 +43,7 @@ class MeanFieldRule(Dispatcher):
 
 
 class MeanFieldOwn(MeanFieldRule):
-    """The policy is fed the one-hot of the own queue length; or a fixed `rule` stands in for it.
-
-    A fixed rule is a list of buffer + 1 probabilities of offloading, one for each own queue length.
-    """
+    """The policy is fed the one-hot of the own queue length, or a `rule`, buffer + 1 probabilities, replaces it."""
 
     name = "MF-R"
 

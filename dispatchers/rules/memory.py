@@ -1,7 +1,4 @@
-"""Rules with memory: each job is sent with regard to the jobs this scheduler has sent since the last messages.
-
-They know more than the paper's memory-less class (section 1.2.2) allows.
-"""
+"""Rules with memory: each job is sent with regard to the jobs this scheduler has sent since the last messages."""
 
 from __future__ import annotations
 

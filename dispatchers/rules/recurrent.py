@@ -13,11 +13,7 @@ from dispatchers.view import Draws, Floats, View
 
 
 class MeanFieldRecurrent(RecurrentDispatcher):
-    """A recurrent policy, fed the distribution of all queues and the scheduler's hidden state, gives a decision rule.
-
-    A job is offloaded to a uniformly random neighbour with the probability that the rule has for the own queue length;
-    `draws` is as in `MeanFieldRule`.
-    """
+    """As `MeanFieldRule`, by a recurrent policy, fed the distribution of all queues and a hidden state."""
 
     name = "MF-RNN"
     file_options = ("policy",)

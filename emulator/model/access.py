@@ -59,11 +59,7 @@ class Access:
 
 
 def own_and_neighbours(offsets: Integers, neighbours: Integers) -> Access:
-    """Return the access of an undirected graph whose nodes are a scheduler and a server each.
-
-    Scheduler i can access its own server, in column 0, then those of its neighbours
-    `neighbours[offsets[i] : offsets[i + 1]]`.
-    """
+    """Return the access of a graph whose nodes hold a scheduler and a server each: own server, then neighbours'."""
     nodes = len(offsets) - 1
     entries = offsets + np.arange(nodes + 1)
     servers = np.empty(entries[-1], dtype=np.int32)

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dispatchers.errors import one_line
 from dispatchers.files import read_regular
 from emulator.errors import InputError
+from emulator.model.access import Integers
 from emulator.model.topologies.kind import check_size
-
-Integers = NDArray[np.int64]
 
 LARGEST_FILE = 2**30
 """Bytes of a file of edges."""

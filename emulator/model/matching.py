@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emulator.errors import InputError
+from emulator.model.access import Integers
 from emulator.randomness import TOPOLOGY, random_words
-
-Integers = NDArray[np.int64]
 
 
 def match(nodes: int, degrees: Sequence[int], seed: int) -> Integers:
@@ -45,7 +43,9 @@ def match(nodes: int, degrees: Sequence[int], seed: int) -> Integers:
             return ends
         if effort <= 0:  # about half of all pairs are edges, or more: switches make as many bad ones as they mend
             break
-    return _havel_hakimi(sequence)
+    import networkx as nx  # for the dense few that switches do not reach
+
+    return np.array(nx.havel_hakimi_graph(sequence.tolist()).edges, dtype=np.int64).reshape(-1, 2)
 
 
 def _attempts_at_a_simple_matching(sequence: Integers) -> int:
@@ -113,10 +113,3 @@ def _bad_edges(ends: Integers, nodes: int) -> Integers:
     repeated = np.zeros(len(ends), dtype=bool)
     repeated[order[1:]] = codes[order[1:]] == codes[order[:-1]]
     return np.flatnonzero(repeated | (ends[:, 0] == ends[:, 1]))
-
-
-def _havel_hakimi(sequence: Integers) -> Integers:
-    """Return the edges of a graph with these degrees, for the dense few that switches do not reach."""
-    import networkx as nx
-
-    return np.array(nx.havel_hakimi_graph(sequence.tolist()).edges, dtype=np.int64).reshape(-1, 2)

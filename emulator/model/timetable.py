@@ -28,10 +28,7 @@ class Timetable:
 
     @cached_property
     def times(self) -> NDArray[np.float64]:
-        """The start of each epoch, `k * delta_t` as that product, and, last, the horizon.
-
-        No epoch but a first one is shorter than `SHORTEST_EPOCH`.
-        """
+        """The start of each epoch, `k * delta_t` as that product, and, last, the horizon; see `SHORTEST_EPOCH`."""
         count = max(1, math.ceil(self.horizon / self.delta_t))
         while count > 1 and not self._has_room(count - 1):
             count -= 1

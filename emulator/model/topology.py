@@ -1,8 +1,4 @@
-"""Topologies (section 2.1): undirected, simple graphs of nodes, as frozen arrays.
-
-Neighbours are stored in one array, node after node, which a million nodes fill in well under a second. Who builds
-which graph is in `emulator.model.topologies`.
-"""
+"""Topologies (section 2.1): undirected, simple graphs as frozen arrays; `topologies` builds them."""
 
 from __future__ import annotations
 
@@ -12,15 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emulator.errors import InputError
+from emulator.model.access import Integers
 from emulator.model.topologies.edge_list import edge_list
 
 if TYPE_CHECKING:
     import networkx as nx
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +107,5 @@ def from_edges(kind: str, edges: Integers, nodes: int) -> Topology:
     sources = np.concatenate([edges[:, 0], edges[:, 1]])
     targets = np.concatenate([edges[:, 1], edges[:, 0]])
     order = np.lexsort((targets, sources))
-    offsets = np.zeros(nodes + 1, dtype=np.int64)
-    np.cumsum(np.bincount(sources, minlength=nodes), out=offsets[1:])
+    offsets = np.append(0, np.cumsum(np.bincount(sources, minlength=nodes)))
     return Topology(kind, offsets, targets[order])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
-from emulator.keys import OneLine, ScenarioError, Section
-from emulator.text import number_text, show
+from emulator.keys import OneLine, ScenarioError, Section, check_name_or_class
+from emulator.text import show, text_of
 
 
 class DispatcherSpec(Section):
@@ -52,10 +51,7 @@ class DispatcherSpec(Section):
 
     @model_validator(mode="after")
     def _check(self) -> DispatcherSpec:
-        if (self.name is None) == (self.class_ is None):
-            raise ScenarioError("", "needs either name or class" + (", got both" if self.name else ""))
-        if self.class_ is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", self.class_):
-            raise ScenarioError("class", f"must be module:Class, got {show(self.class_)}")
+        check_name_or_class("name", self.name, self.class_)
         return self
 
     def resolved(self, values: Mapping[str, int | float | str], folder: Path) -> DispatcherSpec:
@@ -68,10 +64,7 @@ class DispatcherSpec(Section):
 
 
 def filled(value: Any, values: Mapping[str, int | float | str], key: str) -> Any:
-    """Return an option, called `key`, with the braces in its text filled: `torus_{delta_t}` is `torus_5`.
-
-    Double braces stand for plain ones. Raises `ScenarioError`.
-    """
+    """Return an option with its braces filled: `torus_{delta_t}` is `torus_5`, `{{` is `{`. Raises `ScenarioError`."""
     if isinstance(value, list):
         return [filled(item, values, f"{key}.{index}") for index, item in enumerate(value)]
     if isinstance(value, dict):
@@ -89,6 +82,5 @@ def filled(value: Any, values: Mapping[str, int | float | str], key: str) -> Any
             continue
         if name not in values or form or conversion:
             raise ScenarioError(key, f"may hold in braces {', '.join(values)}, got {show(value)}")
-        known = values[name]
-        text += known if isinstance(known, str) else number_text(known)
+        text += text_of(values[name])
     return text

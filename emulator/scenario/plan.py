@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 PROBLEM_LIMIT = 1000
 """Points that are looked at for more to tell once one has a problem."""
 
+PROVED_LATE = ["topology", "arrivals", "service.rates", "service.work", "plot.kind", "plot.x", "plot.log_x"]
+PROVED_LATE += ["plot.title", "plot.reference.policy", "plot.reference.key", "plot.differences_within", "plot.together"]
+"""Keys that can prove wrong only when the system or the picture is made; beside them those of the dispatchers."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -109,11 +113,7 @@ class Plan:
 
 
 def load(path: str | Path, overrides: Sequence[str | Override] = ()) -> Plan:
-    """Read a scenario file, with `key.path=value` overrides (later ones win), and check all of its points.
-
-    An override that is text was said with `--set`. Raises `InputError`: one line with the place of the first problem,
-    and how many more there are.
-    """
+    """Read a scenario file, with overrides (text is what `--set` says), and check its points. Raises `InputError`."""
     path = Path(path)
     tree = read_scenario(
         path, [Override(each, f"--set {each}") if isinstance(each, str) else each for each in overrides]
@@ -136,20 +136,7 @@ def load(path: str | Path, overrides: Sequence[str | Override] = ()) -> Plan:
             axis.key: _value(scenario, axis.key, texts[number])
             for axis, texts, number in zip(swept, labels, numbers, strict=True)
         }
-        late = [
-            "topology",
-            "service.rates",
-            "service.work",
-            "arrivals",
-            "plot.kind",
-            "plot.x",
-            "plot.log_x",
-            "plot.title",
-        ]
-        late += ["plot.reference.policy"]
-        late += ["plot.reference.key", "plot.differences_within", "plot.together"]
-        late += [f"dispatchers.{index}" for index in range(len(scenario.dispatchers))]
-        keys = [tuple(key.split(".")) for key in late] + _keys_together(scenario)
+        keys = [tuple(key.split(".")) for key in PROVED_LATE] + _keys_in_lists(scenario)
         places = {".".join(key): locate(point, key)[0].place for key in keys}
         plan.points.append(Point(values, scenario, places))
     if problems:
@@ -157,20 +144,16 @@ def load(path: str | Path, overrides: Sequence[str | Override] = ()) -> Plan:
     return plan
 
 
-def _keys_together(scenario: Scenario) -> list[tuple[str, ...]]:
-    """Return the keys of the groups of dispatchers in the picture; names of groups may hold dots."""
-    return [
-        ("plot", "together", name, *index)
-        for name, labels in (scenario.plot.together or {}).items()
-        for index in [(), *((str(index),) for index in range(len(labels)))]
-    ]
+def _keys_in_lists(scenario: Scenario) -> list[tuple[str, ...]]:
+    """Return the keys of the dispatchers, and of their groups in the picture, whose names may hold dots."""
+    keys: list[tuple[str, ...]] = [("dispatchers", str(index)) for index in range(len(scenario.dispatchers))]
+    for name, labels in (scenario.plot.together or {}).items():
+        keys += [("plot", "together", name, *index) for index in [(), *zip(map(str, range(len(labels))))]]
+    return keys
 
 
 def _first(problems: set[Problem], source: str) -> str:
-    """Return the first problem and how many follow.
-
-    What is there comes before what is missing; the file `source` before what it extends and the command line.
-    """
+    """Return the first problem and how many follow; what is missing, and what other files say, comes last."""
 
     def rank(problem: Problem) -> tuple[bool, bool, bool, Problem]:
         place = problem.place

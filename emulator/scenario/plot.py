@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from emulator.keys import OneLine, ScenarioError, Section
 from emulator.text import number_text
 
-OfEmulation = Literal["lines", "bars", "columns"]
 OfTraining = Literal["learning_curve", "training_time"]
 KINDS_OF_TRAINING = get_args(OfTraining)
 """Pictures that are drawn from the logs of trainings, not from drops in an emulation."""
@@ -32,7 +31,7 @@ class Reference(Section):
 class Plot(Section):
     """What the picture shows; every key is optional, and none changes the results."""
 
-    kind: Literal[OfEmulation, OfTraining] | None = None
+    kind: Literal["lines", "bars", "columns", OfTraining] | None = None
     """lines over x; bars, which lie; columns, which stand; of trainings, learning_curve or training_time. By default
     lines if a number is swept, else bars."""
     x: Annotated[str, Field(min_length=1)] | None = None

@@ -1,11 +1,7 @@
-"""Laws of work and topologies of users in a scenario: `class: module:Class`, or a name that a package offers, and keys.
-
-A plugin holds what the scenario says, so that it travels between processes; its class is found whenever it is needed.
-"""
+"""Laws of work and topologies of users, as a scenario says them; their class is found whenever it is needed."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_serializer, model_validator
 
-from dispatchers.errors import describe
+from dispatchers.errors import DispatcherError, describe
 from emulator.errors import InputError
-from emulator.keys import ScenarioError, Section, checked
+from emulator.keys import ScenarioError, Section, check_name_or_class, checked
 from emulator.model.laws import LAWS, Law
 from emulator.model.topologies import TOPOLOGIES, TopologyKind
 from emulator.text import show
@@ -48,12 +44,9 @@ class Plugin(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.class_ is None) == (self.name is None):
-            raise ScenarioError("", f"needs either {self.name_key} or class" + (", got both" if self.name else ""))
+        check_name_or_class(self.name_key, self.name, self.class_)
         if not isinstance(self.name, str | None):
             raise ScenarioError(self.name_key, f"must be text, got {show(self.name)}")
-        if self.class_ is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", self.class_):
-            raise ScenarioError("class", f"must be module:Class, got {show(self.class_)}")
         return self
 
     @model_serializer
@@ -107,8 +100,6 @@ class Plugin(Section):
         """Return the class and the world of its module, None for a built-in one. Raises `ScenarioError`."""
         if self.name in self.built_in:
             return self.built_in[self.name], None
-        from dispatchers.errors import DispatcherError
-
         try:
             return self.sort().find(self.name, self.class_, self._folder.absolute())
         except DispatcherError as error:

@@ -1,9 +1,4 @@
-"""One resolved scenario: every key with its type, unit, default and bounds, and the system that it describes.
-
-The models (here, in `emulator.model.topologies` and `emulator.scenario.dispatchers`) are the only description of the
-keys: messages, sweeps and the JSON Schema follow from them. How a file becomes scenarios is in
-`emulator.scenario.plan`. Times in ms, rates per ms.
-"""
+"""One resolved scenario, the only description of its keys: messages, sweeps and the JSON Schema follow from it."""
 
 from __future__ import annotations
 

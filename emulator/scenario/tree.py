@@ -45,10 +45,7 @@ class Override(NamedTuple):
 
 
 def read_scenario(path: Path, overrides: Sequence[Override] = ()) -> Node:
-    """Read a scenario file, what it extends, and what the caller overrides, later ones winning.
-
-    Paths are absolute in the tree, and it has a name. Raises `InputError`.
-    """
+    """Read a scenario file, what it extends, and overrides, the last winning, paths absolute. Raises `InputError`."""
     tree = _read(path, [])
     if overrides:
         tree = merge(tree, _anchored(reduce(merge, map(_setting, overrides)), path.parent))
@@ -61,7 +58,9 @@ def read_scenario(path: Path, overrides: Sequence[Override] = ()) -> Node:
 def _read(path: Path, chain: list[str], named_at: Place | None = None) -> Node:
     """Read a file, which is named at a place, and what it extends; `chain` holds the files that led here."""
     try:
-        tree = _read_mapping(path)
+        tree = read_file(path)
+        if not isinstance(tree.value, dict):
+            raise InputError(f"{tree.place}: a scenario must be a mapping of keys, got {show(tree.plain)}")
     except InputError as error:
         if named_at is None:
             raise
@@ -85,13 +84,6 @@ def _read(path: Path, chain: list[str], named_at: Place | None = None) -> Node:
     # The name stays behind, or both would write into the same folder.
     inherited = {key: node for key, node in parent.value.items() if key != "name"}
     return merge(Node(inherited, parent.place), child)
-
-
-def _read_mapping(path: Path) -> Node:
-    tree = read_file(path)
-    if not isinstance(tree.value, dict):
-        raise InputError(f"{tree.place}: a scenario must be a mapping of keys, got {show(tree.plain)}")
-    return tree
 
 
 def _setting(override: Override) -> Node:

@@ -1,9 +1,4 @@
-"""YAML 1.2 read strictly: a tree in which every value knows its place, and the way back to text.
-
-Only what JSON can say is read: mappings with text as keys, lists, and the scalars of YAML's core schema.
-Anchors, aliases, merge keys, tags, doubled keys, a second document, and what is too large or too deep are
-refused. What cannot be read is an `InputError` of one line, `file:line:column: message`.
-"""
+"""YAML 1.2 read strictly, only what JSON can say, as a tree in which every value knows its place."""
 
 from __future__ import annotations
 
@@ -14,19 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
-    AliasEvent,
-    CollectionStartEvent,
-    Event,
-    MappingEndEvent,
-    NodeEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
 from ruamel.yaml.reader import ReaderError
 
 from dispatchers.errors import one_line
@@ -123,9 +107,9 @@ class _Reader:
         self.place = place_of(1, 1)
         self.events = self._safely(YAML(typ="safe", pure=True).parse(text))
 
-    def _safely(self, events: Iterator[Event]) -> Iterator[Event]:
+    def _safely(self, parsed: Iterator[events.Event]) -> Iterator[events.Event]:
         try:
-            for event in events:
+            for event in parsed:
                 self.place = self._place(event.start_mark)
                 yield event
         except MarkedYAMLError as error:
@@ -150,35 +134,35 @@ class _Reader:
 
     def document(self) -> Node:
         next(self.events)  # the stream's start
-        if isinstance(next(self.events), StreamEndEvent):
+        if isinstance(next(self.events), events.StreamEndEvent):
             return Node(None, self.place)
         node = self._node(next(self.events), 0)
         next(self.events)  # the document's end
-        if not isinstance(next(self.events), StreamEndEvent):
+        if not isinstance(next(self.events), events.StreamEndEvent):
             raise self._error(self.place, "a second document starts here; only one is read")
         return node
 
-    def _node(self, event: Event, depth: int) -> Node:
+    def _node(self, event: events.Event, depth: int) -> Node:
         place = self.place
-        assert isinstance(event, NodeEvent)
-        if isinstance(event, AliasEvent) or event.anchor is not None:
+        assert isinstance(event, events.NodeEvent)
+        if isinstance(event, events.AliasEvent) or event.anchor is not None:
             raise self._error(place, "anchors (&) and aliases (*) are not read; write the value out")
-        assert isinstance(event, ScalarEvent | CollectionStartEvent)
+        assert isinstance(event, events.ScalarEvent | events.CollectionStartEvent)
         if event.tag is not None:
             raise self._error(place, f"tags are not read, got {event.tag}")
-        if isinstance(event, ScalarEvent):
+        if isinstance(event, events.ScalarEvent):
             value = self._scalar(event)
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             return Node(value, place, written=event.value if is_number else None)
         if depth == DEPTH_LIMIT:
             raise self._error(place, f"is nested deeper than {DEPTH_LIMIT} mappings and lists")
-        if isinstance(event, SequenceStartEvent):
+        if isinstance(event, events.SequenceStartEvent):
             items = []
-            while not isinstance(event := next(self.events), SequenceEndEvent):
+            while not isinstance(event := next(self.events), events.SequenceEndEvent):
                 items.append(self._node(event, depth + 1))
             return Node(items, place)
         mapping: dict[str, Node] = {}
-        while not isinstance(event := next(self.events), MappingEndEvent):
+        while not isinstance(event := next(self.events), events.MappingEndEvent):
             key = self._node(event, depth + 1)
             self._check_key(key, mapping)
             value = self._node(next(self.events), depth + 1)
@@ -194,7 +178,7 @@ class _Reader:
             first = mapping[key.value].key_place
             raise self._error(key.place, f"{show(key.value)} stands twice, first at {first}")
 
-    def _scalar(self, event: ScalarEvent) -> Any:
+    def _scalar(self, event: events.ScalarEvent) -> Any:
         text = event.value
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
             raise self._error(self.place, "text must not hold NUL or half a surrogate pair")

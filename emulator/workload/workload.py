@@ -1,8 +1,4 @@
-"""What happens to a system whatever its dispatcher and engine: epochs, arrival rates, jobs and coins.
-
-Every number is drawn at an address (`emulator.randomness`), so two dispatchers meet the same jobs and any part of the
-workload can be drawn on its own. Times in ms, rates per ms.
-"""
+"""What happens to a system whatever its dispatcher and engine, every number drawn at an address; times in ms."""
 
 from __future__ import annotations
 

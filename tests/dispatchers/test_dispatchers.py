@@ -22,7 +22,6 @@ from dispatchers import (
     plugins,
 )
 from dispatchers import catalogue as catalogue_module
-from dispatchers.catalogue import available
 from dispatchers.checking import check_fit
 from dispatchers.choice import validate, validate_plan
 from dispatchers.contract import name_of
@@ -499,7 +498,7 @@ class TestOptions:
         needed = {"MF-R": {"rule": RULE}, "MF-RNN": {"policy": "rnn.onnx"}, "SAC": {"policy": "sac.onnx"}}
         needed |= {name: {"policy": policy.name} for name in ("MF-N", "MF-G", "NA-PS")}
         names = ("OWN", "RND", "JSQ", "SED", "MF-R", "MF-N", "MF-G", "MF-RNN", "NA-PS", "SAC", "RR", "JSQ-M")
-        assert available()[: len(names)] == list(names)
+        assert catalogue_module.SORT.available()[: len(names)] == list(names)
         for name in names:
             dispatcher = make(name=name, options=needed.get(name), folder=tmp_path, shipped=policy.parent)
             assert name_of(dispatcher) == name
@@ -601,7 +600,7 @@ class TestFinding:
         monkeypatch.setattr(plugins, "entry_points", lambda group: offered)
         assert isinstance(make(name="Theirs"), SendToOwn)
         assert isinstance(make(name="RND"), Random)
-        assert available()[-3:] == ["Theirs", "Gone", "Odd"]
+        assert catalogue_module.SORT.available()[-3:] == ["Theirs", "Gone", "Odd"]
         with pytest.raises(
             DispatcherError, match=r"Gone: no_such_package:Rule cannot be imported: ModuleNotFoundError"
         ):

@@ -1,7 +1,4 @@
-"""The arrival processes, one file each, by their kind.
-
-A new process is one file, one import, and one line of the registry.
-"""
+"""The arrival processes by their kind; a new one is one file, one import, and one line of the registry."""
 
 from __future__ import annotations
 

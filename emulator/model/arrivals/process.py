@@ -1,8 +1,4 @@
-"""What every arrival process says of itself: its keys, its path of rates, and how one arrival follows another.
-
-A process is one class in one file. Its fields are the keys of a scenario. Files of processes import numpy and numba
-late, because reading a scenario must not wait for them.
-"""
+"""What every arrival process says of itself; a scenario is read before numpy and numba, so files import them late."""
 
 from __future__ import annotations
 

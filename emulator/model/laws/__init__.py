@@ -1,7 +1,4 @@
-"""The laws of a job's work, one file each, by their name in a scenario.
-
-A new law is one file, one import, and one line of the registry. Users' laws need none: see `docs/extending.md`.
-"""
+"""The laws of a job's work by their name; a new one is one file, one import, and one line of the registry."""
 
 from __future__ import annotations
 
@@ -13,8 +10,6 @@ from emulator.model.laws.law import Law
 __all__ = ["LAWS", "Deterministic", "Exponential", "Hyperexponential", "Law"]
 
 LAWS: dict[str, type[Law]] = {
-    "exponential": Exponential,
-    "deterministic": Deterministic,
-    "hyperexponential": Hyperexponential,
+    law.model_fields["law"].default: law for law in (Exponential, Deterministic, Hyperexponential)
 }
 """The laws by their name."""

@@ -1,8 +1,4 @@
-"""What every law of work says of itself: its keys, its numbers for compiled code, its variance and distribution.
-
-A law is one class in one file. Its fields are the keys of a scenario. Files of laws import numpy and numba late,
-because reading a scenario must not wait for them.
-"""
+"""What every law of work says of itself; a scenario is read before numpy and numba, so files import them late."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The topologies of section 2.1, one file each, by their `kind` in a scenario.
-
-A new kind is one file, one import, and one line of the registry. Users' kinds need none: see `docs/extending.md`.
-"""
+"""The topologies of section 2.1 by their `kind`; a new one is one file, one import, and one line of the registry."""
 
 from __future__ import annotations
 
@@ -25,11 +22,7 @@ __all__ = [
 ]
 
 TOPOLOGIES: dict[str, type[TopologyKind]] = {
-    "cycle": Cycle,
-    "cube_connected_cycle": CubeConnectedCycle,
-    "torus": Torus,
-    "configuration_model": ConfigurationModel,
-    "bethe": Bethe,
-    "edge_list": EdgeList,
+    kind.model_fields["kind"].default: kind
+    for kind in (Cycle, CubeConnectedCycle, Torus, ConfigurationModel, Bethe, EdgeList)
 }
 """The topologies by their `kind`."""

@@ -66,11 +66,7 @@ class EdgeList(TopologyKind):
 
 
 def edge_list(edges: ArrayLike | Sequence[Sequence[int]], nodes: int | None = None) -> Topology:
-    """Return the graph of given pairs of nodes; without `nodes`, the largest index is the last node.
-
-    Raises `InputError` for loops, double edges, indices out of range, and, without `nodes`, for an index below the
-    largest that is in no edge.
-    """
+    """Return the graph of pairs of nodes, by default to the largest index. Raises `InputError` unless it is simple."""
     from emulator.model.edges import simple_edges
     from emulator.model.topology import from_edges
 

@@ -1,8 +1,4 @@
-"""What every kind of topology says of itself: its keys and bounds, how many nodes it has, and how it is built.
-
-A kind is one class in one file. Its fields are the keys of a scenario. Files of kinds import numpy late, because
-reading a scenario must not wait for it.
-"""
+"""What every kind of topology says of itself; a scenario is read before numpy, so files import it late."""
 
 from __future__ import annotations
 
