@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from dispatchers.contract import Dispatcher
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 KINDS = {
     "broadcast": "the queue lengths and service rates that accessible servers broadcast, and how old they are",
@@ -15,7 +13,16 @@ KINDS = {
 """What a rule can declare. Its place in the system, its buffer and its coins are known to every rule."""
 
 
-def declared(dispatcher: Dispatcher) -> frozenset[str]:
+class Declaring(Protocol):
+    """A rule that declares what it may know."""
+
+    @property
+    def information(self) -> Iterable[str]:
+        """Kinds of information."""
+        ...
+
+
+def declared(dispatcher: Declaring) -> frozenset[str]:
     """Return the kinds of information that a rule declares; `observes = "all"` is an older way to declare global."""
     observes: Any = getattr(dispatcher, "observes", "accessible")
     return frozenset(dispatcher.information) | ({"global"} if observes == "all" else frozenset())
@@ -26,6 +33,6 @@ def text_of(information: frozenset[str]) -> str:
     return ", ".join(sorted(information)) or "none"
 
 
-def information_of(dispatcher: Dispatcher) -> str:
+def information_of(dispatcher: Declaring) -> str:
     """Return what a rule may know, as tables show it."""
     return text_of(declared(dispatcher))

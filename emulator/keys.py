@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.errors import InputError
-from emulator.text import number_text, show
+from emulator.text import show, text_of
 
 _MUST_BE = {
     "finite_number": "finite",
@@ -92,7 +92,7 @@ def checked(section: type[AnySection], values: Mapping[str, Any], *, untold: str
 def expected(kind: str, context: Mapping[str, Any]) -> str:
     """Return what a value must be, by the type and the context of pydantic's error."""
     bounds = {
-        name: number_text(bound) if isinstance(bound, float) else str(bound).replace("'", "")
+        name: text_of(bound) if isinstance(bound, float) else str(bound).replace("'", "")
         for name, bound in context.items()
     }
     return f"must be {_MUST_BE[kind].format(**bounds)}" if kind in _MUST_BE else f"cannot be used ({kind})"

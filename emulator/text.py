@@ -59,14 +59,9 @@ def show(value: Any, length: int = 60) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def number_text(value: int | float) -> str:
-    """Return a number as people write it: 5 for 5.0, 0.5, 1e-07; never rounded."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
-
-
 def text_of(value: object) -> str:
-    """Return a value as a person writes it: 5.0 is 5."""
-    return number_text(value) if isinstance(value, float) else str(value)
+    """Return a value as people write it: 5 for 5.0, 0.5, 1e-07, JSQ; numbers are never rounded."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
 
 
 def setting_text(key: str, value: Any) -> str:

@@ -36,12 +36,12 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator: `numba.njit` with these options and the compiled code kept on disk."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        config: Any = numba.config
+        jit, config = numba.njit, numba.config
         folder = _folder(config.CACHE_DIR)
         if folder is None:
-            return numba.njit(**options)(function)
+            return jit(**options)(function)
         with _kept_in(folder):
-            return numba.njit(cache=True, **options)(function)
+            return jit(cache=True, **options)(function)
 
     return decorate
 

@@ -20,13 +20,20 @@ class System:
     """Schedulers, servers and their timing; times in ms, rates per ms."""
 
     topology: Topology
-    delta_t: float
-    horizon: float
-    buffer: int
-    service_rates: NDArray[np.float64]
+    delta_t: float = 5.0
+    """Time between broadcasts."""
+    horizon: float = 50.0
+    buffer: int = 5
+    """Jobs that a server holds, the one in service included."""
+    service_rates: NDArray[np.float64] = None  # type: ignore[assignment]
+    """One for each server; all 1 if not given."""
     arrivals: ArrivalProcess = field(default_factory=Switched)
     work: Law = field(default_factory=Exponential)
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        rates = np.ones(self.nodes) if self.service_rates is None else np.asarray(self.service_rates, dtype=float)
+        object.__setattr__(self, "service_rates", rates)
 
     @property
     def nodes(self) -> int:

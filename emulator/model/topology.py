@@ -11,7 +11,6 @@ import numpy as np
 
 from emulator.errors import InputError
 from emulator.model.access import Integers
-from emulator.model.topologies.edge_list import edge_list
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -85,15 +84,6 @@ class Topology:
         once = sources < self.neighbours
         graph.add_edges_from(zip(sources[once].tolist(), self.neighbours[once].tolist(), strict=True))
         return graph
-
-
-def from_networkx(graph: nx.Graph) -> Topology:
-    """Return the topology of an undirected `networkx.Graph` whose nodes are 0..n - 1."""
-    if graph.is_directed() or graph.is_multigraph():
-        raise InputError(f"the graph must be undirected and without double edges, got {type(graph).__name__}")
-    if set(graph) != set(range(len(graph))):
-        raise InputError(f"the graph's nodes must be numbered 0 to {len(graph) - 1}")
-    return edge_list(list(graph.edges), nodes=len(graph))
 
 
 def from_neighbours(kind: str, neighbours: Integers) -> Topology:

@@ -13,7 +13,7 @@ import numpy as np
 from emulator.machine.files import whole_file
 from emulator.report.style import add_legend, fit_texts, style, text_width
 from emulator.scenario.plot import Plot
-from emulator.text import UNITS, number_text, text_of
+from emulator.text import UNITS, text_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +73,7 @@ def _set_x_axis(axes: Axes, plot: Plot, values: list[float], width: float) -> No
     if log_x:
         axes.set_xscale("log")
         values = [value for value in values if value > 0.0]
-    texts = list(map(number_text, values))
+    texts = list(map(text_of, values))
     places = [math.log(value) for value in values] if log_x else values
     span = places[-1] - places[0]
     shown = with_room([width * (place - places[0]) / span if span else 0.0 for place in places], texts)

@@ -17,7 +17,7 @@ from emulator.scenario.dispatchers import filled
 from emulator.scenario.plan import Plan, Point
 from emulator.scenario.plot import KINDS_OF_TRAINING, OF_LINES, Plot, Reference
 from emulator.scenario.scenario import single_values
-from emulator.text import number_text, show
+from emulator.text import show, text_of
 
 ALWAYS_THERE = ("delta_t", "nodes")
 """Numbers that every point of a sweep has."""
@@ -104,7 +104,7 @@ def _texts(plan: Plan) -> dict[str, int | float | str]:
     values: dict[str, dict[str, None]] = {"nodes": {}}
     for point in plan.points:
         for key, value in {"nodes": point.node_count(), **single_values(dict(point.scenario))}.items():
-            values.setdefault(key, {})[value if isinstance(value, str) else number_text(value)] = None
+            values.setdefault(key, {})[value if isinstance(value, str) else text_of(value)] = None
     return {key: ", ".join(texts) for key, texts in values.items()}
 
 

@@ -10,7 +10,7 @@ from emulator.report.axes import axis_label, draw_interval, mark_outside, set_ax
 from emulator.report.drawing import Drawing
 from emulator.report.pooling import DIFFERENCES, MEANS
 from emulator.report.style import GREY, REFERENCE_COLOUR, draw_line
-from emulator.text import number_text
+from emulator.text import text_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +75,7 @@ def _draw_differences(panels: Sequence[Axes], drawing: Drawing, key: str, within
         spec = panel.get_subplotspec()
         if spec is not None and spec.is_first_col():
             panel.set_ylabel(f"less {drawing.first}", fontsize="small")
-    number = number_text(within)
+    number = text_of(within)
     panels[0].set_ylim(-within, within)
     panels[0].set_yticks([-within, 0.0, within], [f"−{number}", "0", number])
 

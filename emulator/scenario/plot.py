@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, model_validator
 
 from emulator.keys import OneLine, ScenarioError, Section
-from emulator.text import number_text
+from emulator.text import text_of
 
 OfTraining = Literal["learning_curve", "training_time"]
 KINDS_OF_TRAINING = get_args(OfTraining)
@@ -71,7 +71,7 @@ class Plot(Section):
         if self.kind in KINDS_OF_TRAINING and self.reference is not None:
             raise ScenarioError("reference", f"must stand beside kind: lines, bars or columns, got {self.kind}")
         if self.y_max is not None and self.bottom is not None and self.y_max <= self.bottom:
-            raise ScenarioError("y_max", f"must be > y_min {number_text(self.bottom)}, got {number_text(self.y_max)}")
+            raise ScenarioError("y_max", f"must be > y_min {text_of(self.bottom)}, got {text_of(self.y_max)}")
         return self
 
     @property

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 NEVER_SWEPT = {"name", "folder", "extends", "dispatchers", "replications", "seed", "engine", "trace"} | {
+    "compared_points",
     "precision",
     "paired_precision",
     "plot",

@@ -30,7 +30,7 @@ from emulator.scenario.dispatchers import DispatcherSpec
 from emulator.scenario.plot import Plot, Reference
 from emulator.scenario.plugins import PluggedLaw, PluggedTopology, Plugin
 from emulator.scenario.training import Training
-from emulator.text import number_text, show
+from emulator.text import show, text_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -223,8 +223,8 @@ class Scenario(Section):
     @model_validator(mode="after")
     def _check(self) -> Scenario:
         if self.horizon > EPOCH_LIMIT * self.delta_t:
-            limit = f"at most {EPOCH_LIMIT} epochs up to the horizon {number_text(self.horizon)}"
-            raise ScenarioError("delta_t", f"must make {limit}, got {number_text(self.delta_t)}")
+            limit = f"at most {EPOCH_LIMIT} epochs up to the horizon {text_of(self.horizon)}"
+            raise ScenarioError("delta_t", f"must make {limit}, got {text_of(self.delta_t)}")
         if self.paired_precision is not None and len(self.dispatchers) < 2:
             raise ScenarioError("paired_precision", "needs at least two dispatchers, got 1")
         if self.engine == "compiled" and self.trace.messages:

@@ -15,7 +15,7 @@ from emulator.scenario.plugins import PluggedLaw, PluggedTopology, Plugin
 from emulator.scenario.problems import NEVER_SWEPT, Problem
 from emulator.scenario.scenario import SECTIONS
 from emulator.scenario.yaml_tree import Node
-from emulator.text import number_text, show, to_text
+from emulator.text import show, text_of, to_text
 
 POINT_LIMIT = 100_000
 """Points of a sweep."""
@@ -166,5 +166,5 @@ def label(plain: Any) -> str:
     elif isinstance(plain, str):
         text = PurePath(plain).name
     else:
-        text = number_text(plain) if isinstance(plain, int | float) else to_text(plain)
+        text = text_of(plain) if isinstance(plain, int | float) else to_text(plain)
     return text if len(text) <= 60 else text[:57] + "..."

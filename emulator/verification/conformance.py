@@ -21,7 +21,7 @@ from emulator.model.arrivals import ArrivalProcess, Switched
 from emulator.model.laws import Exponential, Law
 from emulator.model.system import System
 from emulator.model.topologies import TopologyKind, cycle
-from emulator.model.topology import from_networkx
+from emulator.model.topologies.edge_list import from_networkx
 from emulator.randomness import SERVICE, random_words
 from emulator.verification.agreement import Case, check, compare, random_case, reference_of
 from emulator.workload.jobs import try_out, works_of

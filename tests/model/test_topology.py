@@ -15,7 +15,8 @@ from emulator.errors import InputError
 from emulator.model.edges import read_edges
 from emulator.model.matching import is_graphical
 from emulator.model.topologies import bethe, configuration_model, cube_connected_cycle, cycle, edge_list, torus
-from emulator.model.topology import Topology, from_networkx
+from emulator.model.topologies.edge_list import from_networkx
+from emulator.model.topology import Topology
 
 EXAMPLES = {
     "cycle": (lambda: cycle(9), 9, 9),

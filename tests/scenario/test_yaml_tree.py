@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from emulator.errors import InputError
 from emulator.scenario.yaml_tree import DEPTH_LIMIT, SIZE_LIMIT, Place, read_file, read_text
-from emulator.text import number_text, show, to_document
+from emulator.text import show, text_of, to_document
 
 
 def read(text):
@@ -159,4 +159,4 @@ def test_any_text_is_read_or_refused_on_one_line(text):
     [(5.0, "5"), (5, "5"), (0.5, "0.5"), (1e-7, "1e-07"), (2**32 - 1, "4294967295"), (1e300, "1e+300")],
 )
 def test_numbers_are_shown_as_people_write_them(number, text):
-    assert number_text(number) == text
+    assert text_of(number) == text

@@ -1,13 +1,23 @@
 """The workload's laws, and that any part of it can be drawn on its own."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from dispatchers.rules.basic import Random
+from dispatchers.rules.memory import JoinShortestQueueWithMemory
+from emulator import randomness
+from emulator.engines.compiled import fifo, numbering, routing
+from emulator.engines.compiled.windows import WindowEngine
+from emulator.engines.episode import Traces
+from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.arrivals import Switched
 from emulator.model.laws import Deterministic, Exponential, Hyperexponential
 from emulator.model.system import System
 from emulator.model.topologies import cycle, edge_list
+from emulator.workload import coins, jobs
 from emulator.workload.workload import Workload
 
 
@@ -113,3 +123,32 @@ def test_orders_follow_each_schedulers_degree():
     access = np.split(system.access.servers, system.access.offsets[1:-1])
     assert [servers.tolist() for servers in access] == [[0, 1, 2, 3], [1, 0], [2, 0], [3, 0], [4]]
     assert system.access.sharing.tolist() == [4, 2, 2, 2, 1]
+
+
+def test_nothing_that_is_kept_knows_a_law_of_users():
+    """Another process could not import its type, and would fail to read what is kept."""
+
+    class OddNumbers(NamedTuple):
+        factor: float
+
+        @staticmethod
+        def compiled_draw():
+            return lambda numbers, bits: numbers.factor
+
+    class Odd(Deterministic):
+        def numbers(self):
+            return OddNumbers(1.0)
+
+    system = System(cycle(5), work=Odd())
+    for dispatcher in (Random(), JoinShortestQueueWithMemory()):
+        for engine in (SimpyEngine, WindowEngine):
+            engine(system, dispatcher).episode(Workload(system, 0), Traces(jobs=True))
+    kernels = [
+        each
+        for module in (routing, fifo, numbering, jobs, coins, randomness)
+        for each in vars(module).values()
+        if hasattr(each, "nopython_signatures") and "Null" not in type(each._cache).__name__
+    ]
+    told = {kernel.__name__: str(kernel.nopython_signatures) for kernel in kernels}
+    assert {"keep_arrived", "draw_epoch", "serve"} <= told.keys()
+    assert not [name for name, signatures in told.items() if "OddNumbers" in signatures]

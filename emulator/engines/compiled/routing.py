@@ -104,14 +104,14 @@ def draw_next(source, block, count):
 
 
 @kernel
-def keep_arrived(window, block, count):
-    """Move to the front of a block the jobs that arrive by the window's end, and return how many they are."""
+def keep_arrived(end, block, count):
+    """Move to the front of a block the jobs that arrive before `end`, and return how many they are."""
     kept = 0
     for i in range(count):  # without a branch, which nobody could predict
         block.scheduler[kept], block.number[kept] = block.scheduler[i], block.number[i]
         block.clock[kept] = block.arrival_time[i]
         block.bits[kept], block.coin[kept] = block.bits[i], block.coin[i]
-        kept += block.arrival_time[i] < window.end
+        kept += block.arrival_time[i] < end
     return kept
 
 
@@ -144,7 +144,7 @@ def _draw(rule, window, access, streams, records, counts, block, part, first, la
             if total + count > len(works):
                 return NO_ROOM
             draw_next(window.source, block, count)
-            count = keep_arrived(window, block, count)
+            count = keep_arrived(window.end, block, count)
             draw_work(window.source, block.bits, count, works, total)
             for i in range(count):
                 scheduler, number, time = block.scheduler[i], block.number[i], block.clock[i]

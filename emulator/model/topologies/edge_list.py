@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from emulator.errors import InputError
 from emulator.keys import ScenarioError
 from emulator.model.topologies.kind import NODE_LIMIT, TopologyKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import networkx as nx
     import numpy as np
     from numpy.typing import ArrayLike
 
@@ -79,3 +81,12 @@ def _largest_index(path: str, modified: float) -> int:
     from emulator.model.edges import read_edges
 
     return int(read_edges(Path(path)).max(initial=-1))
+
+
+def from_networkx(graph: nx.Graph) -> Topology:
+    """Return the topology of an undirected `networkx.Graph` whose nodes are 0..n - 1."""
+    if graph.is_directed() or graph.is_multigraph():
+        raise InputError(f"the graph must be undirected and without double edges, got {type(graph).__name__}")
+    if set(graph) != set(range(len(graph))):
+        raise InputError(f"the graph's nodes must be numbered 0 to {len(graph) - 1}")
+    return edge_list(list(graph.edges), nodes=len(graph))

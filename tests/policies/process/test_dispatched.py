@@ -31,11 +31,6 @@ from policies.process.scoring import score
 BUFFER = 5
 
 
-def make_system(topology, *, delta_t=5.0, horizon=50.0, buffer=BUFFER, service_rates=None, **others):
-    rates = np.ones(topology.nodes) if service_rates is None else np.asarray(service_rates, dtype=float)
-    return System(topology, delta_t, horizon, buffer, rates, **others)
-
-
 def begun(system, **options):
     networks = ParallelNetworks(system, **options)
     networks.reset()
@@ -44,7 +39,7 @@ def begun(system, **options):
 
 def test_own_is_the_queue_with_switched_arrival_rate():
     # The law over (rate, length) is carried through all epochs, the last one shorter.
-    system = make_system(torus(5), delta_t=4.0, horizon=22.0, buffer=3)
+    system = System(torus(5), delta_t=4.0, horizon=22.0, buffer=3)
     arrivals = system.arrivals
     switch = np.array([
         [1 - arrivals.high_to_low, arrivals.high_to_low],
@@ -66,7 +61,7 @@ def test_own_is_the_queue_with_switched_arrival_rate():
 def test_the_engine_drops_as_many_jobs_as_the_law_expects(draws):
     rule = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     tree = edge_list([[0, 1], [0, 2], [0, 3], [3, 4]])
-    system = make_system(tree, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7], delta_t=3.0, horizon=20.0)
+    system = System(tree, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7], delta_t=3.0, horizon=20.0)
     dispatcher = MeanFieldOwn(rule=rule, draws=draws)
     episodes = [SimpyEngine(system, dispatcher).episode(Workload(system, number)).totals for number in range(400)]
     dropped = np.array([totals.drops for totals in episodes]) / system.nodes * 50.0 / 20.0
@@ -78,7 +73,7 @@ def test_the_engine_drops_as_many_jobs_as_the_law_expects(draws):
 
 def test_jsq_drops_as_many_jobs_as_in_the_engine():
     tree = edge_list([[0, 1], [0, 2], [0, 3], [3, 4]])
-    system = make_system(tree, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7], delta_t=3.0, horizon=20.0)
+    system = System(tree, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7], delta_t=3.0, horizon=20.0)
     episodes = [
         SimpyEngine(system, JoinShortestQueue()).episode(Workload(system, number)).totals for number in range(400)
     ]
@@ -89,7 +84,7 @@ def test_jsq_drops_as_many_jobs_as_in_the_engine():
 
 
 def test_random_equals_own_on_a_regular_graph():
-    system = make_system(torus(4))
+    system = System(torus(4))
     np.testing.assert_allclose(score(Random(), system, 5), score(SendToOwn(), system, 5), rtol=1e-9)
 
 
@@ -148,7 +143,7 @@ def decided(dispatcher, networks, copy):
     ids=lambda each: f"{type(each).__name__} {getattr(each, 'names', each.draws)}",
 )
 def test_servers_receive_what_the_engines_rule_values_send_them(dispatcher):
-    system = make_system(TREE, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7, 1.0])
+    system = System(TREE, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7, 1.0])
     networks = with_random_lengths(dispatcher, system)
     expected = np.zeros((5, 6))
     for copy in range(5):
@@ -161,7 +156,7 @@ def test_servers_receive_what_the_engines_rule_values_send_them(dispatcher):
 
 @pytest.mark.parametrize("draws", ["job", "epoch"])
 def test_a_dispatcher_with_a_rule_does_what_the_rule_does_in_training(draws):
-    system, rule = make_system(TREE), np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    system, rule = System(TREE), np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
     networks = with_random_lengths(MeanFieldOwn(rule=rule.tolist(), draws=draws), system)
     twin = begun(system, copies=5, seed=3, draws=draws)
     twin.queue_lengths[:] = networks.queue_lengths
@@ -173,14 +168,14 @@ def test_a_dispatcher_with_a_rule_does_what_the_rule_does_in_training(draws):
 
 @pytest.mark.parametrize("names", [[], ["coins"], ["schedulers"]])
 def test_copies_that_are_asked_together_are_scored_as_alone(names, monkeypatch):
-    system = make_system(TREE, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7, 1.0])
+    system = System(TREE, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7, 1.0])
     together = score(ByEverything(*names), system, 6)
     monkeypatch.setattr(dispatched, "SCHEDULERS_AT_ONCE", 1)
     np.testing.assert_array_equal(score(ByEverything(*names), system, 6), together)
 
 
 def test_all_executions_of_a_rule_that_observes_nothing_agree(tmp_path):
-    system, rule, path = make_system(torus(4)), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0], str(tmp_path / "rule.onnx")
+    system, rule, path = System(torus(4)), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0], str(tmp_path / "rule.onnx")
     write(Path(path), fixed_to_onnx(rule, {"contract_version": CONTRACT_VERSION}))
     own = score(MeanFieldOwn(rule=rule), system, 3)
     for dispatcher in (MeanFieldOwn(path), MeanFieldNeighbourhood(path), MeanFieldGlobal(path)):
@@ -188,7 +183,7 @@ def test_all_executions_of_a_rule_that_observes_nothing_agree(tmp_path):
 
 
 def test_a_rule_without_a_law_and_one_that_does_not_fit_are_refused():
-    system = make_system(torus(3))
+    system = System(torus(3))
     with pytest.raises(
         DispatcherError, match=r"^RR: has no law of the epochs, as it chooses for each job by those sent"
     ):

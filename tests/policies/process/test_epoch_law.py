@@ -13,11 +13,6 @@ from policies.process.epoch_law import EpochLaw, evolve
 BUFFER = 5
 
 
-def make_system(topology, *, delta_t=5.0, horizon=50.0, buffer=BUFFER, service_rates=None, **others):
-    rates = np.ones(topology.nodes) if service_rates is None else np.asarray(service_rates, dtype=float)
-    return System(topology, delta_t, horizon, buffer, rates, **others)
-
-
 def exact(start, arrival_rate, service_rate, duration, buffer):
     """The law and the expected drops by matrix exponential, drops being counted in a state of their own."""
     generator = np.zeros((buffer + 2, buffer + 2))
@@ -50,7 +45,7 @@ def test_the_law_of_an_epoch_is_the_matrix_exponential(buffer, arrival_rate, ser
 def test_the_tabulated_law_is_the_law(buffer, duration):
     # Of many queues that start alike and get jobs at rates between those of the table.
     rates = np.random.default_rng(1).uniform(0.0, 0.9 * 3, 40)
-    system = make_system(cycle(40), buffer=buffer)
+    system = System(cycle(40), buffer=buffer)
     law = EpochLaw([system])
     start = buffer // 2
     lengths = np.full((4000, 40), start)
@@ -68,13 +63,13 @@ def test_the_tabulated_law_is_the_law(buffer, duration):
 
 
 def test_too_many_service_rates_are_refused():
-    system = make_system(cycle(300), service_rates=np.linspace(1.0, 2.0, 300))
+    system = System(cycle(300), service_rates=np.linspace(1.0, 2.0, 300))
     with pytest.raises(InputError, match="at most 256 distinct service rates, got 300"):
         EpochLaw([system])
 
 
 def test_rates_too_high_to_tabulate_are_refused():
-    system = make_system(cycle(5), arrivals=Switched(high=2000.0, low=0.6))
+    system = System(cycle(5), arrivals=Switched(high=2000.0, low=0.6))
     with pytest.raises(InputError, match="queues sent up to 6000 jobs per ms, at most are 2e\\+09: take"):
         EpochLaw([system])
 

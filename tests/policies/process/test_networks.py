@@ -18,11 +18,6 @@ from policies.process.networks import ParallelNetworks
 BUFFER = 5
 
 
-def make_system(topology, *, delta_t=5.0, horizon=50.0, buffer=BUFFER, service_rates=None, **others):
-    rates = np.ones(topology.nodes) if service_rates is None else np.asarray(service_rates, dtype=float)
-    return System(topology, delta_t, horizon, buffer, rates, **others)
-
-
 def begun(system, **options):
     networks = ParallelNetworks(system, **options)
     networks.reset()
@@ -30,7 +25,7 @@ def begun(system, **options):
 
 
 def test_queues_are_drawn_from_the_law():
-    system = make_system(cycle(3), arrivals=Switched(high=0.9, low=0.9))
+    system = System(cycle(3), arrivals=Switched(high=0.9, low=0.9))
     networks = begun(system, copies=20_000, seed=4)
     networks.queue_lengths[:] = 3
     networks.step(np.zeros((20_000, 3)))
@@ -41,7 +36,7 @@ def test_queues_are_drawn_from_the_law():
 
 def test_arrival_rates_follow_section_1_2_4():
     # A star with a node apart. The first epoch starts from empty queues, so its drops are known.
-    system = make_system(
+    system = System(
         edge_list([[0, 1], [0, 2], [0, 3]], nodes=5),
         service_rates=[1.0, 2.0, 0.5, 1.0, 0.7],
         arrivals=Switched(high=3.0, low=3.0),
@@ -59,7 +54,7 @@ def test_arrival_rates_follow_section_1_2_4():
 
 
 def test_copies_of_a_group_share_the_arrival_rates_and_nothing_else():
-    networks = begun(make_system(torus(3), horizon=250.0), copies=12, seed=1, copies_per_path=4)
+    networks = begun(System(torus(3), horizon=250.0), copies=12, seed=1, copies_per_path=4)
     paths = networks.arrival_rates.reshape(3, 4, 50)
     assert (paths == paths[:, :1]).all()
     assert len({path.tobytes() for path in paths[:, 0]}) == 3
@@ -69,7 +64,7 @@ def test_copies_of_a_group_share_the_arrival_rates_and_nothing_else():
 
 
 def test_arrival_rates_are_the_workloads():
-    system = make_system(torus(3), seed=77)
+    system = System(torus(3), seed=77)
     networks = begun(system, copies=3, seed=5)
     for copy in range(3):
         workload = Workload(replace(system, seed=5), replication=copy)
@@ -77,7 +72,7 @@ def test_arrival_rates_are_the_workloads():
 
 
 def test_an_episode_starts_empty_and_differs_from_the_last():
-    networks = begun(make_system(torus(3)), copies=10, seed=1)
+    networks = begun(System(torus(3)), copies=10, seed=1)
     first = networks.arrival_rates
     while not networks.is_over:
         networks.step(np.zeros((10, 9)))
@@ -89,7 +84,7 @@ def test_an_episode_starts_empty_and_differs_from_the_last():
 
 
 def test_distributions_and_rules_belong_to_each_copy():
-    networks = begun(make_system(cycle(4), buffer=2), copies=2, seed=1)
+    networks = begun(System(cycle(4), buffer=2), copies=2, seed=1)
     networks.queue_lengths[:] = [[0, 0, 1, 2], [2, 2, 2, 2]]
     np.testing.assert_array_equal(networks.distributions(), [[0.5, 0.25, 0.25], [0, 0, 1]])
     rules = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
@@ -98,4 +93,4 @@ def test_distributions_and_rules_belong_to_each_copy():
 
 def test_other_work_than_exponential_is_refused():
     with pytest.raises(InputError, match=r"exponential only, got deterministic"):
-        ParallelNetworks(make_system(torus(3), work=Deterministic()), copies=1, seed=1)
+        ParallelNetworks(System(torus(3), work=Deterministic()), copies=1, seed=1)
