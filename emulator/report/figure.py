@@ -118,10 +118,7 @@ def quantities(values: Mapping[str, Collection[int | float | str]]) -> list[str]
 
 
 def axis_of(numbers: Sequence[str], plot: Plot) -> str | None:
-    """Return the key of the horizontal axis, None where there are bars.
-
-    `numbers` are the quantities of the sweep that take several values.
-    """
+    """Return the key of the horizontal axis, None where there are bars; `numbers` are the quantities that vary."""
     if plot.kind in ("bars", "columns"):
         return None
     if plot.x is not None:
@@ -176,12 +173,11 @@ def _level(reference: Reference, point: Point, shipped: Path | None) -> Level:
         metadata = model_file.metadata(path)
     except DispatcherError as error:
         raise _refusal("policy", str(error)) from None
-    keys = [reference.key]
-    ends = [f"{reference.key}_low", f"{reference.key}_high"]
-    if all(end in metadata for end in ends):
-        keys += ends
-    value, low, high = [*(_number(metadata, key, path) for key in keys), math.nan, math.nan][:3]
-    return Level(value, low, high)
+    key, *ends = (f"{reference.key}{end}" for end in ("", "_low", "_high"))
+    value = _number(metadata, key, path)
+    if not all(end in metadata for end in ends):
+        return Level(value, math.nan, math.nan)
+    return Level(value, *(_number(metadata, end, path) for end in ends))
 
 
 def _number(metadata: dict[str, str], key: str, path: Path) -> float:

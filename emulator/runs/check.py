@@ -21,10 +21,7 @@ from emulator.workload.jobs import try_out
 
 
 def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Made:
-    """Make a point's dispatcher, with the files it depends on; put one of a user through `check_dispatcher` if asked.
-
-    Raises `InputError` with the place in the file.
-    """
+    """Make a point's dispatcher, one of a user put through `check_dispatcher` if asked; `InputError` says the place."""
     scenario, spec = point.scenario, point.scenario.dispatchers[index]
 
     def try_out(dispatcher: Dispatcher) -> None:
@@ -79,10 +76,7 @@ class Checked(NamedTuple):
 
 
 def check_plan(plan: Plan) -> Checked:
-    """Build every distinct system and make every dispatcher, so that bad input shows before anything runs.
-
-    A user's class is also put through `check_dispatcher`. Raises `InputError` with the place in the file.
-    """
+    """Build every distinct system and try out every dispatcher; raise `InputError` with the place in the file."""
     done: set[str] = set()
     checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {})
     for point in plan.points:

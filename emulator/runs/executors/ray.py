@@ -20,9 +20,10 @@ from typing import Any
 from emulator.errors import InputError
 from emulator.machine.files import whole_file
 from emulator.machine.processes import Fatal
+from emulator.machine.progress import Advance
 from emulator.results.columns import TRACES
 from emulator.runs.episode_runner import EpisodeRunner, Study
-from emulator.runs.executors.executor import Advance, Outcome, outcome_of, portable
+from emulator.runs.executors.executor import Outcome, outcome_of, portable
 from emulator.runs.tasks import Task
 
 AHEAD = 4
