@@ -103,10 +103,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def heed() -> None:
-    """In a `raised` block, let signals raise `KeyboardInterrupt` again after what was undisturbed: there is more to do.
-
-    One that came meanwhile does so here.
-    """
+    """In a `raised` block, let signals raise `KeyboardInterrupt` again, one that came meanwhile here: more is to do."""
     raise_if_requested()
     if signal.getsignal(signal.SIGINT) is _note:
         _set(_interrupt)

@@ -118,10 +118,7 @@ def mark_outside(
 def draw_interval(
     axes: Axes, x: ArrayLike, y: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str, kind: Literal["band", "bars"]
 ) -> None:
-    """Draw what lies from `low` to `high` around `y`: NaN where there is nothing.
-
-    As a band, an interval without neighbours is an error bar, for its band would have no width.
-    """
+    """Draw what lies from `low` to `high`, NaN where nothing does; a band without neighbours, of no width, as a bar."""
     places, values, lows, highs = (np.asarray(numbers, dtype=np.float64) for numbers in (x, y, low, high))
     barred = ~np.isnan(lows)
     if kind == "band":

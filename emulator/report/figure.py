@@ -46,10 +46,7 @@ class Picture(NamedTuple):
 
 
 def picture_of(plan: Plan, shipped: Path | None) -> Picture:
-    """Return how the summary of `plan` is drawn; `shipped` holds the policies that come with this software.
-
-    Raises `InputError` with the place in the file.
-    """
+    """Return how the summary of `plan` is drawn, with levels from its folder or `shipped`; or raise `InputError`."""
     first = plan.points[0]
     plot = first.scenario.plot
     with _placed(first):
@@ -63,18 +60,15 @@ def picture_of(plan: Plan, shipped: Path | None) -> Picture:
         if plot.differences_within is not None and len(labels) < 2:
             raise ScenarioError("plot.differences_within", "needs at least two dispatchers, got 1")
     levels = {}
-    for point in plan.points if plot.reference is not None else []:
-        assert plot.reference is not None
-        with _placed(point):
-            levels[tuple(point.values.values())] = _level(plot.reference, point, shipped)
+    if plot.reference is not None:
+        for point in plan.points:
+            with _placed(point):
+                levels[tuple(point.values.values())] = _level(plot.reference, point, shipped)
     return Picture(title, plot, levels, labels[0])
 
 
 def picture_of_training(plan: Plan) -> Picture | None:
-    """Return how the trainings of `plan` are drawn, None if its picture is of an emulation.
-
-    Raises `InputError` with the place in the file.
-    """
+    """Return how the trainings of `plan` are drawn, None if its picture is of an emulation; or raise `InputError`."""
     first = plan.points[0]
     plot = first.scenario.plot
     if plot.kind not in KINDS_OF_TRAINING:

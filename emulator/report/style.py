@@ -60,10 +60,7 @@ NAME_WIDTH = 2.4
 
 
 def looks_of(dispatchers: Sequence[str]) -> dict[str, Look]:
-    """Return each dispatcher's look: its own if it is well known, else one of the others in their order.
-
-    A well-known name with more behind a space, such as MF-R per epoch, is of that name's family.
-    """
+    """Return each dispatcher's look: its own, its family's (MF-R per epoch is of MF-R), or one of the others."""
     others = [name for name in dispatchers if name not in LOOKS]
     dashes = cycle(dash for dash in _DASHES for _ in _OTHER_COLOURS)
     looks = LOOKS | dict(zip(others, map(Look, cycle(_OTHER_COLOURS), cycle(_OTHER_MARKERS), dashes), strict=False))
@@ -73,10 +70,7 @@ def looks_of(dispatchers: Sequence[str]) -> dict[str, Look]:
 
 
 def _family(known: str, members: Sequence[str]) -> dict[str, Look]:
-    """Return looks in the colour of a well-known name, with markers and dashes that it has not.
-
-    Dashes of others in that colour come last. From the fourth member on, markers alone tell members apart.
-    """
+    """Return looks in a well-known name's colour without its marker and dash; dashes of others in it come last."""
     colour, _, own_dash = LOOKS[known]
     alike = [look for look in LOOKS.values() if look.colour == colour]
     markers = [marker for marker in _OTHER_MARKERS if marker not in {look.marker for look in alike}]
@@ -91,8 +85,7 @@ def style() -> AbstractContextManager[None]:
     place_for_matplotlib()
     import matplotlib.style
 
-    # Names may hold dollar signs.
-    return matplotlib.style.context(["default", {"text.parse_math": False}])
+    return matplotlib.style.context(["default", {"text.parse_math": False}])  # names may hold dollar signs
 
 
 def new_figure(title: str) -> Figure:

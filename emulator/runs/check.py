@@ -22,18 +22,15 @@ from emulator.workload.jobs import try_out
 
 def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Made:
     """Make a point's dispatcher, one of a user put through `check_dispatcher` if asked; `InputError` says the place."""
-    scenario, spec = point.scenario, point.scenario.dispatchers[index]
+    buffer, spec = point.scenario.buffer, point.scenario.dispatchers[index]
+
+    def graph_hash() -> str:
+        return point.system().topology.graph_hash
 
     def try_out(dispatcher: Dispatcher) -> None:
-        check_fit(
-            dispatcher,
-            scenario.buffer,
-            point.node_count(),
-            spec.display,
-            graph_hash=lambda: point.system().topology.graph_hash,
-        )
+        check_fit(dispatcher, buffer, point.node_count(), spec.display, graph_hash=graph_hash)
         if thoroughly and spec.name not in BUILT_IN:
-            check_dispatcher(dispatcher, buffer=scenario.buffer)
+            check_dispatcher(dispatcher, buffer=buffer)
 
     try:
         return make(

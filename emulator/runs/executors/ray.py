@@ -97,8 +97,7 @@ def _check_there(address: str) -> None:
     """Raise `InputError` unless somebody listens at host:port; Ray itself would try for a minute."""
     host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host, int(port)), timeout=5.0):
-            pass
+        socket.create_connection((host, int(port)), timeout=5.0).close()
     except (OSError, ValueError, OverflowError) as error:
         raise InputError(f"--cluster must be local or the host:port of a Ray cluster, got {address}: {error}") from None
 
