@@ -1,5 +1,7 @@
 """A discrete-event emulator of large, localized queueing networks with pluggable dispatchers."""
 
+from importlib import import_module
+
 from emulator.version import __version__
 
 TYPE_CHECKING = False  # that of typing, which is slow to import
@@ -9,16 +11,13 @@ if TYPE_CHECKING:
 __all__ = ["InputError", "Results", "__version__", "run"]
 
 
+# Imported late: the command line looks after signals before anything slow is imported.
+_LATE = {"InputError": "emulator.errors", "Results": "emulator.results.reader"}
+
+
 def __getattr__(name: str) -> "Any":
-    # Imported late: the command line looks after signals before anything slow is imported.
-    if name == "InputError":
-        from emulator.errors import InputError
-
-        return InputError
-    if name == "Results":
-        from emulator.results.reader import Results
-
-        return Results
+    if name in _LATE:
+        return getattr(import_module(_LATE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from dispatchers.errors import one_line, shortened
+from dispatchers.errors import DispatcherError, one_line, shortened
+from emulator.errors import InputError
 from emulator.machine import interruption
 from emulator.machine.interruption import INTERRUPTED
 from emulator.version import __version__
@@ -47,12 +48,8 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = Parser(
-        prog="python -m emulator",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    style = argparse.RawDescriptionHelpFormatter
+    result = Parser(prog="python -m emulator", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=style)
     result.add_argument("scenario", metavar="SCENARIO", help="a scenario file (YAML), or the word schema")
     result.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/<scenario name>)")
     result.add_argument("--engine", choices=["auto", "simpy", "compiled"], help="instead of the scenario's")
@@ -101,22 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{interruption.line_start()}{str(error) or 'interrupted: nothing was written'}", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, RuntimeError) as error:
-        status = _status_of(error)
-        if status is None:
+        from emulator.engines.comparison import EnginesDifferError
+
+        if not isinstance(error, InputError | DispatcherError | EnginesDifferError):
             raise
         print(one_line(str(error)), file=sys.stderr)
-        return status
-
-
-def _status_of(error: Exception) -> int | None:
-    """Return the exit status of an error whose one line says all, None of one that needs its traceback."""
-    from dispatchers.errors import DispatcherError
-    from emulator.engines.comparison import EnginesDifferError
-    from emulator.errors import InputError
-
-    if isinstance(error, InputError | DispatcherError):
-        return BAD_INPUT
-    return FAILED if isinstance(error, EnginesDifferError) else None
+        return FAILED if isinstance(error, EnginesDifferError) else BAD_INPUT
 
 
 def _print_schema() -> int:
@@ -134,13 +121,8 @@ def _run(options: argparse.Namespace) -> int:
     from emulator.runs.run import Interrupted, execute, import_all, load_plan, results_folder
     from emulator.runs.tasks import cells_of, extent_of
 
-    plan = load_plan(
-        options.scenario,
-        engine=options.engine,
-        seed=options.seed,
-        replications=options.replications,
-        settings=options.settings,
-    )
+    chosen = {name: getattr(options, name) for name in ("engine", "seed", "replications", "settings")}
+    plan = load_plan(options.scenario, **chosen)
     if options.dry_run:
         _print_plan(plan, options)
         return 0
@@ -148,15 +130,8 @@ def _run(options: argparse.Namespace) -> int:
     import_all(results_folder(plan, options.out))
     try:
         with interruption.raised(), progress_bar(extent_of(cells_of(plan)).seconds, quiet=options.quiet) as advance:
-            results, failures = execute(
-                plan,
-                out=options.out,
-                workers=options.workers,
-                fresh=options.fresh,
-                cluster=options.cluster,
-                advance=advance,
-                checked=checked,
-            )
+            how = {name: getattr(options, name) for name in ("out", "workers", "fresh", "cluster")}
+            results, failures = execute(plan, advance=advance, checked=checked, **how)
     except Interrupted as interrupted:
         if interrupted.results is not None:
             _print_results(plan, interrupted.results)
@@ -184,17 +159,13 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
         point, scenario = cell.point, cell.scenario
         epochs = Timetable(scenario.delta_t, scenario.horizon).epochs
         values = shortened(", ".join(map(setting_text, point.values, point.values.values())), 180)
-        print(
-            f"  {values + ': ' if values else ''}{point.node_count():,} nodes, {epochs} epochs, "
-            f"about {cell.jobs:,.0f} jobs in each of "
-            f"{scenario.replications:,} x {len(scenario.dispatchers)} episodes"
-        )
+        size = f"{values + ': ' if values else ''}{point.node_count():,} nodes, {epochs} epochs"
+        episodes = f"{scenario.replications:,} x {len(scenario.dispatchers)} episodes"
+        print(f"  {size}, about {cell.jobs:,.0f} jobs in each of {episodes}")
     extent = extent_of(cells)
-    print(
-        f"in all {extent.episodes:,} episodes, about {extent.jobs:,.0f} jobs, "
-        f"on {workers.processes} process{'es' * (workers.processes > 1)}"
-        + (f" with {workers.threads} threads each" if workers.threads > 1 else "")
-    )
+    threads = f" with {workers.threads} threads each" if workers.threads > 1 else ""
+    processes = f"{workers.processes} process{'es' * (workers.processes > 1)}{threads}"
+    print(f"in all {extent.episodes:,} episodes, about {extent.jobs:,.0f} jobs, on {processes}")
     print(shortened(f"results would go to {results_folder(plan, options.out)}"))
 
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -17,11 +16,8 @@ NAME = "load-balancing-emulator"
 
 
 def first_writable(*folders: Path) -> Path | None:
-    """Return the first folder that files can be written to, made if need be: one of these, or a general one.
-
-    A line on standard error says if it is in the temporary folder, or if there is none.
-    """
-    for folder in (*folders, *_general()):
+    """Return the first folder that can be written to; a line on standard error says if none but a temporary one can."""
+    for folder in (*folders, *_homes("XDG_CACHE_HOME", ".cache", NAME)):
         if _is_writable(folder):
             return folder
     _say(_temporary(), str(folders[0]))
@@ -29,27 +25,21 @@ def first_writable(*folders: Path) -> Path | None:
 
 
 def place_for_matplotlib(last: Path | None = None) -> None:
-    """Give matplotlib a folder of ours if it would find none: it would make one anew in every process, or give up.
-
-    `last` is where a folder is made for this process alone if there is no other place.
-    """
+    """Give matplotlib a folder of ours if it would find none, in the end one in `last` for this process alone."""
     if "MPLCONFIGDIR" in os.environ:
         usual = [Path(os.environ["MPLCONFIGDIR"])]
     else:
-        homes = (*_homes("XDG_CONFIG_HOME", ".config"), *_homes("XDG_CACHE_HOME", ".cache"))
-        usual = [place / "matplotlib" for place in homes]
+        homes = (("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache"))
+        usual = [folder for home in homes for folder in _homes(*home, "matplotlib")]
     if not usual or not all(map(_is_writable, usual)):
         with suppress(OSError):  # if there is no place at all, matplotlib says what it needs
             os.environ["MPLCONFIGDIR"] = str(first_writable(*usual) or _for_this_process(last))
 
 
-def _general() -> Iterator[Path]:
-    yield from (place / NAME for place in _homes("XDG_CACHE_HOME", ".cache"))
-
-
-def _homes(variable: str, folder: str) -> Iterator[Path]:
-    with suppress(RuntimeError):  # a user without a home
-        yield Path(os.environ.get(variable) or Path.home() / folder)
+def _homes(variable: str, folder: str, name: str) -> list[Path]:
+    with suppress(RuntimeError):
+        return [Path(os.environ.get(variable) or Path.home() / folder) / name]
+    return []  # a user without a home
 
 
 @cache

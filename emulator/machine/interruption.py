@@ -65,13 +65,17 @@ def raised() -> Iterator[None]:
     """
     global _requested, _message
     _requested = False
-    with kept(), _unraisable_untold():
+    with kept():
+        before = sys.unraisablehook
+        # Quiet about errors that come of a signal where none can be raised, as in `__del__`.
+        sys.unraisablehook = lambda unraisable: None if _requested else before(unraisable)
         try:
             _set(_interrupt)
             with as_such():
                 yield
         finally:
             _requested, _message = False, None
+            sys.unraisablehook = before
 
 
 @contextmanager
@@ -99,10 +103,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def heed() -> None:
-    """In a `raised` block, let signals raise `KeyboardInterrupt` again after what was undisturbed: there is more to do.
-
-    One that came meanwhile does so here.
-    """
+    """In a `raised` block, let signals raise `KeyboardInterrupt` again, one that came meanwhile here: more is to do."""
     raise_if_requested()
     if signal.getsignal(signal.SIGINT) is _note:
         _set(_interrupt)
@@ -170,17 +171,6 @@ def _note(*_: object) -> None:
 
 def _do_nothing(*_: object) -> None:
     """Not SIG_IGN: Python would tell of a signal that had come, but was not dealt with yet, when that was set."""
-
-
-@contextmanager
-def _unraisable_untold() -> Iterator[None]:
-    """Keep quiet about errors that come of a signal where none can be raised, as in `__del__`."""
-    before = sys.unraisablehook
-    sys.unraisablehook = lambda unraisable: None if _requested else before(unraisable)
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
 
 
 @contextmanager

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from dispatchers.errors import one_line
 
 Number = TypeVar("Number", int, float)
-
-
-def whole(least: int, most: int) -> Callable[[str], int]:
-    """Return what reads a whole number from `least` to `most`: the `type` of an option."""
-    return _reader(int, "a whole number", least, most)
-
-
-def real(least: float, most: float) -> Callable[[str], float]:
-    """Return what reads a number from `least` to `most`: the `type` of an option."""
-    return _reader(float, "a number", least, most)
 
 
 def _reader(read: Callable[[str], Number], kind: str, least: Number, most: Number) -> Callable[[str], Number]:
@@ -33,3 +24,8 @@ def _reader(read: Callable[[str], Number], kind: str, least: Number, most: Numbe
         return value
 
     return number
+
+
+whole = partial(_reader, int, "a whole number")
+real = partial(_reader, float, "a number")
+"""Called with the least and the most: what reads such a number, the `type` of an option."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from traceback import walk_stack
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from emulator.errors import InputError
@@ -42,23 +43,18 @@ class Fatal(NamedTuple):
 def check_main_module() -> None:
     """Raise `InputError` if a process started from here would run the main script, and so this call, once more.
 
-    Python imports the main script anew in each process that it starts, unless it has no file, as in a notebook, or is
-    called `__main__.py`.
+    Python does so unless the script has no file, as in a notebook, or is called `__main__.py`.
     """
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
     if file is None or Path(file).name == "__main__.py":
         return
-    frame = sys._getframe()
-    while frame is not None:
+    for frame, line in walk_stack(sys._getframe()):
         if frame.f_globals is vars(main) and frame.f_code.co_name == "<module>":
-            if not _is_guarded(Path(file), frame.f_lineno):
-                raise InputError(
-                    f'{file}:{frame.f_lineno}: several workers need this call below `if __name__ == "__main__":`, '
-                    "for each of them imports the script; or give workers=1"
-                )
+            if not _is_guarded(Path(file), line):
+                told = 'several workers need this call below `if __name__ == "__main__":`'
+                raise InputError(f"{file}:{line}: {told}, for each of them imports the script; or give workers=1")
             return
-        frame = frame.f_back  # type: ignore[assignment]
 
 
 def _is_guarded(file: Path, line: int) -> bool:

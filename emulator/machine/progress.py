@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 
 Advance = Callable[[float], None]
 
@@ -15,11 +16,10 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def progress_bar(total: float, *, quiet: bool = False, doing: str = "emulating") -> Iterator[Advance]:
-    """Show on standard error how much of `total` is done, and the time left, beside the word `doing`.
+    """Show how much of `total` is done, and the time left; yield the function to call with each step.
 
-    Yields the function to call with each step. The first step is what was done before; the time left is reckoned from
-    the second one on, before which much may have been compiled. Where standard error is not a terminal, there is a line
-    of text now and then instead.
+    The first step is what was done before; the time left is reckoned from the second one on, before which much may have
+    been compiled.
     """
     if quiet:
         yield lambda step: None
@@ -32,36 +32,19 @@ def progress_bar(total: float, *, quiet: bool = False, doing: str = "emulating")
 
 @contextmanager
 def _bar(total: float, doing: str) -> Iterator[Advance]:
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
-    with Progress(
-        TextColumn(doing),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("elapsed,"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-        console=Console(stderr=True),
-        refresh_per_second=4,
-        speed_estimate_period=600.0,
-    ) as progress:
+    elapsed, left = (rich.TimeElapsedColumn(), "elapsed,"), (rich.TimeRemainingColumn(), "left")
+    columns = (doing, rich.BarColumn(), rich.TaskProgressColumn(), *elapsed, *left)
+    console = Console(stderr=True)
+    with rich.Progress(*columns, console=console, refresh_per_second=4, speed_estimate_period=600.0) as progress:
         task = progress.add_task("", total=total)
-        is_first = True
+        steps = count()
 
         def advance(step: float) -> None:
-            nonlocal is_first
-            if is_first:
+            if next(steps) == 0:
                 progress.reset(task, completed=step)  # type: ignore[arg-type]
-                is_first = False
             else:
                 progress.advance(task, step)
 

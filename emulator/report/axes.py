@@ -26,6 +26,9 @@ SYMBOLS = {"delta_t": "Δt", "nodes": "N", "topology.nodes": "N"} | {
 }
 """What titles of panels call some keys of a scenario."""
 
+NAMES = {"delta_t": "Δt"} | dict.fromkeys(["nodes", "topology.nodes"], "number of nodes N")
+"""What axes call them."""
+
 SIZES = {"topology.nodes", "topology.side", "topology.order", "topology.depth"}
 """Keys that the number of nodes follows from."""
 
@@ -43,18 +46,13 @@ def named_value(key: str, value: object) -> str:
 
 def axis_label(key: str) -> str:
     """Return what stands along an axis of a key: Δt (ms)."""
-    unit = UNITS.get(key)
-    names = {"delta_t": "Δt", "nodes": "number of nodes N", "topology.nodes": "number of nodes N"}
-    return f"{names.get(key, key)} ({unit})" if unit else names.get(key, key)
+    return NAMES.get(key, key) + (f" ({UNITS[key]})" if key in UNITS else "")
 
 
 def set_axes(
     figure: Figure, plot: Plot, values: list[float], lines: Sequence[Line2D], x_label: str, y_label: str
 ) -> None:
-    """Give a figure its scale, limits, labels and ticks, and a legend that names `lines`.
-
-    `values` are those along the horizontal axis in their order.
-    """
+    """Give a figure its scale, limits, labels, a legend of `lines`, and ticks at `values`, which are in order."""
     axes = figure.axes[0]
     axes.set_ylim(*plot.ends)
     figure.supxlabel(plot.x_label or x_label, fontsize="medium")
@@ -108,30 +106,19 @@ def mark_outside(
     from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
 
     points = list(zip(places, values, strict=True))
-    for end, is_beyond, arrow in (
-        (ends[0], operator.lt, CARETDOWN if upright else CARETLEFT),
-        (ends[1], operator.gt, CARETUP if upright else CARETRIGHT),
-    ):
-        outside = [(place, end) for place, value in points if end is not None and is_beyond(value, end)]
-        if outside:
-            x, y = zip(*(point if upright else point[::-1] for point in outside), strict=True)
-            style |= {"marker": arrow, "markersize": 8, "color": colour, "markeredgecolor": "white"}
-            axes.plot(x, y, linestyle="none", clip_on=False, zorder=3, **style)
+    arrows = (CARETDOWN, CARETUP) if upright else (CARETLEFT, CARETRIGHT)
+    style |= {"markersize": 8, "color": colour, "markeredgecolor": "white", "linestyle": "none"}
+    for end, is_beyond, arrow in zip(ends, (operator.lt, operator.gt), arrows, strict=True):
+        outside = [place for place, value in points if end is not None and is_beyond(value, end)]
+        if end is not None and outside:
+            x, y = (outside, [end] * len(outside)) if upright else ([end] * len(outside), outside)
+            axes.plot(x, y, marker=arrow, clip_on=False, zorder=3, **style)
 
 
 def draw_interval(
-    axes: Axes,
-    x: ArrayLike,
-    y: ArrayLike,
-    low: ArrayLike,
-    high: ArrayLike,
-    colour: str,
-    kind: Literal["band", "bars"],
+    axes: Axes, x: ArrayLike, y: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str, kind: Literal["band", "bars"]
 ) -> None:
-    """Draw what lies from `low` to `high` around `y`: NaN where there is nothing.
-
-    As a band, an interval without neighbours is an error bar, for its band would have no width.
-    """
+    """Draw what lies from `low` to `high`, NaN where nothing does; a band without neighbours, of no width, as a bar."""
     places, values, lows, highs = (np.asarray(numbers, dtype=np.float64) for numbers in (x, y, low, high))
     barred = ~np.isnan(lows)
     if kind == "band":

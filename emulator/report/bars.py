@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from emulator.report.axes import mark_outside, with_room
 from emulator.report.drawing import Drawing, Group
-from emulator.report.style import (
-    BLACK,
-    GREY,
-    HATCHES,
-    REFERENCE_COLOUR,
-    Look,
-    add_legend,
-    fit_texts,
-    text_width,
-    wrapped,
-)
+from emulator.report.style import BLACK, GREY, HATCHES, REFERENCE_COLOUR, add_legend, fit_texts, text_width, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,8 +27,8 @@ def draw_bars(figure: Figure, drawing: Drawing) -> None:
     figure.set_size_inches((max(6.0, 1.6 * length), 4.5) if upright else (8.0, length))
     axes = figure.subplots()
     bars = [
-        _draw_bars_of(axes, drawing, dispatcher, look, [place * slots + number for place in range(len(groups))])
-        for number, (dispatcher, look) in enumerate(drawing.looks.items())
+        _draw_bars_of(axes, drawing, dispatcher, range(number, slots * len(groups), slots))
+        for number, dispatcher in enumerate(dispatchers)
     ]
     reach = 0.5 if grouped else 0.75
     levels = [
@@ -53,11 +44,11 @@ def draw_bars(figure: Figure, drawing: Drawing) -> None:
     _label_bars(figure, drawing, dict(zip(places, names, strict=True)), ends)
 
 
-def _draw_bars_of(axes: Axes, drawing: Drawing, dispatcher: str, look: Look, places: list[int]) -> BarContainer:
+def _draw_bars_of(axes: Axes, drawing: Drawing, dispatcher: str, places: Sequence[int]) -> BarContainer:
     """Draw a dispatcher's bar in each group, at its place."""
     import pandas as pd
 
-    upright = drawing.plot.kind == "columns"
+    upright, look = drawing.plot.kind == "columns", drawing.looks[dispatcher]
     draw: Any = axes.bar if upright else axes.barh
     rows = pd.concat(group.rows.assign(place=place) for group, place in zip(drawing.groups, places, strict=True))
     rows = rows[rows["dispatcher"] == dispatcher]
@@ -79,10 +70,10 @@ def _draw_bars_of(axes: Axes, drawing: Drawing, dispatcher: str, look: Look, pla
 def _draw_level(axes: Axes, drawing: Drawing, group: Group, ends: tuple[float, float]) -> Line2D:
     """Draw the number that a group of bars compares with, from one of its ends to the other."""
     upright = drawing.plot.kind == "columns"
-    level = drawing.levels_of(group.rows)[0]
+    level, low, high = drawing.levels_of(group.rows)[0]
     fill: Any = axes.fill_between if upright else axes.fill_betweenx
-    fill(ends, level.low, level.high, alpha=0.15, linewidth=0, color=REFERENCE_COLOUR)
-    values = (level.value, level.value)
+    fill(ends, low, high, alpha=0.15, linewidth=0, color=REFERENCE_COLOUR)
+    values = (level, level)
     mark_outside(axes, drawing.plot.ends, ends, values, REFERENCE_COLOUR, upright)
     points = (ends, values) if upright else (values, ends)
     (line,) = axes.plot(*points, linewidth=1.2, label=drawing.reference_label, color=REFERENCE_COLOUR)
@@ -92,9 +83,9 @@ def _draw_level(axes: Axes, drawing: Drawing, group: Group, ends: tuple[float, f
 def _label_bars(figure: Figure, drawing: Drawing, names: dict[float, str], ends: tuple[float, float]) -> None:
     """Put names, by their places, along one axis, from one end to the other, and the drops along the other axis."""
     (axes,), plot = figure.axes, drawing.plot
-    upright, places, texts = plot.kind == "columns", list(names), list(names.values())
+    upright = plot.kind == "columns"
     along, across = (axes.xaxis, axes.yaxis) if upright else (axes.yaxis, axes.xaxis)
-    along.set_ticks(places, texts)
+    along.set_ticks(list(names), list(names.values()))
     along.set_label_text(plot.x_label or "")
     across.set_label_text(drawing.drops)
     if upright:
@@ -106,18 +97,18 @@ def _label_bars(figure: Figure, drawing: Drawing, names: dict[float, str], ends:
     across.grid(alpha=0.3)
     axes.set_axisbelow(True)
     if upright:
-        _turn_names(axes, texts, [place / (ends[1] - ends[0]) for place in places])
+        _turn_names(axes, names, ends[1] - ends[0])
     fit_texts(figure)
 
 
-def _turn_names(axes: Axes, names: list[str], places: list[float]) -> None:
-    """Turn the names of columns that have no room beside each other; `places` are shares of the axis."""
+def _turn_names(axes: Axes, names: dict[float, str], length: float) -> None:
+    """Turn the names of columns that have no room beside each other on an axis of so many units."""
     figure: Any = axes.figure
     figure.draw_without_rendering()
     width = axes.get_window_extent().width / figure.dpi
-    if len(with_room([width * place for place in places], names)) < len(names):
+    if len(with_room([width * (place / length) for place in names], list(names.values()))) < len(names):
         axes.tick_params("x", rotation=90)
-        figure.set_figheight(figure.get_figheight() + max(0.0, max(map(text_width, names)) - 1.2))
+        figure.set_figheight(figure.get_figheight() + max(0.0, max(map(text_width, names.values())) - 1.2))
 
 
 def _break_axis(axes: Axes, upright: bool) -> None:

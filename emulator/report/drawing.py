@@ -35,11 +35,6 @@ class Drawing(NamedTuple):
     members: Mapping[str, int]
     """How many dispatchers are drawn as one, by its name."""
 
-    def label_of(self, dispatcher: str) -> str:
-        """Return what the legend calls a dispatcher, or several that are drawn as one."""
-        count = self.members.get(dispatcher)
-        return dispatcher if count is None else f"{dispatcher}: mean and range of {count}"
-
     def levels_of(self, rows: pd.DataFrame) -> list[Level]:
         """Return the number to compare with at each row of a summary."""
         return [self.levels[tuple(values)] for values in rows[list(self.swept)].to_numpy().tolist()]

@@ -46,10 +46,7 @@ class Picture(NamedTuple):
 
 
 def picture_of(plan: Plan, shipped: Path | None) -> Picture:
-    """Return how the summary of `plan` is drawn; `shipped` holds the policies that come with this software.
-
-    Raises `InputError` with the place in the file.
-    """
+    """Return how the summary of `plan` is drawn, with levels from its folder or `shipped`; or raise `InputError`."""
     first = plan.points[0]
     plot = first.scenario.plot
     with _placed(first):
@@ -63,18 +60,15 @@ def picture_of(plan: Plan, shipped: Path | None) -> Picture:
         if plot.differences_within is not None and len(labels) < 2:
             raise ScenarioError("plot.differences_within", "needs at least two dispatchers, got 1")
     levels = {}
-    for point in plan.points if plot.reference is not None else []:
-        assert plot.reference is not None
-        with _placed(point):
-            levels[tuple(point.values.values())] = _level(plot.reference, point, shipped)
+    if plot.reference is not None:
+        for point in plan.points:
+            with _placed(point):
+                levels[tuple(point.values.values())] = _level(plot.reference, point, shipped)
     return Picture(title, plot, levels, labels[0])
 
 
 def picture_of_training(plan: Plan) -> Picture | None:
-    """Return how the trainings of `plan` are drawn, None if its picture is of an emulation.
-
-    Raises `InputError` with the place in the file.
-    """
+    """Return how the trainings of `plan` are drawn, None if its picture is of an emulation; or raise `InputError`."""
     first = plan.points[0]
     plot = first.scenario.plot
     if plot.kind not in KINDS_OF_TRAINING:
@@ -118,10 +112,7 @@ def quantities(values: Mapping[str, Collection[int | float | str]]) -> list[str]
 
 
 def axis_of(numbers: Sequence[str], plot: Plot) -> str | None:
-    """Return the key of the horizontal axis, None where there are bars.
-
-    `numbers` are the quantities of the sweep that take several values.
-    """
+    """Return the key of the horizontal axis, None where there are bars; `numbers` are the quantities that vary."""
     if plot.kind in ("bars", "columns"):
         return None
     if plot.x is not None:
@@ -176,12 +167,11 @@ def _level(reference: Reference, point: Point, shipped: Path | None) -> Level:
         metadata = model_file.metadata(path)
     except DispatcherError as error:
         raise _refusal("policy", str(error)) from None
-    keys = [reference.key]
-    ends = [f"{reference.key}_low", f"{reference.key}_high"]
-    if all(end in metadata for end in ends):
-        keys += ends
-    value, low, high = [*(_number(metadata, key, path) for key in keys), math.nan, math.nan][:3]
-    return Level(value, low, high)
+    key, *ends = (f"{reference.key}{end}" for end in ("", "_low", "_high"))
+    value = _number(metadata, key, path)
+    if not all(end in metadata for end in ends):
+        return Level(value, math.nan, math.nan)
+    return Level(value, *(_number(metadata, end, path) for end in ends))
 
 
 def _number(metadata: dict[str, str], key: str, path: Path) -> float:

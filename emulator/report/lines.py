@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 
 def draw_lines(figure: Figure, drawing: Drawing, key: str) -> None:
-    """Draw a panel for each group of rows, with the swept number `key` as its horizontal axis.
-
-    Below it there is one of the differences from the first dispatcher, if the scenario asks for them.
-    """
+    """Draw a panel for each group over the swept number `key`, and below it its differences, if they are asked for."""
     within = drawing.plot.differences_within
     uppers, *lowers = _panels(figure, len(drawing.groups), [1.0] if within is None else [1.0, 0.4])
     lines: list[Line2D] = []
@@ -40,10 +37,7 @@ def draw_lines(figure: Figure, drawing: Drawing, key: str) -> None:
 
 
 def _panels(figure: Figure, count: int, heights: list[float]) -> list[list[Axes]]:
-    """Return so many panels in a grid that is about square, for each of the `heights` of those below each other.
-
-    All have one horizontal axis in common, those of one height a vertical one.
-    """
+    """Return so many panels of each height, in a grid that is about square; those of one height share their y axis."""
     columns = math.ceil(math.sqrt(count))
     rows, height = math.ceil(count / columns), sum(heights)
     figure.set_size_inches(max(8.0, 2.8 * columns + 2.0), max(3.5, 2.6 * rows) * height + 1.0)
@@ -90,12 +84,14 @@ def _draw_line(
     ends: tuple[float | None, float | None] | None = None,
 ) -> Line2D:
     """Draw a dispatcher's line, and what lies around it: `columns` are those of its value and the ends of that."""
-    look, plot = drawing.looks[dispatcher], drawing.plot
+    look, interval, label = drawing.looks[dispatcher], drawing.plot.interval, dispatcher
+    if dispatcher in drawing.members:
+        interval, label = "band", f"{dispatcher}: mean and range of {drawing.members[dispatcher]}"
     rows = rows[rows["dispatcher"] == dispatcher].sort_values(key)
     x, value, low, high = (rows[column].tolist() for column in (key, *columns))
-    draw_interval(panel, x, value, low, high, look.colour, "band" if dispatcher in drawing.members else plot.interval)
-    mark_outside(panel, ends or plot.ends, x, value, look.colour)
-    return draw_line(panel, x, value, drawing.label_of(dispatcher), look)
+    draw_interval(panel, x, value, low, high, look.colour, interval)
+    mark_outside(panel, ends or drawing.plot.ends, x, value, look.colour)
+    return draw_line(panel, x, value, label, look)
 
 
 def _draw_reference(panel: Axes, drawing: Drawing, rows: pd.DataFrame, key: str) -> Line2D:

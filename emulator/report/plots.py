@@ -27,17 +27,9 @@ MOST_GROUPS = 12
 _USUAL = Plot()
 
 
-def summary_picture(
-    summary: pd.DataFrame,
-    swept: Sequence[str],
-    path: Path,
-    title: str,
-    plot: Plot = _USUAL,
-    levels: Mapping[tuple[Any, ...], Level] | None = None,
-    first: str | None = None,
-) -> None:
-    """Write `summary_figure` as a PNG file; the same summary gives the same bytes."""
-    write_figure(summary_figure(summary, swept, title, plot, levels, first), path)
+def summary_picture(summary: pd.DataFrame, swept: Sequence[str], path: Path, *picture: Any) -> None:
+    """Write `summary_figure`, of which `picture` are the other arguments, as a PNG file; it has the same bytes."""
+    write_figure(summary_figure(summary, swept, *picture), path)
 
 
 def summary_figure(
@@ -50,29 +42,22 @@ def summary_figure(
 ) -> Figure:
     """Return a figure of `mean_drops` and its interval, with a look for each dispatcher.
 
-    A swept number (`delta_t` before others, or what `plot` says) is the horizontal axis, and each combination of the
-    other swept values has a panel. Where no number is swept there are bars, in a group for each combination. `levels`
-    holds the numbers to compare with, by the values of `swept`. Differences are from the dispatcher `first`, by default
-    that of the first row.
+    A swept number is the horizontal axis, and each combination of the other swept values has a panel; where no number
+    is swept there are bars, in a group for each combination. `levels` holds the numbers to compare with, by the values
+    of `swept`. Differences are from the dispatcher `first`, by default that of the first row.
     """
-    if first is None:
-        first = summary["dispatcher"].iloc[0]
     shown, members = pooled(summary, swept, plot.together) if plot.together else (summary, {})
     varied = [key for key in swept if summary[key].nunique() > 1]
     key = axis_of(quantities({key: summary[key].tolist() for key in varied}), plot)
     others = others_than(key, varied)
-    groups = [Group("", shown)]
-    if others:
-        groups = [
-            Group("\n".join(map(named_value, others, values)), rows)
-            for values, rows in shown.groupby(others, sort=False)
-        ]
+    parts = shown.groupby(others, sort=False) if others else [((), shown)]
+    groups = [Group("\n".join(map(named_value, others, values)), rows) for values, rows in parts]
     if len(groups) > MOST_GROUPS:
         title = f"{title} (first {MOST_GROUPS} of {len(groups)} combinations of {', '.join(others)})"
         groups = groups[:MOST_GROUPS]
     looks = looks_of(list(dict.fromkeys(shown["dispatcher"])))
     drops = _drops_label(shown[~shown["dispatcher"].isin(list(members))], plot, is_cut=key is None)
-    drawing = Drawing(groups, looks, plot, swept, levels or {}, drops, first, members)
+    drawing = Drawing(groups, looks, plot, swept, levels or {}, drops, first or summary["dispatcher"].iloc[0], members)
     with style():
         figure = new_figure(title)
         if key is None:

@@ -6,6 +6,7 @@ import bisect
 import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from itertools import cycle, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emulator.machine.caches import place_for_matplotlib
@@ -59,43 +60,24 @@ NAME_WIDTH = 2.4
 
 
 def looks_of(dispatchers: Sequence[str]) -> dict[str, Look]:
-    """Return each dispatcher's look: its own if it is well known, else one of the others in their order.
-
-    A well-known name with more behind a space, such as MF-R per epoch, is of that name's family.
-    """
+    """Return each dispatcher's look: its own, its family's (MF-R per epoch is of MF-R), or one of the others."""
     others = [name for name in dispatchers if name not in LOOKS]
-    looks = {
-        name: Look(
-            _OTHER_COLOURS[number % len(_OTHER_COLOURS)],
-            _OTHER_MARKERS[number % len(_OTHER_MARKERS)],
-            _DASHES[number // len(_OTHER_COLOURS) % len(_DASHES)],
-        )
-        for number, name in enumerate(others)
-    }
-    families: dict[str, list[str]] = {}
-    for name in others:
-        known, _, more = name.partition(" ")
-        if known in LOOKS and more:
-            families.setdefault(known, []).append(name)
-    for known, members in families.items():
-        looks |= _family(known, members)
-    return {name: LOOKS.get(name) or looks[name] for name in dispatchers}
+    dashes = cycle(dash for dash in _DASHES for _ in _OTHER_COLOURS)
+    looks = LOOKS | dict(zip(others, map(Look, cycle(_OTHER_COLOURS), cycle(_OTHER_MARKERS), dashes), strict=False))
+    for known in LOOKS:
+        looks |= _family(known, [name for name in others if name.startswith(f"{known} ") and name != f"{known} "])
+    return {name: looks[name] for name in dispatchers}
 
 
 def _family(known: str, members: Sequence[str]) -> dict[str, Look]:
-    """Return looks in the colour of a well-known name, with markers and dashes that it has not.
-
-    Dashes of others in that colour come last. From the fourth member on, markers alone tell members apart.
-    """
+    """Return looks in a well-known name's colour without its marker and dash; dashes of others in it come last."""
     colour, _, own_dash = LOOKS[known]
     alike = [look for look in LOOKS.values() if look.colour == colour]
     markers = [marker for marker in _OTHER_MARKERS if marker not in {look.marker for look in alike}]
     taken = {look.dash for look in alike}
     dashes = sorted((dash for dash in HATCHES if dash != own_dash), key=taken.__contains__)
-    return {
-        name: Look(colour, markers[number % len(markers)], dashes[number % len(dashes)])
-        for number, name in enumerate(members)
-    }
+    looks = map(Look, repeat(colour), cycle(markers), cycle(dashes))
+    return dict(zip(members, looks, strict=False))
 
 
 def style() -> AbstractContextManager[None]:
@@ -103,8 +85,7 @@ def style() -> AbstractContextManager[None]:
     place_for_matplotlib()
     import matplotlib.style
 
-    # Names may hold dollar signs.
-    return matplotlib.style.context(["default", {"text.parse_math": False}])
+    return matplotlib.style.context(["default", {"text.parse_math": False}])  # names may hold dollar signs
 
 
 def new_figure(title: str) -> Figure:
@@ -177,14 +158,6 @@ def _thickness(text: Text) -> float:
 
 def draw_line(axes: Axes, x: ArrayLike, y: ArrayLike, name: str, look: Look, marked: int = 1) -> Line2D:
     """Draw a line in the order of the values, with a marker at one of `marked` of them."""
-    (line,) = axes.plot(
-        x,
-        y,
-        color=look.colour,
-        marker=look.marker,
-        markevery=marked,
-        linestyle=look.dash,
-        markersize=5,
-        label=name,
-    )
+    drawn: dict[str, Any] = {"color": look.colour, "marker": look.marker, "linestyle": look.dash, "label": name}
+    (line,) = axes.plot(x, y, **drawn, markevery=marked, markersize=5)
     return line

@@ -21,22 +21,16 @@ from emulator.workload.jobs import try_out
 
 
 def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Made:
-    """Make a point's dispatcher, with the files it depends on; put one of a user through `check_dispatcher` if asked.
+    """Make a point's dispatcher, one of a user put through `check_dispatcher` if asked; `InputError` says the place."""
+    buffer, spec = point.scenario.buffer, point.scenario.dispatchers[index]
 
-    Raises `InputError` with the place in the file.
-    """
-    scenario, spec = point.scenario, point.scenario.dispatchers[index]
+    def graph_hash() -> str:
+        return point.system().topology.graph_hash
 
     def try_out(dispatcher: Dispatcher) -> None:
-        check_fit(
-            dispatcher,
-            scenario.buffer,
-            point.node_count(),
-            spec.display,
-            graph_hash=lambda: point.system().topology.graph_hash,
-        )
+        check_fit(dispatcher, buffer, point.node_count(), spec.display, graph_hash=graph_hash)
         if thoroughly and spec.name not in BUILT_IN:
-            check_dispatcher(dispatcher, buffer=scenario.buffer)
+            check_dispatcher(dispatcher, buffer=buffer)
 
     try:
         return make(
@@ -79,10 +73,7 @@ class Checked(NamedTuple):
 
 
 def check_plan(plan: Plan) -> Checked:
-    """Build every distinct system and make every dispatcher, so that bad input shows before anything runs.
-
-    A user's class is also put through `check_dispatcher`. Raises `InputError` with the place in the file.
-    """
+    """Build every distinct system and try out every dispatcher; raise `InputError` with the place in the file."""
     done: set[str] = set()
     checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {})
     for point in plan.points:

@@ -60,14 +60,7 @@ class _Prepared:
     def obstacle(self) -> str | None:
         return obstacle_to(self.dispatcher)
 
-    def compile(self, name: str, workload: Workload) -> None:
-        """Have an engine compile what it needs, on a tiny episode."""
-        engine = ENGINES[name].load()(workload.system, self.dispatcher, self.threads)
-        for traces in (Traces(jobs=True, epochs=True), Traces()):
-            engine.episode(workload, traces)
-
     def engine(self, name: str) -> Engine:
-        """Return an engine by its name, made when it is first needed."""
         if name not in self._engines:
             self._engines[name] = ENGINES[name].load()(self.system, self.dispatcher, self.threads)
         return self._engines[name]
@@ -100,32 +93,31 @@ class EpisodeRunner:
                 prepared = self._prepared(cell)
                 with prepared.world:
                     for name in used - {REFERENCE} if prepared.obstacle is None else ():
-                        prepared.compile(name, workload)
+                        engine = ENGINES[name].load()(tiny, prepared.dispatcher, self.threads)
+                        for traces in (Traces(jobs=True, epochs=True), Traces()):
+                            engine.episode(workload, traces)
 
     def run(self, task: Task, progress: Callable[[float], None] | None = None) -> Row:
         """Run one episode, write its traces, and return its row."""
         prepared = self._prepared(task.cell)
-        with prepared.world:
-            return self._run(task, prepared, progress)
-
-    def _run(self, task: Task, prepared: _Prepared, progress: Callable[[float], None] | None) -> Row:
-        workload = Workload(prepared.system, task.replication)
         trace = task.cell.scenario.trace
-        names = task.cell.engines(task.replication, prepared.obstacle)
         wanted = Traces(*(task.replication < count for count in (trace.jobs, trace.epochs, trace.messages)))
-        if names[0] != REFERENCE and task.cell.jobs > HELD_JOBS:
-            wanted = Traces()  # too much to hold: the episode is emulated again while its traces are written
-        try:
-            episode = emulate(names, prepared.engine, workload, wanted, progress)
-        except EnginesDifferError as error:
-            keys = ", ".join(f"{key} {value}" for key, value in task.keys.items())
-            raise EnginesDifferError(f"{error} ({keys}); engine simpy is the reference") from None
-        check_conservation(episode)
-        self._write_traces(task, episode, workload, prepared)
-        return row_of(task, episode, prepared.system, information_of(prepared.dispatcher))
+        with prepared.world:
+            workload = Workload(prepared.system, task.replication)
+            names = task.cell.engines(task.replication, prepared.obstacle)
+            if names[0] != REFERENCE and task.cell.jobs > HELD_JOBS:
+                wanted = Traces()  # too much to hold: the episode is emulated again while its traces are written
+            try:
+                episode = emulate(names, prepared.engine, workload, wanted, progress)
+            except EnginesDifferError as error:
+                keys = ", ".join(f"{key} {value}" for key, value in task.keys.items())
+                raise EnginesDifferError(f"{error} ({keys}); engine simpy is the reference") from None
+            check_conservation(episode)
+            self._write_traces(task, episode, workload, prepared)
+            return row_of(task, episode, prepared.system, information_of(prepared.dispatcher))
 
     def _write_traces(self, task: Task, episode: Episode, workload: Workload, prepared: _Prepared) -> None:
-        """Write the traces that are asked for. Those that the episode does not hold are emulated again meanwhile."""
+        """Write the traces asked for; those that the episode does not hold are emulated again meanwhile."""
         trace, keys = task.cell.scenario.trace, task.keys
         metadata = {
             "scenario": task.cell.scenario.name,

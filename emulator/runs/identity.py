@@ -27,10 +27,7 @@ NOT_COUNTED = ("replications", "precision", "paired_precision", "name", "plot", 
 
 
 def identity_of(plan: Plan, checked: Checked) -> Identity:
-    """Return what the episodes of a plan depend on: another identity means other results.
-
-    Files count by their content, wherever they stand and whatever they are called.
-    """
+    """Return what the episodes of a plan depend on; files count by their content, wherever they stand."""
     resolved = {key: value for key, value in plan.resolved().items() if key not in NOT_COUNTED}
     resolved["dispatchers"] = [_without_files(spec, plan.folder) for spec in resolved["dispatchers"]]
     resolved["topology"] = _without_path(resolved["topology"])
@@ -43,15 +40,15 @@ def identity_of(plan: Plan, checked: Checked) -> Identity:
 
 def difference(found: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:
     """Return of what the results that were found are, where they are not those that are wanted; else None."""
-    names = [*wanted, *(name for name in found if name not in wanted)]
-    changed = next((name for name in names if not _is_alike(found, wanted, name)), None)
+    changed = next((name for name in {**wanted, **found} if not _is_alike(found, wanted, name)), None)
     if changed is None:
         return None
     if changed == COLUMNS:
         return "results of another version, whose files have other columns"
     if changed.startswith(("file ", OPENED)):
         return f"results of another {changed.partition(' ')[2]}"
-    before, now = (_short(texts.get(changed, "none").strip('"')) for texts in (found, wanted))
+    texts = (identity.get(changed, "none").strip('"') for identity in (found, wanted))
+    before, now = (text if len(text) <= 60 else f"{text[:57]}..." for text in texts)
     return f"results of another scenario ({changed}: {before}, now {now})"
 
 
@@ -90,7 +87,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."

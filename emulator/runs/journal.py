@@ -56,10 +56,8 @@ class Journal:
         names = list(cells[0][0].keys)
         for row in [*self._published(), *self._journaled()]:
             cell, replication = known.get(_texts(row, names)), row.get("replication")
-            if cell is not None and isinstance(replication, int):
-                task = Task(cell, replication)
-                if self._traces_are_there(task):
-                    self.rows[task] = row
+            if cell is not None and isinstance(replication, int) and self._has_traces(task := Task(cell, replication)):
+                self.rows[task] = row
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -103,7 +101,7 @@ class Journal:
             if task.replication < getattr(task.cell.scenario.trace, kind)
         }
 
-    def _traces_are_there(self, task: Task) -> bool:
+    def _has_traces(self, task: Task) -> bool:
         places = (self.folder.staging, self.folder.path)
         return all(any((place / name).is_file() for place in places) for name in self.trace_files([task]))
 

@@ -17,16 +17,9 @@ from emulator.scenario.plan import Plan
 from emulator.version import __version__
 
 
+@interruption.undisturbed()
 def publish(plan: Plan, journal: Journal, checked: Checked) -> None:
-    """Write the files of the finished episodes into the journal's folder, and put them into place whatever comes.
-
-    The summary is of the episodes that are asked for, which may be fewer.
-    """
-    with interruption.undisturbed():
-        _publish(plan, journal, checked)
-
-
-def _publish(plan: Plan, journal: Journal, checked: Checked) -> None:
+    """Put the files of the finished episodes into place; the summary is of those asked for, which may be fewer."""
     import pandas as pd
 
     from emulator.report.plots import summary_picture
@@ -42,13 +35,14 @@ def _publish(plan: Plan, journal: Journal, checked: Checked) -> None:
         "seed": str(plan.points[0].scenario.seed),
         "version": __version__,
     }
+    failures = [Task(cell, failure.replication).keys for cell, failure in sorted(journal.failures.items())]
     told = {
-        "identity": journal.identity,
-        "engines": engine_lines(journal.cells, checked.obstacles),
-        "failures": [Task(cell, journal.failures[cell].replication).keys for cell in sorted(journal.failures)],
+        "fingerprint": combined_fingerprint(rows),
+        "identity": json.dumps(journal.identity),
+        "engines": json.dumps(engine_lines(journal.cells, checked.obstacles)),
+        "failures": json.dumps(failures),
     }
-    as_json = {name: json.dumps(value) for name, value in told.items()}
-    folder.write_episodes(rows, metadata | {"fingerprint": combined_fingerprint(rows)} | as_json)
+    folder.write_episodes(rows, metadata | told)
     folder.write_summary(summary, metadata | {"fingerprint": combined_fingerprint(summarised)})
     folder.write_scenario(plan.resolved_yaml(folder.path, uses_folder=checked.uses_folder))
     summary_picture(summary, plan.swept, folder.picture, *checked.picture)
@@ -57,5 +51,4 @@ def _publish(plan: Plan, journal: Journal, checked: Checked) -> None:
 
 def combined_fingerprint(rows: Iterable[Row]) -> str:
     """Return 16 hexadecimal digits that stand for all episodes of a run."""
-    digest = hashlib.sha256("".join(row["fingerprint"] for row in rows).encode())
-    return digest.hexdigest()[:16]
+    return hashlib.sha256("".join(row["fingerprint"] for row in rows).encode()).hexdigest()[:16]

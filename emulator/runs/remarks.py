@@ -21,10 +21,7 @@ def failure_line(cell: Cell, error: Exception) -> str:
 
 
 def engine_lines(cells: Cells, obstacles: Mapping[str, str]) -> list[str]:
-    """Return lines that say which engine emulates what, and why; one, unless a dispatcher asks for SimPy.
-
-    `obstacles` says why some dispatchers cannot be compiled.
-    """
+    """Return lines that say which engine emulates what; `obstacles` says why some dispatchers cannot be compiled."""
     firsts = [row[0] for row in cells]
     scenario = firsts[0].scenario
     others = [one_line(f"engine: SimPy emulated {name}, for {why}") for name, why in obstacles.items()]
@@ -37,14 +34,11 @@ def engine_lines(cells: Cells, obstacles: Mapping[str, str]) -> list[str]:
         return [f"engine: the compiled engine emulated all{why}", *others]
     compared = [len(cell.engines(0)) > 1 for cell in firsts]
     last = max(scenario.trace.messages, 1) - 1
-    simpy = (
-        "replication 0, the compiled engine repeated it"
-        if last == 0
-        else (f"replications 0 to {last}, the compiled engine repeated the first")
-    )
+    which, repeated = (f"s 0 to {last}", "the first") if last else (" 0", "it")
     where = ""
     if not all(cell.is_compared for cell in firsts):
         where = f", at {sum(compared)} of {len(compared)} points,"
     elif not all(compared):
         where = f", except above {limit},"
-    return [f"engine: SimPy emulated {simpy} bit for bit{where} and did the rest", *others]
+    told = f"replication{which}, the compiled engine repeated {repeated} bit for bit{where} and did the rest"
+    return [f"engine: SimPy emulated {told}", *others]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from emulator.machine import interruption
 from emulator.machine.caches import place_for_matplotlib
+from emulator.machine.progress import Advance
 from emulator.results.folder import ResultsFolder
 from emulator.results.reader import Results
 from emulator.runs.check import Checked, check_plan
 from emulator.runs.episode_runner import Study
-from emulator.runs.executors.executor import Advance
 from emulator.runs.executors.workers import executor_for, workers_for
 from emulator.runs.identity import identity_of
 from emulator.runs.journal import Journal
@@ -123,11 +123,10 @@ def execute(
     advance: Advance = lambda seconds: None,
     checked: Checked | None = None,
 ) -> Finished:
-    """Run what is not finished of a plan, and write its folder.
+    """Run what is not finished of a plan, and write its folder; a cell that fails does not stop the others.
 
-    A cell that fails, a dispatcher at a point of the sweep, does not stop the others. `cluster` is the address of a Ray
-    cluster, or `local`. `advance` is told of the expected seconds of work dealt with. `checked` is what `check_plan`
-    has said, if it was asked. Raises `Interrupted` after Ctrl-C, with whole files.
+    `advance` is told of the expected seconds of work dealt with; `checked` is what `check_plan` has said, if it was
+    asked. Raises `Interrupted` after Ctrl-C, with whole files.
     """
     cells = cells_of(plan)
     workers_for(tasks_of(cells), workers)  # which may be wrong

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -25,11 +24,8 @@ class Round(NamedTuple):
     def missing(self, finished: Mapping[Task, Row]) -> Iterator[Task]:
         """Yield the episodes that are not finished: by point, then replication, then dispatcher."""
         for row, count in zip(self.cells, self.replications, strict=True):
-            for replication in range(count):
-                for cell in row:
-                    task = Task(cell, replication)
-                    if task not in finished:
-                        yield task
+            tasks = (Task(cell, replication) for replication in range(count) for cell in row)
+            yield from (task for task in tasks if task not in finished)
 
     def holds(self, task: Task) -> bool:
         """Return whether an episode is among the first ones of its point, which the summary is about."""
@@ -37,10 +33,9 @@ class Round(NamedTuple):
 
 
 def next_round(cells: Cells, finished: Mapping[Task, Row], failed: Collection[Cell]) -> Round:
-    """Return what is wanted next. When nothing of it is missing, all is done.
+    """Return what is wanted next; all is done when nothing of it is missing.
 
-    How many replications a point needs is a function of the results of its first ones, so it is the same however often
-    a run was interrupted, and whatever else is finished.
+    How many replications a point needs is a function of the results of its first ones, however often a run was cut off.
     """
     left = [[cell for cell in row if cell not in failed] for row in cells]
     wanted = [_wanted(row[0].scenario, some, finished) for row, some in zip(cells, left, strict=True)]
@@ -85,5 +80,4 @@ def _is_within(share: float | None, sample: list[float]) -> bool:
     if share is None:
         return True
     mean, low, high = mean_interval(sample)
-    half_width = (high - low) / 2.0
-    return not math.isnan(half_width) and half_width <= share * abs(mean)
+    return (high - low) / 2.0 <= share * abs(mean)  # False if there is no interval, for it is NaN

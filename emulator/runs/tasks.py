@@ -106,9 +106,7 @@ def cells_of(plan: Plan) -> list[list[Cell]]:
 def tasks_of(cells: Cells) -> Iterator[Task]:
     """Yield every episode: by point, then replication, then dispatcher."""
     for row in cells:
-        for replication in range(row[0].scenario.replications):
-            for cell in row:
-                yield Task(cell, replication)
+        yield from (Task(cell, number) for number in range(row[0].scenario.replications) for cell in row)
 
 
 class Extent(NamedTuple):
@@ -120,7 +118,7 @@ class Extent(NamedTuple):
 
 
 def extent_of(cells: Cells) -> Extent:
-    """Return how many episodes there are at most, their expected jobs, and about how long they take."""
+    """Return the extent of all cells, with as many replications as there are at most."""
     episodes, jobs, seconds = 0, 0.0, 0.0
     for row in cells:
         for replication, alike in row[0].kinds():

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Protocol
 
 from dispatchers.errors import DispatcherError, describe
 from emulator.engines.comparison import EnginesDifferError
 from emulator.errors import InputError
+from emulator.machine.progress import Advance
 from emulator.runs.episode_runner import EpisodeRunner, Study
 from emulator.runs.tasks import Row, Task
-
-Advance = Callable[[float], None]
-"""Is told the expected seconds of work dealt with since it was last called."""
 
 Outcome = Row | Exception
 """An episode's row, or the error that ended it."""
@@ -27,16 +25,28 @@ class Executor(Protocol):
     ) -> Generator[tuple[Task, Outcome]]:
         """Yield each task with its outcome as it is finished, in any order; its traces then stand in `staging`.
 
-        `tasks` is asked for the next one only shortly before it is run. Raises `InputError` if a file that dispatchers
+        `tasks` is asked for the next one only shortly before it is run; `advance` is told the expected seconds of work
+        dealt with since it was last called. Raises `InputError` if a file that dispatchers
         depend on has changed or a file cannot be written, and `EnginesDifferError`.
         """
 
 
 def outcome_of(runner: EpisodeRunner, task: Task, advance: Advance) -> Outcome:
     """Run one episode; return its row, or the error that ended it unless that must end the run."""
+    seconds, horizon, done = task.seconds, task.cell.scenario.horizon, 0.0
+
+    def report(time: float) -> None:
+        """Turn simulated time into a step of expected seconds; all steps add up exactly."""
+        nonlocal done
+        step = seconds * time / horizon - done
+        done += step
+        advance(step)
+
     try:
-        with _Share(task, advance) as share:
-            return runner.run(task, share.report)
+        try:
+            return runner.run(task, report)
+        finally:
+            advance(seconds - done)
     except (InputError, EnginesDifferError):
         raise
     except (Exception, SystemExit) as error:
@@ -48,24 +58,3 @@ def portable(outcome: Outcome) -> Outcome:
     if isinstance(outcome, dict) or type(outcome) in (DispatcherError, MemoryError):
         return outcome
     return RuntimeError(describe(outcome))
-
-
-class _Share:
-    """Turns simulated time of one episode into steps of expected seconds, which add up exactly."""
-
-    def __init__(self, task: Task, advance: Advance):
-        self.seconds = task.seconds
-        self.horizon = task.cell.scenario.horizon
-        self.advance = advance
-        self.done = 0.0
-
-    def report(self, time: float) -> None:
-        step = self.seconds * time / self.horizon - self.done
-        self.done += step
-        self.advance(step)
-
-    def __enter__(self) -> _Share:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.advance(self.seconds - self.done)

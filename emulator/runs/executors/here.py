@@ -6,8 +6,9 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from emulator.machine.progress import Advance
 from emulator.runs.episode_runner import EpisodeRunner, Study
-from emulator.runs.executors.executor import Advance, Outcome, outcome_of
+from emulator.runs.executors.executor import Outcome, outcome_of
 from emulator.runs.tasks import Task
 
 

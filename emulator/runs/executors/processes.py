@@ -11,8 +11,9 @@ from pathlib import Path
 from emulator.engines.comparison import EnginesDifferError
 from emulator.errors import InputError
 from emulator.machine.processes import Fatal, Report, Work, run_in_processes
+from emulator.machine.progress import Advance
 from emulator.runs.episode_runner import EpisodeRunner, Study
-from emulator.runs.executors.executor import Advance, Outcome, outcome_of, portable
+from emulator.runs.executors.executor import Outcome, outcome_of, portable
 from emulator.runs.tasks import Task
 
 

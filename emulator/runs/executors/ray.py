@@ -20,9 +20,10 @@ from typing import Any
 from emulator.errors import InputError
 from emulator.machine.files import whole_file
 from emulator.machine.processes import Fatal
+from emulator.machine.progress import Advance
 from emulator.results.columns import TRACES
 from emulator.runs.episode_runner import EpisodeRunner, Study
-from emulator.runs.executors.executor import Advance, Outcome, outcome_of, portable
+from emulator.runs.executors.executor import Outcome, outcome_of, portable
 from emulator.runs.tasks import Task
 
 AHEAD = 4
@@ -96,8 +97,7 @@ def _check_there(address: str) -> None:
     """Raise `InputError` unless somebody listens at host:port; Ray itself would try for a minute."""
     host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host, int(port)), timeout=5.0):
-            pass
+        socket.create_connection((host, int(port)), timeout=5.0).close()
     except (OSError, ValueError, OverflowError) as error:
         raise InputError(f"--cluster must be local or the host:port of a Ray cluster, got {address}: {error}") from None
 

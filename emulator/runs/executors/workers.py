@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from emulator.errors import InputError
@@ -31,10 +32,7 @@ class Workers(NamedTuple):
 
 
 def executor_for(tasks: Iterator[Task], wanted: int | None, cluster: str | None) -> Executor:
-    """Return what runs tasks, of which no more are looked at than matter.
-
-    `wanted` is the number of cores, `cluster` the address of a Ray cluster, or `local`.
-    """
+    """Return what runs tasks on so many cores, or on the Ray cluster at an address or `local`; see `workers_for`."""
     if cluster is not None:
         return RayCluster(cluster, wanted)
     processes, threads = workers_for(tasks, wanted)
@@ -51,14 +49,13 @@ def workers_for(tasks: Iterator[Task], wanted: int | None) -> Workers:
         raise InputError(f"--workers must be >= 1, got {wanted}")
     cores = cores_at_hand() if wanted is None else wanted
     episodes, seconds = 0, 0.0
-    for task in tasks:
+    for task in islice(tasks, MANY_EPISODES):
         episodes += 1
         seconds += task.seconds
         if episodes > cores and seconds > WORTH_A_PROCESS * cores:
             break
-        if episodes == MANY_EPISODES:
-            seconds = math.inf
-            break
+    if episodes == MANY_EPISODES:
+        seconds = math.inf
     processes = cores if wanted is not None else int(min(cores, seconds // WORTH_A_PROCESS))
     processes = max(1, min(processes, episodes))
     if processes > 1:
