@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from dispatchers.view import Floats
 from emulator.results.reader import Results
-from policies.paper.figure import Claim, Figure, paired_percent
+from policies.paper.figure import Claim, Figure, paired_percent, widest
 from policies.paper.interval import Interval
 from policies.paper.verdict import EQUAL, all_of, is_within
-
-Floats = NDArray[np.float64]
 
 EPOCHS = (1, 5, 9)
 """Epochs at whose start distributions are compared; before epoch 0 all queues are empty."""
@@ -140,7 +138,7 @@ def drops_converge(figure: Figure) -> Claim:
     measured = f"drops beyond those of {figure.table['nodes'].max():,} nodes, in percent: {'; '.join(told)}"
     text = f"Theorem 1: drops converge as the {figure.place} grows"
     verdict = all_of(is_within(gap, EQUAL) for gap in gaps)
-    return Claim(text, figure.name, measured, verdict, "", max(gap.seen for gap in gaps))
+    return Claim(text, figure.name, measured, verdict, "", widest(gaps))
 
 
 def table(figure: Figure, delta_t: float = 5.0) -> Iterator[str]:

@@ -43,11 +43,6 @@ class Interval(NamedTuple):
         """Half of what is between the ends; 0 if there are none."""
         return 0.5 * (self.high - self.low) if self.low < self.high else 0.0
 
-    @property
-    def negated(self) -> Interval:
-        """The interval of minus the mean."""
-        return Interval(-self.mean, -self.high, -self.low, self.episodes)
-
     def __str__(self) -> str:
         """Return the mean with its sign, and the interval."""
         return self.text("{:+.3f}")

@@ -29,7 +29,7 @@ from emulator.runs.run import execute, load_plan
 from emulator.runs.tasks import cells_of, extent_of
 from emulator.scenario.plan import Plan
 from emulator.scenario.plot import KINDS_OF_TRAINING
-from policies.paper.figure import Figure
+from policies.paper.figure import Figure, spoken
 from policies.paper.growth import growth
 from policies.paper.root import root
 from policies.table import read_trainings
@@ -227,4 +227,4 @@ def _left_out(
 
 
 def _named(names: Iterable[str]) -> str:
-    return ", ".join(name.lstrip("0").replace("_", " ") for name in names)
+    return ", ".join(map(spoken, names))

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from dispatchers.view import Floats
 from emulator.machine import interruption
 from emulator.runs.check import make_dispatcher
 from emulator.scenario.plan import Plan, Point
@@ -22,8 +22,6 @@ from policies.paper.growth import columns, distance, interval_of
 from policies.paper.interval import Interval
 from policies.paper.verdict import Verdict
 from policies.process.dispatched import DispatchedNetworks
-
-Floats = NDArray[np.float64]
 
 NODES_AT_ONCE = 1_000_000
 """Queues of all copies of a network that are advanced together, which bounds the memory."""
