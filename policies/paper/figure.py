@@ -49,11 +49,7 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True)
 class Figure:
-    """What the run of a figure left, as a table.
-
-    An emulation has the rows of episodes.parquet, trainings those of training.parquet, the root of the Bethe lattice
-    those of `policies.paper.root`.
-    """
+    """What a run left: rows of episodes.parquet, of training.parquet, or of `policies.paper.root`."""
 
     name: str
     rows: pd.DataFrame

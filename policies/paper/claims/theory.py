@@ -95,10 +95,7 @@ def time_differs(figure: Figure) -> Claim:
 
 
 def exact_drops(delta_t: float, horizon: float = 50.0, buffer: int = 5, service_rate: float = 1.0) -> float:
-    """Return the expected drops per queue and 50 ms under OWN, where each queue has the jobs of its own scheduler.
-
-    The joint law of the arrival rate and of the queue's length, epoch by epoch (section 1.2.4 and equation 2).
-    """
+    """Return OWN's expected drops per queue and 50 ms, by the joint law of rate and length (1.2.4, equation 2)."""
     arrivals = Switched()
     rates, leaving = (arrivals.high, arrivals.low), (arrivals.high_to_low, arrivals.low_to_high)
     laws = np.zeros((2, buffer + 1))
