@@ -39,22 +39,18 @@ def train(
     """Learn a policy for each point of training scenarios and return their ONNX files.
 
     The arguments are those of `python -m policies`: `settings` are its `--set`, `score_on` its `--evaluate`; None
-    leaves it to the scenario. A policy that is there is not learned again, and a training that was cut off goes on,
-    unless `fresh` says otherwise. `workers=None` takes all cores, and then a script needs the usual
-    `if __name__ == "__main__":`.
-
-    `tell` gets the line that tells of each policy as it is done. `progress` gets the expected seconds of what is done,
-    bit by bit; in its place there is a bar on standard error unless all is `quiet`. `command` is told in the files.
-    Raises `InputError`, a `ValueError`, with one line that says what to mend.
+    leaves it to the scenario. `workers=None` takes all cores, and then a script needs `if __name__ == "__main__":`.
+    `tell` gets the line of each policy as it is done, `progress`, in place of the bar, the expected seconds of what is
+    done, bit by bit; `command` is told in the files. Raises `InputError`, a `ValueError`.
     """
     from contextlib import nullcontext
 
     from emulator.machine.progress import progress_bar
     from policies.tasks import Overrides
-    from policies.training import check_libraries, trainings
+    from policies.training import Trainings, check_libraries
 
     overrides = Overrides(preset=preset, iterations=iterations, observation=observation, seed=seed, score_on=score_on)
-    ordered = trainings(scenarios, overrides, out=out, logs=logs, settings=settings, fresh=fresh)
+    ordered = Trainings(scenarios, overrides, out=out, logs=logs, settings=settings, fresh=fresh)
     ordered.make_folders()
     check_libraries()
     bar = progress_bar(ordered.seconds, quiet=quiet, doing="training") if progress is None else nullcontext(progress)

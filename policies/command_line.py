@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import policies
+from dispatchers.errors import DispatcherError
 from emulator.command_line import BAD_INPUT, Parser
 from emulator.errors import InputError
 from emulator.machine import interruption
@@ -17,6 +18,8 @@ from emulator.version import __version__
 
 MOST_ITERATIONS = 10_000_000
 """Of a training, as in a scenario."""
+
+GOES_ON = "interrupted: the same command goes on from here"
 
 DESCRIPTION = """\
 Learn an upper-level policy on the system that a scenario describes, as its section training: says, by PPO
@@ -68,11 +71,8 @@ def parser() -> argparse.ArgumentParser:
         "as Algorithm 1 has it (default: own with fast, all with paper)",
     )
     result.add_argument("--seed", type=int, metavar="N", help="seed of the training, instead of the scenario's")
-    result.add_argument(
-        "--evaluate",
-        metavar="SCENARIO",
-        help="the scenario whose system the policy is scored on (default: the same)",
-    )
+    told = "the scenario whose system the policy is scored on (default: the same)"
+    result.add_argument("--evaluate", metavar="SCENARIO", help=told)
     result.add_argument(
         "--set",
         action="append",
@@ -98,38 +98,33 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = parser().parse_args(arguments)
-    try:
-        _train(options, arguments)
-    except KeyboardInterrupt:
-        print(f"{interruption.line_start()}interrupted: the same command goes on from here", file=sys.stderr)
-        return interruption.INTERRUPTED
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return BAD_INPUT
-    return 0
+    return done("policies", arguments, partial(_train, parser().parse_args(arguments)))
 
 
-def _train(options: argparse.Namespace, arguments: Sequence[str]) -> None:
-    """Train, score and write each policy, and print a line that tells of it."""
+def done(module: str, arguments: Sequence[str], work: Callable[[str], int]) -> int:
+    """Do the work of a command, which is handed the command as files tell it, and return the exit status."""
     from policies.provenance import without_folders
 
-    command = shlex.join(["python", "-m", "policies", *map(without_folders, arguments)])
-    interruption.say("interrupted: the same command goes on from here")
+    try:
+        return work(shlex.join(["python", "-m", module, *map(without_folders, arguments)]))
+    except KeyboardInterrupt:
+        print(f"{interruption.line_start()}{GOES_ON}", file=sys.stderr)
+        return interruption.INTERRUPTED
+    except (InputError, DispatcherError) as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+
+
+def _train(options: argparse.Namespace, command: str) -> int:
+    """Train, score and write each policy, and print a line that tells of it."""
+    keys = ("out", "logs", "settings", "fresh", "preset", "iterations", "observation", "seed", "workers", "quiet")
+    interruption.say(GOES_ON)
     with interruption.raised():
         policies.train(
             options.scenarios,
-            out=options.out,
-            logs=options.logs,
-            settings=options.settings,
-            fresh=options.fresh,
-            preset=options.preset,
-            iterations=options.iterations,
-            observation=options.observation,
-            seed=options.seed,
             score_on=options.evaluate,
-            workers=options.workers,
             command=command,
             tell=partial(print, flush=True),
-            quiet=options.quiet,
+            **{key: getattr(options, key) for key in keys},
         )
+    return 0

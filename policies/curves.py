@@ -65,19 +65,15 @@ class Curve(NamedTuple):
 
 
 def draw(path: Path, rows: pd.DataFrame, plot: Plot, title: str) -> None:
-    """Write `training_figure` as a PNG file, whole or not at all; the same rows give the same bytes.
-
-    Raises `InputError` if it cannot be written.
-    """
+    """Write `training_figure` as a PNG file, whole or not at all. Raises `InputError`."""
     write_figure(training_figure(rows, plot, title), path)
 
 
 def training_figure(rows: pd.DataFrame, plot: Plot, title: str) -> Figure:
     """Return a figure with a line for each combination of swept values, but for those along the horizontal axis.
 
-    Trainings that differ in nothing but their seed are one line, with a band from the least to the greatest.
-    There is a row, at least one, for each iteration of each training, with the columns of its log, `algorithm`, a
-    column for each swept key, `nodes` or `delta_t` if that is the axis, and `converged_seconds` if something tells it.
+    Seeds of one training are one line, with a band from the least to the greatest. `rows` are those of
+    `policies.table.read_trainings`, at least one.
     """
     varied = [key for key in rows.columns if key not in NO_CURVES and rows[key].nunique() > 1]
     axis = axis_of(quantities({key: rows[key].unique().tolist() for key in varied}), plot)

@@ -11,23 +11,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dispatchers.onnx_files.kinds import Policy, RecurrentPolicy
+from dispatchers.onnx_files.kinds import Policy
 from dispatchers.onnx_files.writing import model_of
 from emulator.machine.files import whole_file
 
 if TYPE_CHECKING:
     import onnx
 
-Loaded = TypeVar("Loaded", Policy, RecurrentPolicy)
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
 class GaussianPolicy:
-    """An upper-level policy: a diagonal Gaussian over decision rules, its mean a network with tanh layers.
+    """A diagonal Gaussian over the actions of `policies.process.vector_environment`, all float32.
 
-    All float32. Layer k maps `x` to `weights[k] @ x + biases[k]`, with tanh between layers. The Gaussian
-    lives on the actions of `policies.process.vector_environment`; `deviation` (buffer + 1) is its standard deviation.
-    None stands for one that was narrowed, so that the mean is what counts; it has gone through tanh itself.
+    Layer k of its mean is `weights[k] @ x + biases[k]`, with tanh between layers. A `deviation` of None stands for one
+    that was narrowed, so that the mean is what counts; it has gone through tanh itself.
     """
 
     weights: list[NDArray[np.float32]]
@@ -56,46 +55,39 @@ class RecurrentGaussianPolicy(GaussianPolicy):
     gate_biases: NDArray[np.float32]
 
 
+STEP_OF_LSTM = """\
+h, c = Split <axis = 1> (hidden)
+observed = Concat <axis = 1> (distribution, h)
+gates = Gemm <transB = 1> (observed, gate_weights, gate_biases)
+gate_i, gate_f, gate_g, gate_o = Split <axis = 1> (gates)
+open_i = Sigmoid (gate_i)
+open_f = Sigmoid (gate_f)
+open_o = Sigmoid (gate_o)
+news = Tanh (gate_g)
+kept = Mul (open_f, c)
+taken = Mul (open_i, news)
+next_c = Add (kept, taken)
+told = Tanh (next_c)
+next_h = Mul (open_o, told)
+next_hidden = Concat <axis = 1> (next_h, next_c)
+"""
+
+
 def to_onnx(policy: GaussianPolicy, metadata: Mapping[str, str]) -> onnx.ModelProto:
     """Return the model with input `distribution` and output `offload`, both float32, batch x buffer + 1.
 
-    A policy that carries a state has one more of both: see `recurrent_to_onnx`. The output is the decision rule
-    that the Gaussian acts with on average. Its actions x were clipped to [-1, 1] in training, so with mean m and
-    deviation s the offload probability is E[(clip(x) + 1) / 2], or
+    A policy that carries a state (h, c), zeros at an episode's start, also has the input `hidden` and the output
+    `next_hidden`, float32, batch x 2 H. `offload` is the decision rule that the Gaussian acts with on average. Its
+    actions x were clipped to [-1, 1] in training, so with mean m and deviation s it is E[(clip(x) + 1) / 2], or
 
         s / 2 * (F((m + 1) / s) - F((m - 1) / s)),    F(t) = t Phi(t) + phi(t),
 
-    Phi and phi being the normal distribution and density. The clipped mean would be another rule than the
-    one that training found good: near a bound the mean of the clipped actions is further inside. Without a
-    deviation the output is `(tanh(last layer) + 1) / 2`.
+    Phi and phi being the normal distribution and density. The clipped mean would be another rule than the one that
+    training found good. Without a deviation it is `(tanh(last layer) + 1) / 2`.
     """
-    if isinstance(policy, RecurrentGaussianPolicy):
-        return recurrent_to_onnx(policy, metadata)
-    return _model(_actor(policy, "distribution"), _constants(policy), policy.buffer + 1, metadata)
-
-
-def recurrent_to_onnx(policy: RecurrentGaussianPolicy, metadata: Mapping[str, str]) -> onnx.ModelProto:
-    """Return the model with the inputs `distribution` and `hidden` and the outputs `offload` and `next_hidden`.
-
-    `hidden` (float32, batch x 2 H) is the state (h, c), zeros at an episode's start; `offload` is as in `to_onnx`.
-    """
-    lines = [
-        "h, c = Split <axis = 1> (hidden)",
-        "observed = Concat <axis = 1> (distribution, h)",
-        "gates = Gemm <transB = 1> (observed, gate_weights, gate_biases)",
-        "gate_i, gate_f, gate_g, gate_o = Split <axis = 1> (gates)",
-        "open_i = Sigmoid (gate_i)",
-        "open_f = Sigmoid (gate_f)",
-        "open_o = Sigmoid (gate_o)",
-        "news = Tanh (gate_g)",
-        "kept = Mul (open_f, c)",
-        "taken = Mul (open_i, news)",
-        "next_c = Add (kept, taken)",
-        "told = Tanh (next_c)",
-        "next_h = Mul (open_o, told)",
-        "next_hidden = Concat <axis = 1> (next_h, next_c)",
-        *_actor(policy, "next_h"),
-    ]
+    if not isinstance(policy, RecurrentGaussianPolicy):
+        return _model(_actor(policy, "distribution"), _constants(policy), policy.buffer + 1, metadata)
+    lines = [*STEP_OF_LSTM.splitlines(), *_actor(policy, "next_h")]
     constants = _constants(policy) | {"gate_weights": policy.gate_weights, "gate_biases": policy.gate_biases}
     return _model(lines, constants, policy.buffer + 1, metadata, hidden=len(policy.gate_biases) // 2)
 
@@ -189,23 +181,16 @@ def _model(
 
 
 def rules_of(model: onnx.ModelProto) -> Callable[[ArrayLike], NDArray[np.float64]]:
-    """Return the model as a function from distributions of queue lengths to decision rules.
-
-    Both are rows x buffer + 1. The model goes through the file and the checks that a dispatcher loads it by.
-    """
-    return _loaded(model, Policy).rules
+    """Return the model as a function from distributions of queue lengths to decision rules, rows x buffer + 1."""
+    return loaded(model, Policy).rules
 
 
-def recurrent_policy_of(model: onnx.ModelProto) -> RecurrentPolicy:
-    """Return a model that carries a state as a dispatcher loads it, through the file and the checks."""
-    return _loaded(model, RecurrentPolicy)
-
-
-def _loaded(model: onnx.ModelProto, kind: type[Loaded]) -> Loaded:
+def loaded(model: onnx.ModelProto, load: Callable[[Path], Loaded]) -> Loaded:
+    """Return what is loaded of a model, which goes through a file and the checks of one."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "policy.onnx"
         write(path, model)
-        return kind(path)
+        return load(path)
 
 
 def write(path: Path, model: onnx.ModelProto) -> None:

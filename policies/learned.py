@@ -10,21 +10,19 @@ from pathlib import Path
 
 from dispatchers.catalogue import make
 from dispatchers.contract import Dispatcher
+from dispatchers.view import Floats
 from emulator.errors import InputError
 from emulator.results.statistics import mean_interval
 from emulator.scenario.plot import KINDS_OF_TRAINING
+from policies.export import write
 from policies.log import TrainingLog, lines_of
-from policies.process.networks import Floats
 from policies.process.scoring import EPISODES, dispatcher_of, score
 from policies.provenance import identity_of, is_same, metadata_of, scored_on
 from policies.tasks import Task, systems_of
 
 
 def is_learned(task: Task, logs: Path) -> bool:
-    """Return whether the task's file is there already, of this scenario, these hyperparameters and versions.
-
-    So must the log be where its lines are to be drawn.
-    """
+    """Return whether the task's file is there, of the same identity, and the log too if its lines are drawn."""
     try:
         told = metadata_of(task.out)
     except InputError:  # there is no such file, or a damaged one
@@ -35,13 +33,9 @@ def is_learned(task: Task, logs: Path) -> bool:
     return not is_drawn or bool(lines_of(log_folder(task, logs))["iteration"])
 
 
-def learn(task: Task, *, command: str, logs: Path, fresh: bool, on_iteration: Callable[[int], None]) -> str:
-    """Train, score and write one policy, and return the line that tells of it.
-
-    Raises `InputError`, and `DispatcherError` for a network whose answers are no probabilities.
-    """
+def learn(task: Task, command: str, logs: Path, fresh: bool, on_iteration: Callable[[int], None]) -> str:
+    """Train, score and write a policy; return the line of it. Raises `InputError` and `DispatcherError`."""
     from dispatchers.onnx_files.writing import add_metadata
-    from policies.export import write
 
     identity = identity_of(task)
     folder = log_folder(task, logs)
@@ -54,16 +48,13 @@ def learn(task: Task, *, command: str, logs: Path, fresh: bool, on_iteration: Ca
     scores = _scores(task, dispatcher_of(model, identity["executed_as"]))
     add_metadata(model, identity | scores | {"command": command})
     write(task.out, model)
+    interval = "equal in all episodes"
+    if "score_low" in scores:
+        interval = f"95 % interval [{float(scores['score_low']):.3f}, {float(scores['score_high']):.3f}]"
     return (
         f"{task.out}: {float(scores['score']):.3f} drops per server and 50 ms as {identity['executed_as']}, "
-        f"{_told_interval(scores)}, RND {float(scores['score_RND']):.3f} ({EPISODES} episodes of {task.test.name})"
+        f"{interval}, RND {float(scores['score_RND']):.3f} ({EPISODES} episodes of {task.test.name})"
     )
-
-
-def _told_interval(scores: dict[str, str]) -> str:
-    if "score_low" not in scores:
-        return "equal in all episodes"
-    return f"95 % interval [{float(scores['score_low']):.3f}, {float(scores['score_high']):.3f}]"
 
 
 def log_folder(task: Task, logs: Path) -> Path:

@@ -33,10 +33,7 @@ COLUMNS = ("iteration", "decisions", "drops", "seconds")
 
 
 def lines_of(folder: Path) -> dict[str, list[Any]]:
-    """Return the lines of the log in a folder, a list for each of `COLUMNS`; empty lists if there are none.
-
-    Raises `InputError` if they are damaged.
-    """
+    """Return the lines of the log in a folder, a list for each of `COLUMNS`. Raises `InputError`."""
     path = folder / LINES
     content = _content(path, LARGEST_LINES)
     types = (int, int, float, float)
@@ -84,9 +81,8 @@ def _damage(path: Path) -> InputError:
 
 
 class TrainingLog:
-    """The folder of one training. A training of the same identity goes on where the last checkpoint was left.
+    """The folder of one training, which goes on from the last checkpoint; with `events` TensorBoard is told the drops.
 
-    With `events` the drops of each line go to TensorBoard, too: for trainings that do not see to it themselves.
     Raises `InputError` if the folder holds a training of another identity.
     """
 
@@ -103,17 +99,17 @@ class TrainingLog:
         self.on_iteration = on_iteration
         check_identity(folder, identity)
         self.rows: list[tuple[int, int, float, float]] = []
-        self._rows_at_checkpoint()
-        self._before = self.rows[-1][3] if self.rows else 0.0
-        self._events = self._event_writer() if events else None
-        self._started = time.perf_counter()
-
-    def _rows_at_checkpoint(self) -> None:
-        """Take up the lines that a checkpoint knows of; those of an iteration that was cut off are written again."""
-        state = self.checkpoint()
-        if state is not None:
-            lines = zip(*lines_of(self.folder).values(), strict=True)
+        if (state := self.checkpoint()) is not None:  # lines of an iteration that was cut off are written again
+            lines = zip(*lines_of(folder).values(), strict=True)
             self.rows = [line for line in lines if line[1] <= state["decisions"]]
+        self._before = self.rows[-1][3] if self.rows else 0.0
+        self._events: SummaryWriter | None = None
+        if events:
+            from torch.utils.tensorboard import SummaryWriter
+
+            # In place of events that are not in the lines taken up.
+            self._events = SummaryWriter(str(folder), purge_step=self.rows[-1][1] + 1 if self.rows else 0)
+        self._started = time.perf_counter()
 
     def beside(self, name: str) -> TrainingLog:
         """Return the log of another start of the same training, a folder in this one's."""
@@ -142,12 +138,6 @@ class TrainingLog:
             yield
         except Exception as error:  # of many kinds, by where a file is damaged
             raise _damage(self.folder / CHECKPOINT) from error
-
-    def _event_writer(self) -> SummaryWriter:
-        """Return what writes TensorBoard's events, in place of those that are not in the lines taken up."""
-        from torch.utils.tensorboard import SummaryWriter
-
-        return SummaryWriter(str(self.folder), purge_step=self.rows[-1][1] + 1 if self.rows else 0)
 
     def _begin(self) -> None:
         """Write down whose folder this is; not before there is something, as a training may yet be refused."""

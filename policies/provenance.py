@@ -100,7 +100,7 @@ def _values(scenario: Scenario) -> str:
 
 
 def _graph(scenario: Scenario, key: str) -> dict[str, str]:
-    """Return, by `key`, the hash of a graph that comes from a file; nothing for one that the values give."""
+    """Return, by `key`, the hash of a graph that comes from a file."""
     if getattr(scenario.topology, "path", None) is None:
         return {}
     return {key: scenario.topology.build(scenario.seed).graph_hash}

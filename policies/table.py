@@ -68,24 +68,17 @@ def read_trainings(folder: Path) -> pd.DataFrame:
 def _part(task: Task, logs: Path) -> dict[str, Any]:
     """Return the columns of one training."""
     lines = lines_of(log_folder(task, logs))
+    count = task.algorithm.convergence(lines["drops"])
     return {
         "algorithm": task.training.algorithm,
         "delta_t": task.scenario.delta_t,
         "nodes": task.scenario.topology.node_count(),
         **dict(task.swept),
         **lines,
-        "converged_seconds": _converged(task, lines),
+        "converged_seconds": None if count is None else seconds_without_compiling(lines["seconds"], count),
     }
 
 
-def _converged(task: Task, lines: dict[str, list[Any]]) -> float | None:
-    count = task.algorithm.convergence(lines["drops"])
-    return None if count is None else seconds_without_compiling(lines["seconds"], count)
-
-
 def seconds_without_compiling(seconds: Sequence[float], count: int) -> float:
-    """Return the seconds that the first `count` iterations take without compiling, which may delay some of them.
-
-    That is as often the median time of an iteration; `seconds` are those of training so far.
-    """
+    """Return the seconds of the first `count` iterations, each taken as the median one, as compiling delays some."""
     return count * float(np.median(np.diff(seconds, prepend=0.0)))

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 UNNAMED = "MF-R"
 """The algorithm that the name of a file leaves out."""
 
-
 NAMED = ("delta_t", "training.algorithm", "training.draws")
 """Keys whose values the name of a file holds anyway."""
 
@@ -65,10 +64,7 @@ class Overrides:
 
 
 def tasks_of(plans: Sequence[Plan], overrides: Overrides, out: Path | None) -> list[Task]:
-    """Return the tasks of training scenarios; `out` is a file if its name ends in .onnx, else a folder.
-
-    Raises `InputError`.
-    """
+    """Return all tasks; `out` is a file if its name ends in .onnx, else a folder. Raises `InputError`."""
     points = [(plan, point, _swept(point)) for plan in plans for point in plan.points]
     names = [file_name(point.scenario, plan.name, values) for plan, point, values in points]
     is_file = out is not None and out.suffix == ".onnx"
@@ -93,13 +89,11 @@ def _swept(point: Point) -> dict[str, int | float | str]:
 
 
 def file_name(scenario: Scenario, name: str, swept: Mapping[str, Any]) -> str:
-    """Return `torus_5.onnx`, `torus_mf_n_5.onnx` for another algorithm, `torus_mf_n_epoch_5.onnx` for `draws: epoch`.
-
-    Other swept values stand at the end.
-    """
-    algorithm = (UNNAMED if scenario.training is None else scenario.training.algorithm).lower().replace("-", "_")
+    """Return `torus_5.onnx`, or `torus_mf_n_epoch_5_3.onnx` for another algorithm, `draws: epoch` and swept values."""
+    named = UNNAMED if scenario.training is None else scenario.training.algorithm
+    algorithm = named.lower().replace("-", "_")
     is_told = name == algorithm or name.endswith(f"_{algorithm}")
-    parts = [name] if is_told or algorithm == UNNAMED.lower().replace("-", "_") else [name, algorithm]
+    parts = [name] if is_told or named == UNNAMED else [name, algorithm]
     if scenario.training is not None and scenario.training.draws == "epoch":
         parts.append("epoch")
     parts.append(f"{scenario.delta_t:g}")
@@ -112,9 +106,7 @@ def _task(plan: Plan, point: Point, overrides: Overrides, file: Path, swept: Map
     from emulator.scenario.training import Training
 
     scenario = point.scenario
-    point.node_count()  # which a file of edges may fail to tell
-    if scenario.service.law().law != "exponential":
-        raise InputError(f"{plan.path}: service.work must be exponential here, got {scenario.service.law().law}")
+    _check(plan.path, point)
     chosen = {key: getattr(overrides, key) for key in ("preset", "iterations", "observation")}
     training = (scenario.training or Training()).model_copy(
         update={key: value for key, value in chosen.items() if value is not None}
@@ -172,10 +164,8 @@ def _fitting(path: str, scenario: Scenario, algorithm: Algorithm) -> Scenario:
         if not points:
             shown = f"{wanted:g}" if isinstance(wanted, float) else wanted
             raise InputError(f"{path}: {key} must take the value {shown} too")
-    points[0].node_count()  # which a file of edges may fail to tell
+    _check(path, points[0])
     test = points[0].scenario
-    if test.service.law().law != "exponential":
-        raise InputError(f"{path}: service.work must be exponential here, got {test.service.law().law}")
     for key in ("buffer", "delta_t"):
         trained, tested = getattr(scenario, key), getattr(test, key)
         if tested != trained:
@@ -185,6 +175,14 @@ def _fitting(path: str, scenario: Scenario, algorithm: Algorithm) -> Scenario:
         if tested.graph_hash != trained.graph_hash:
             raise InputError(f"{path}: topology must give the graph of the training, which alone SAC's policies fit")
     return test
+
+
+def _check(path: str | Path, point: Point) -> None:
+    """Raise `InputError` for a point of the plan at a path that has no graph, or no law of the epochs."""
+    point.node_count()  # which a file of edges may fail to tell
+    law = point.scenario.service.law().law
+    if law != "exponential":
+        raise InputError(f"{path}: service.work must be exponential here, got {law}")
 
 
 def _value_at(scenario: Scenario, key: str) -> object:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dispatchers.errors import DispatcherError, one_line
 from emulator.errors import InputError
@@ -21,30 +20,32 @@ from policies.provenance import identity_of
 from policies.table import write_trainings
 from policies.tasks import Overrides, Task, tasks_of
 
-if TYPE_CHECKING:
-    from emulator.scenario.plan import Plan
-
 
 class Trainings:
-    """All tasks of training scenarios, checked before any begins.
-
-    `out` is as in `tasks_of`, `logs` the folder of the logs; with `fresh` all is learned anew. Raises `InputError`.
-    """
+    """All tasks of training scenarios, checked before any begins; see `policies.train`. Raises `InputError`."""
 
     def __init__(
-        self, plans: Sequence[Plan], overrides: Overrides, out: Path | None, logs: Path, *, fresh: bool = False
+        self,
+        scenarios: str | Path | Sequence[str | Path],
+        overrides: Overrides = Overrides(),  # noqa: B008
+        *,
+        out: str | Path | None = None,
+        logs: str | Path = "runs/training",
+        settings: Sequence[str] = (),
+        fresh: bool = False,
     ):
-        self.plans = plans
-        self.logs = logs
+        paths = [scenarios] if isinstance(scenarios, str | Path) else scenarios
+        self.plans = [load(path, settings) for path in paths]
+        self.logs = Path(logs)
         self.fresh = fresh
-        self.tasks = tasks_of(plans, overrides, out)
+        self.tasks = tasks_of(self.plans, overrides, None if out is None else Path(out))
         try:
             for task in self.tasks:
-                _check_places(task.out, log_folder(task, logs))
+                _check_places(task.out, log_folder(task, self.logs))
         except OSError as error:  # a name that is too long, say
             told = f"{one_line(str(error.filename), 150)}: {error.strerror}"
             raise InputError(f"--out and --logs must lead to files and folders, got {told}") from None
-        self.pictures = [picture_of_training(plan) for plan in plans]
+        self.pictures = [picture_of_training(plan) for plan in self.plans]
 
     @cached_property
     def left(self) -> list[Task]:
@@ -62,16 +63,13 @@ class Trainings:
         return sum(task.algorithm.steps(task.draws) * _seconds_per_step(task) for task in self.left)
 
     def make_folders(self) -> None:
-        """Make the folders that are written to. Raises `InputError` if that cannot be done."""
+        """Make the folders that are written to. Raises `InputError`."""
         for key, folder in (("--out", self.tasks[0].out.parent), ("--logs", self.logs)):
             if not is_writable(folder):
                 raise InputError(f"{key} must lead to a folder that can be written to, got {folder}")
 
     def run(self, command: str, workers: int | None, advance: Report) -> Iterator[str]:
-        """Do what is left, yield a line for each task and each picture; `command` is told in the files.
-
-        `advance` is told the expected seconds of what is done.
-        """
+        """Do what is left, telling `advance` of the seconds; yield a line for each task and each picture."""
         for task in self.tasks:
             if task not in self.left:
                 yield f"{task.out}: is there already (--fresh trains it anew)"
@@ -85,26 +83,8 @@ class Trainings:
                 yield f"{own[0].out.parent}: training.parquet and summary.png of {plan.name}"
 
 
-def trainings(
-    scenarios: str | Path | Sequence[str | Path],
-    overrides: Overrides = Overrides(),  # noqa: B008
-    *,
-    out: str | Path | None = None,
-    logs: str | Path = "runs/training",
-    settings: Sequence[str] = (),
-    fresh: bool = False,
-) -> Trainings:
-    """Return the trainings of scenario files; other arguments are those of `policies.train`. Raises `InputError`."""
-    paths = [scenarios] if isinstance(scenarios, str | Path) else scenarios
-    plans = [load(path, settings) for path in paths]
-    return Trainings(plans, overrides, None if out is None else Path(out), Path(logs), fresh=fresh)
-
-
 def run_all(tasks: Sequence[Task], prepare: Callable[[], Work], workers: int | None, advance: Report) -> Iterator[str]:
-    """Do tasks, in several processes if there are cores, and yield the line that tells of each as it is done.
-
-    `prepare` is `run_task`, but for its arguments. `advance` is told the expected seconds of what is done.
-    """
+    """Do tasks by what `prepare` returns, in several processes if there are cores, and yield the line of each."""
     processes = min(len(tasks), workers or cores_at_hand())
     outcomes: Iterator[tuple[Task, str | Fatal | Exception]]
     if processes <= 1:
@@ -127,9 +107,7 @@ def run_task(command: str, logs: Path, fresh: bool) -> Work:
     def work(task: Task, report: Report) -> str | Fatal:
         seconds = _seconds_per_step(task)
         try:
-            return learn(
-                task, command=command, logs=logs, fresh=fresh, on_iteration=lambda steps: report(steps * seconds)
-            )
+            return learn(task, command, logs, fresh, lambda steps: report(steps * seconds))
         except InputError as error:
             return Fatal(error)
         except DispatcherError as error:

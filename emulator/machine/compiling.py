@@ -36,7 +36,8 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator: `numba.njit` with these options and the compiled code kept on disk."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        jit, config = numba.njit, numba.config
+        jit = numba.njit
+        config: Any = numba.config
         folder = _folder(config.CACHE_DIR)
         if folder is None:
             return jit(**options)(function)

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from emulator.errors import InputError
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
+from emulator.results.measures import REFERENCE_TIME
 from emulator.workload.workload import Workload
 from policies.algorithms.actors import Actors, act, actors_to_onnx, places, weigh
 from policies.algorithms.algorithm import Algorithm
@@ -90,9 +91,9 @@ class ScalableActorCritic(Algorithm):
 
 @compiled()
 def _play(logits, values, graph, law, arrival_rates, seed, episode, critic_steps, discount):  # type: ignore[no-untyped-def]
-    """Play an episode from empty queues while the critics learn: the inner loop.
+    """Play an episode from empty queues while the critics learn; return the drops and what happened.
 
-    Return the drops, and, epochs + 1 x agents, the states, the actions and where in `values` they stand together.
+    That is, epochs + 1 x agents, the states, the actions and where in `values` they stand together.
     """
     access, offsets, places, action_places, value_offsets, joint_actions = graph
     tables, table_of, kinds, step = law
@@ -216,7 +217,7 @@ class ActorCritic:
         return {"episode": np.array(self.episode), "logits": self.logits.copy(), "values": self.values.copy()}
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from what `state` returned for the same system, seed and preset. Raises `InputError` for another."""
+        """Go on from a `state` of the same system, seed and preset. Raises `InputError` for another."""
         for name, mine in (("episode", np.array(0)), ("logits", self.logits), ("values", self.values)):
             shape = np.shape(state[name])
             if shape != mine.shape:
@@ -227,11 +228,7 @@ class ActorCritic:
 
 
 def train_actors(system: System, preset: ScalableActorCritic, *, seed: int, log: TrainingLog | None = None) -> Actors:
-    """Return the policies after the preset's episodes of the system.
-
-    `log` takes a line after every `evaluate_every` of them, with the drops met in those, and now and then a checkpoint,
-    from which training goes on.
-    """
+    """Return the policies after the preset's episodes, with lines and checkpoints in a log, from which it goes on."""
     training = ActorCritic(system, seed=seed, preset=preset)
     checkpoint = None if log is None else log.checkpoint()
     if log is not None and checkpoint is not None:
@@ -243,24 +240,19 @@ def train_actors(system: System, preset: ScalableActorCritic, *, seed: int, log:
         met = training.run(steps)
         decisions = training.episode * epochs * system.nodes
         if log is not None:
-            log.note(decisions=decisions, drops=met * epochs * 50.0 / system.horizon, steps=steps)
+            log.note(decisions=decisions, drops=met * epochs * REFERENCE_TIME / system.horizon, steps=steps)
             if training.episode % preset.keep_every == 0 or training.episode == preset.iterations:
-                log.keep({"decisions": decisions, **_tensors(training.state())})
+                import torch
+
+                log.keep({"decisions": decisions} | {k: torch.from_numpy(v) for k, v in training.state().items()})
     return training.actors()
-
-
-def _tensors(state: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    import torch
-
-    return {key: torch.from_numpy(value) for key, value in state.items()}
 
 
 def convergence(scores: ArrayLike, *, tolerance: float = 0.05, window: int = 5) -> int:
     """Return the number, from 0, of the score at which a training had converged; the less a score, the better.
 
     It is the last of the first `window` consecutive scores whose mean has made all but the share `tolerance` of the way
-    from the first score to the best such mean. Means keep a lucky score from counting, and the best one is the end of
-    the way because with these step sizes policies can get worse again, and then reach the last score on the way down.
+    from the first score to the best such mean: not to the last one, as with these step sizes policies get worse again.
     """
     scores = np.asarray(scores, dtype=np.float64)
     window = min(window, len(scores))

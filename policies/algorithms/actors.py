@@ -12,18 +12,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dispatchers.onnx_files.writing import model_of
+from dispatchers.view import Floats, Integers
 from emulator.machine.compiling import compiled
 from emulator.model.topology import Topology
 from emulator.randomness import DECISION, random_uniform
 
 if TYPE_CHECKING:
     import onnx
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 GRAPH = """
     policy (int64[batch] scheduler, int64[batch, {columns}] queue_lengths)
@@ -122,9 +120,5 @@ def actors_to_onnx(actors: Actors, metadata: Mapping[str, str]) -> onnx.ModelPro
         "last_agent": np.int64(agents - 1),
         "states": np.int64(states),
     }
-    own = {
-        "nodes": str(agents),
-        "buffer": str(actors.buffer),
-        "topology_hash": actors.topology.graph_hash,
-    }
+    own = {"nodes": str(agents), "buffer": str(actors.buffer), "topology_hash": actors.topology.graph_hash}
     return model_of(GRAPH.format(columns=columns), constants, {**metadata, **own})

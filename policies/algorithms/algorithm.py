@@ -83,10 +83,7 @@ class Algorithm(ABC):
     def learn(
         self, systems: Sequence[System], *, seed: int, draws: Draws, log: TrainingLog, metadata: Mapping[str, str]
     ) -> onnx.ModelProto:
-        """Learn a policy on systems, noting each iteration in a log, and return it as a model with these metadata.
-
-        `draws` says how often schedulers draw whether to offload. Raises `InputError`.
-        """
+        """Learn a policy on systems, noting each iteration in a log; return it as a model. Raises `InputError`."""
 
     def convergence(self, drops: Sequence[float]) -> int | None:
         """Return after how many lines of its log a training had converged, None if nothing tells."""

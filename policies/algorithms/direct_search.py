@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from dispatchers.contract import Draws
+from dispatchers.view import Floats
 from emulator.model.system import System
+from emulator.results.measures import REFERENCE_TIME
 from policies.algorithms.algorithm import BY_OBSERVATION, Algorithm, Observation
 from policies.export import linear_to_onnx
 from policies.log import TrainingLog
 from policies.process.epoch_law import linear_offload
-from policies.process.networks import Floats, ParallelNetworks
+from policies.process.networks import ParallelNetworks
 
 if TYPE_CHECKING:
     import onnx
@@ -89,10 +91,9 @@ def search(
 ) -> Floats:
     """Return the weights, buffer + 1 x buffer + 1, of the rule `clip(weights @ distribution, 0, 1)` with least drops.
 
-    A row belongs to an own queue length; it is constant for a fixed rule (`observation: own`). `draws` says how often
-    schedulers draw whether to offload. The search begins at the rule `start` (buffer + 1 probabilities), by default at
-    that of RND. Where actions hold for an epoch there are several optima, and by default it begins at the best of the
-    rules that offload from some queue length on; if it ends at nothing better, that rule is returned.
+    A row belongs to an own queue length; it is constant for a fixed rule (`observation: own`). The search begins at the
+    rule `start` (buffer + 1 probabilities), by default at that of RND. If actions hold for an epoch there are several
+    optima, and by default it begins at, and ends no worse than, the best rule that offloads from some length on.
     """
     systems = [systems] if isinstance(systems, System) else list(systems)
     system = systems[0]
@@ -109,14 +110,10 @@ def search(
     # Never to offload comes first: on regular graphs always to offload is the same.
     thresholds = [(lengths >= least).astype(np.float64) for least in reversed(range(system.buffer + 2))]
     first = range(preset.iterations, preset.iterations + TRIALS)  # which no generation meets
-    best = _best(networks, [_fixed(rule) for rule in (*thresholds, random)], preset, first)
+    fixed = [np.repeat(rule[:, None], len(rule), axis=1) for rule in (*thresholds, random)]
+    best = _best(networks, fixed, preset, first)
     found = _search_from(networks, best[:, 0], preset, seed, log)
     return _best(networks, [best, found], preset, range(first.stop, first.stop + TRIALS))
-
-
-def _fixed(rule: Floats) -> Floats:
-    """Return the weights of a fixed rule."""
-    return np.repeat(rule[:, None], len(rule), axis=1)
 
 
 def _best(networks: ParallelNetworks, rules: Sequence[Floats], preset: DirectSearch, episodes: Iterable[int]) -> Floats:
@@ -127,11 +124,7 @@ def _best(networks: ParallelNetworks, rules: Sequence[Floats], preset: DirectSea
 def _search_from(
     networks: ParallelNetworks, start: Floats, preset: DirectSearch, seed: int, log: TrainingLog | None
 ) -> Floats:
-    """Return the weights that a search from a fixed rule ends at.
-
-    All candidates of a generation meet the same random numbers, the next generation others; the mean of the middles of
-    the later half of the generations is returned.
-    """
+    """Return the weights that a search from a fixed rule ends at, of whose generations each meets its own numbers."""
     import cma
 
     features = _features(networks, start, preset)
@@ -202,7 +195,7 @@ def _drops(networks: ParallelNetworks, weights: Floats, preset: DirectSearch, ep
     total = 0.0
     while not networks.is_over:
         total += float(networks.step(_offload(networks, weights, preset)).mean())
-    return total * 50.0 / networks.system.horizon
+    return total * REFERENCE_TIME / networks.system.horizon
 
 
 def _offload(networks: ParallelNetworks, weights: Floats, preset: DirectSearch) -> Floats:

@@ -47,25 +47,18 @@ class ProximalPolicyOptimization(Algorithm):
     """Who decides: the upper level for a network at once, or each scheduler (parameter sharing)."""
 
     epochs: int | None = 50
-    """Decision epochs of an episode, T; None for as many as the scenario's horizon has.
-
-    The rule that is best in the long run is not quite the one with least drops from empty queues up to the horizon.
-    """
+    """Decision epochs of an episode, T; None for as many as the scenario's horizon has."""
 
     batch: int = 4000
     """Decisions of a batch, B_b: about `batch / epochs` rows play one episode each."""
 
     networks: int = 1
-    """Networks that a row consists of, under one decision rule and one path of arrival rates.
-
-    The drops of more queues say more precisely how good a rule is: nearer to the limit of section 1.3.
-    """
+    """Networks of a row, under one rule and one path of arrival rates: the more, the nearer to the limit (1.3)."""
 
     copies_per_path: int = 1
     """Rows that share one path of arrival rates and whose rewards are centred by their mean; 1 for neither.
 
-    The path is beyond any policy's reach and makes most of the return's variance. Subtracting the mean of n
-    copies leaves the expected gradient as it is, times (n - 1) / n.
+    The path makes most of the return's variance; without the mean of n copies the gradient is (n - 1) / n of itself.
     """
 
     minibatch: int = 128
@@ -96,10 +89,7 @@ class ProximalPolicyOptimization(Algorithm):
     """Units of the hidden tanh layers, of the policy and of the critic alike (section 1.4.2)."""
 
     recurrent: int | None = None
-    """Units of the LSTM before the hidden layers, of the policy and of the critic alike; None for no LSTM.
-
-    sb3-contrib's recurrent PPO clips the ratio alone: `kl_coefficient` must be 0.
-    """
+    """Units of the LSTM before the hidden layers; `kl_coefficient` must be 0 then, sb3-contrib has no penalty."""
 
     start: float = 0.0
     """The Gaussian's initial mean; -0.25 offloads three jobs of eight."""
@@ -110,9 +100,8 @@ class ProximalPolicyOptimization(Algorithm):
     final_log_std: float | None = None
     """What that logarithm falls to, evenly over the first half of the iterations; None to learn the deviation.
 
-    Beside the borders of a probability a wide Gaussian learns a mean that suits itself: how much it strays inside.
-    A narrow one learns slowly. With this, the mean goes through tanh too, as one that was beyond a border
-    when the Gaussian became narrow would never come back, and it is the mean that is exported.
+    Beside 0 and 1 a wide Gaussian learns a mean that suits how it strays inside, and a narrow one learns slowly. With
+    this, the mean goes through tanh too, so that it can come back from beyond a border, and it is what is exported.
     """
 
     def __post_init__(self) -> None:
@@ -146,11 +135,7 @@ class ProximalPolicyOptimization(Algorithm):
         return scenario.horizon if self.epochs is None else self.epochs * scenario.delta_t
 
     def starts(self, draws: Draws) -> list[Self]:
-        """Return what a training begins with, one after the other; the best end is kept.
-
-        Where actions hold for an epoch there are several optima, and the wide Gaussian of the quick recipe passes by
-        those that seldom offload: it begins again beside never, and narrower.
-        """
+        """Return what a training begins with; where actions hold, also beside never, which wide Gaussians pass by."""
         if draws == "job" or self.final_log_std is None:
             return [self]
         return [self, replace(self, start=-0.8, log_std=-0.7)]
@@ -171,9 +156,8 @@ class ProximalPolicyOptimization(Algorithm):
         """See `Algorithm.learn`; of several ends that with the fewest drops on the systems is kept."""
         found = []
         for number, start in enumerate(self.starts(draws)):
-            found += start._ends(
-                systems, seed, draws, log if number == 0 else log.beside(f"start_{number + 1}"), metadata
-            )
+            own_log = log if number == 0 else log.beside(f"start_{number + 1}")
+            found += start._ends(systems, seed, draws, own_log, metadata)
         if len(found) == 1:
             return found[0]
 

@@ -24,6 +24,7 @@ from torch.distributions import Normal, kl_divergence
 from dispatchers.contract import Draws
 from emulator.errors import InputError
 from emulator.model.system import System
+from emulator.results.measures import REFERENCE_TIME
 from policies.algorithms.ppo import ProximalPolicyOptimization
 from policies.export import GaussianPolicy, RecurrentGaussianPolicy
 from policies.log import TrainingLog
@@ -44,10 +45,9 @@ def train(
 ) -> GaussianPolicy:
     """Learn a policy. On one machine the same arguments give the same policy to the last bit.
 
-    An episode is the systems', up to their horizon. `draws` says how often schedulers draw whether to offload. `log`
-    takes a line for each iteration and a checkpoint after it, and training goes on from the checkpoint that it has.
-    Seeds the global generators of Python, NumPy and torch, which
-    stable-baselines3 draws from, and leaves torch with one thread: more are slower here and give other bits.
+    `log` takes a line for each iteration and a checkpoint after it, and training goes on from the one that it has.
+    Seeds the global generators, which stable-baselines3 draws from, and leaves torch with one thread: more are slower
+    here and give other bits.
     """
     torch.set_num_threads(1)
     systems = [systems] if isinstance(systems, System) else list(systems)
@@ -61,8 +61,8 @@ def train(
     batch = environment.networks.epochs * environment.num_envs
     left = preset.iterations * batch - algorithm.num_timesteps
     if left > 0:
-        algorithm.set_logger(_logger(log))
-        callbacks: list[BaseCallback] = [_Notes(log, checkpoint)]
+        algorithm.set_logger(Logger(None, []) if log is None else configure(str(log.folder), ["tensorboard"]))
+        callbacks: list[BaseCallback] = [] if log is None else [_Notes(log, checkpoint)]
         if preset.final_log_std is not None:
             callbacks.append(_Narrowing(preset.log_std, preset.final_log_std, preset.iterations * batch))
         algorithm.learn(left, callback=callbacks, reset_num_timesteps=checkpoint is None)
@@ -70,7 +70,7 @@ def train(
 
 
 def _environment(
-    systems: Sequence[System], preset: ProximalPolicyOptimization, seed: int, draws: Draws = "job"
+    systems: Sequence[System], preset: ProximalPolicyOptimization, seed: int, draws: Draws
 ) -> NetworksEnvironment:
     epochs = systems[0].timetable.epochs
     each = systems[0].nodes if preset.rows == "schedulers" else 1
@@ -132,10 +132,7 @@ class EpisodicPPO(RecurrentPPO):
     _last_lstm_states: Any
 
     def collect_rollouts(self, *arguments: Any, **options: Any) -> bool:
-        """Collect the batch, with no step marked as an episode's start: the state is made zero here.
-
-        For steps that are marked, the library goes through each minibatch epoch by epoch: three times slower.
-        """
+        """Make the state zero and collect the batch, with no step marked as a start: three times faster."""
         for state in (*self._last_lstm_states.pi, *self._last_lstm_states.vf):
             state.zero_()
         self._last_episode_starts = np.zeros(self.n_envs, dtype=bool)
@@ -143,10 +140,7 @@ class EpisodicPPO(RecurrentPPO):
 
 
 class PenalisedPPO(PPO):
-    """PPO with the adaptive KL penalty of Table 2 (RLlib's) beside the clipped ratio.
-
-    The penalty enters the loss where stable-baselines3 has the entropy: see `PenalisedPolicy`.
-    """
+    """PPO with the adaptive KL penalty of Table 2 (RLlib's) in the place of the entropy: see `PenalisedPolicy`."""
 
     kl_target: float
 
@@ -231,34 +225,32 @@ class _Narrowing(BaseCallback):
         self.steps = steps
 
     def _on_training_start(self) -> None:
-        self._log_std.requires_grad_(False)
+        log_std = self.model.policy.log_std
+        assert isinstance(log_std, torch.Tensor)
+        self.log_std = log_std.requires_grad_(False)
 
     def _on_rollout_start(self) -> None:
         done = self.num_timesteps / (NARROWED_AFTER * self.steps)
-        self._log_std.fill_(self.first + (self.last - self.first) * min(1.0, done))
+        self.log_std.fill_(self.first + (self.last - self.first) * min(1.0, done))
 
     def _on_step(self) -> bool:
         return True
-
-    @property
-    def _log_std(self) -> torch.Tensor:
-        log_std = self.model.policy.log_std
-        assert isinstance(log_std, torch.Tensor)
-        return log_std
 
 
 class _Notes(BaseCallback):
     """Tells the log the mean drops of each batch, and leaves a checkpoint when it has been learned from."""
 
-    def __init__(self, log: TrainingLog | None, checkpoint: Mapping[str, Any] | None):
+    def __init__(self, log: TrainingLog, checkpoint: Mapping[str, Any] | None):
         super().__init__()
         self.log = log
         self.checkpoint = checkpoint
 
     def _on_training_start(self) -> None:
-        if self.log is not None and self.checkpoint is not None:
+        if self.checkpoint is not None:
             with self.log.taking_up():
-                _restore_generators(self.checkpoint)
+                torch.set_rng_state(self.checkpoint["torch_generator"])
+                keys = self.checkpoint["numpy_generator"].numpy().astype(np.uint32)
+                np.random.set_state(("MT19937", keys, *self.checkpoint["numpy_position"]))  # noqa: NPY002
 
     def _on_rollout_start(self) -> None:
         self._keep()
@@ -269,27 +261,21 @@ class _Notes(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        networks = self._environment.networks
-        drops = sum(self.drops) * 50.0 / networks.system.horizon
+        drops = sum(self.drops) * REFERENCE_TIME / self._environment.networks.system.horizon
         self.logger.record("rollout/drops", drops)
-        if self.log is not None:
-            self.log.note(decisions=self.num_timesteps, drops=drops)
+        self.log.note(decisions=self.num_timesteps, drops=drops)
 
     def _on_training_end(self) -> None:
         self._keep()
 
     def _keep(self) -> None:
-        if self.log is not None and self.num_timesteps > 0:
+        if self.num_timesteps > 0:
             self.log.keep(_state(self.model, self._environment))
 
     @property
     def _environment(self) -> NetworksEnvironment:
         assert isinstance(self.training_env, NetworksEnvironment)
         return self.training_env
-
-
-def _logger(log: TrainingLog | None) -> Logger:
-    return Logger(None, []) if log is None else configure(str(log.folder), ["tensorboard"])
 
 
 def _state(algorithm: Any, environment: NetworksEnvironment) -> dict[str, Any]:
@@ -316,12 +302,6 @@ def _restore(algorithm: Any, environment: NetworksEnvironment, state: Mapping[st
     algorithm._n_updates = state["updates"]
     algorithm.ent_coef = state["kl_coefficient"]
     environment.networks.episode = state["episode"] - 1  # learning begins by resetting
-
-
-def _restore_generators(state: Mapping[str, Any]) -> None:
-    torch.set_rng_state(state["torch_generator"])
-    keys = state["numpy_generator"].numpy().astype(np.uint32)
-    np.random.set_state(("MT19937", keys, *state["numpy_position"]))  # noqa: NPY002
 
 
 def gaussian_policy(policy: ActorCriticPolicy) -> GaussianPolicy:

@@ -6,17 +6,15 @@ A figure is a scenario file in scenarios/paper; its run can be stopped and taken
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from dispatchers.errors import DispatcherError
-from emulator.command_line import BAD_INPUT, FAILED, Parser
-from emulator.errors import InputError
+from emulator.command_line import FAILED, Parser
 from emulator.machine import interruption
 from emulator.machine.option_numbers import whole
-from policies.command_line import MOST_ITERATIONS
+from policies.command_line import GOES_ON, MOST_ITERATIONS, done
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,13 +28,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="figures to make, such as 5 7a theorem_1_torus; 7 stands for all of its parts",
     )
-    result.add_argument(
-        # One replication has no interval.
-        "--replications",
-        type=whole(2, 1_000_000),
-        metavar="N",
-        help="instead of the scenarios' 100",
-    )
+    # One replication has no interval.
+    result.add_argument("--replications", type=whole(2, 1_000_000), metavar="N", help="instead of the scenarios' 100")
     result.add_argument(
         "--iterations", type=whole(1, MOST_ITERATIONS), metavar="N", help="of each training, instead of the scenarios'"
     )
@@ -65,23 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.docs is None:
         options.docs = options.runs if options.only else ROOT / "docs"
-    try:
-        return _run(options, arguments)
-    except KeyboardInterrupt:
-        print(f"{interruption.line_start()}interrupted: the same command goes on from here", file=sys.stderr)
-        return interruption.INTERRUPTED
-    except (InputError, DispatcherError) as error:
-        print(error, file=sys.stderr)
-        return BAD_INPUT
+    return done("policies.paper", arguments, partial(_make, options))
 
 
-def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+def _make(options: argparse.Namespace, command: str) -> int:
     from policies.paper.making import make
     from policies.paper.page import page
-    from policies.provenance import without_folders
 
-    command = shlex.join(["python", "-m", "policies.paper", *map(without_folders, arguments)])
-    interruption.say("interrupted: the same command goes on from here")
+    interruption.say(GOES_ON)
     with interruption.raised():
         figures, missing = make(options, command)
     if not figures:

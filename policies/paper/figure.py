@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import pandas as pd
 
 from policies.paper.interval import Interval, percent_beyond
-from policies.paper.verdict import Verdict, all_of, is_below
+from policies.paper.verdict import Verdict, all_of, is_above, is_below
 
 TOPOLOGIES = {
     "cycle": "cycle",
@@ -25,6 +25,9 @@ TOPOLOGIES = {
 
 Reading = Literal["", "job", "epoch"]
 """How often schedulers draw whether to offload; none where nobody does."""
+
+READINGS: Mapping[Reading, str] = {"job": "per job", "epoch": "per epoch"}
+"""The two readings of the paper, in words."""
 
 PER_EPOCH = " per epoch"
 """What ends the labels of dispatchers that draw once per epoch, beside those that draw for each job."""
@@ -46,11 +49,7 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True)
 class Figure:
-    """What the run of a figure left, as a table.
-
-    An emulation has the rows of episodes.parquet, trainings those of training.parquet, the root of the Bethe lattice
-    those of `policies.paper.root`.
-    """
+    """What a run left: rows of episodes.parquet, of training.parquet, or of `policies.paper.root`."""
 
     name: str
     rows: pd.DataFrame
@@ -111,9 +110,21 @@ class Figure:
         """Return by how many percent one dispatcher has more drops than another."""
         return paired_percent(self.drops(one, measure), self.drops(other, measure))
 
+    def gaps(self, one: str, other: str, key: str = "delta_t") -> dict[float, Interval]:
+        """Return `percent` at each value of a column."""
+        return {value: part.percent(one, other) for value, part in self.by(key)}
+
+    def best(self, names: Iterable[str]) -> str:
+        """Return the one of some dispatchers that has the least mean drops."""
+        return min(names, key=self.mean)
+
     def is_best(self, dispatcher: str) -> Verdict:
         """Return whether a dispatcher is ahead of all others."""
-        return self.is_ahead(dispatcher, [name for name in self.dispatchers if name != dispatcher])
+        return self.is_ahead(dispatcher, self.others(dispatcher))
+
+    def others(self, dispatcher: str) -> list[str]:
+        """Return all dispatchers but one."""
+        return [name for name in self.dispatchers if name != dispatcher]
 
     def is_ahead(self, dispatcher: str, others: Iterable[str]) -> Verdict:
         """Return whether a dispatcher has fewer drops than each of some others."""
@@ -124,6 +135,21 @@ def paired_percent(one: pd.Series[float], other: pd.Series[float]) -> Interval:
     """Return by how many percent one series is beyond another, over the replications that both have."""
     both = pd.concat([one, other], axis=1, join="inner").to_numpy()
     return percent_beyond(both[:, 0], both[:, 1])
+
+
+def widest(gaps: Iterable[Interval]) -> float:
+    """Return the smallest difference that would have been seen in each of some comparisons."""
+    return max(gap.seen for gap in gaps)
+
+
+def all_above(gaps: Mapping[float, Interval]) -> Verdict:
+    """Return whether all percentages are above 0."""
+    return all_of(map(is_above, gaps.values()))
+
+
+def spoken(name: str) -> str:
+    """Return the name of a figure as one would say it: 7a."""
+    return name.lstrip("0").replace("_", " ")
 
 
 def listed(values: Iterable[float]) -> str:

@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from dispatchers.view import Floats
 from emulator.results.reader import Results
-from policies.paper.figure import Claim, Figure, paired_percent
+from policies.paper.figure import Claim, Figure, paired_percent, widest
 from policies.paper.interval import Interval
 from policies.paper.verdict import EQUAL, all_of, is_within
-
-Floats = NDArray[np.float64]
 
 EPOCHS = (1, 5, 9)
 """Epochs at whose start distributions are compared; before epoch 0 all queues are empty."""
@@ -40,10 +38,7 @@ the theorem has it, stands below.
 
 
 def distributions(rows: Iterable[pa.RecordBatch], lengths: int) -> Floats:
-    """Return the shares of nodes with 0, 1, ... jobs at each epoch's start: epochs x lengths.
-
-    `rows` are those of an episode's epoch trace, some at a time.
-    """
+    """Return the shares of nodes by queue length at each epoch's start, epochs x lengths, from an epoch trace."""
     counts = np.zeros(0, dtype=np.int64)
     for some in rows:
         epoch, queue_length = (some[key].to_numpy() for key in ("epoch", "queue_length"))
@@ -60,10 +55,7 @@ def distance(one: Floats, other: Floats) -> Floats:
 
 
 def traced(results: Results, lengths: int) -> dict[tuple[str, int], Floats]:
-    """Return `distributions` of a run's traced episodes, by dispatcher and nodes: replications x epochs x lengths.
-
-    The traces are read some rows at a time.
-    """
+    """Return `distributions` of a run's traced episodes, by dispatcher and nodes: replications x epochs x lengths."""
     swept = next(str(key) for key in results.episodes.columns if str(key).startswith("topology."))
     nodes = results.episodes.groupby(swept)["nodes"].first()
     found: dict[tuple[str, int], dict[int, Floats]] = {}
@@ -77,9 +69,8 @@ def traced(results: Results, lengths: int) -> dict[tuple[str, int], Floats]:
 def growth(results: Results, lengths: int) -> pd.DataFrame:
     """Return one row for each dispatcher and size of a graph in a run, beside the largest graph.
 
-    drops (with its interval), drops_gap and discounted_gap (how far they, or the discounted ones, are from the largest
-    graph's, in percent, with intervals), distance_1 and so on (of the mean distribution from the largest graph's, at an
-    epoch's start), and episode (the mean distance of an episode's distribution, with its interval).
+    With intervals: drops, drops_gap and discounted_gap (in percent), episode (mean distance of a distribution); and
+    distance_1 and so on, that of the mean distribution at an epoch's start.
     """
     episodes = Figure("", results.episodes)
     shares = traced(results, lengths)
@@ -113,10 +104,7 @@ def interval_of(row: Any, name: str) -> Interval:
 
 
 def exponent(rows: pd.DataFrame) -> float:
-    """Return b of the fit N ** b to the distance of an episode's distribution from the largest graph's.
-
-    NaN where there are not two distances to fit it to.
-    """
+    """Return b of the fit N ** b to an episode's distance from the largest graph's, NaN for less than two of them."""
     rows = rows[(rows["nodes"] < rows["nodes"].max()) & (rows["episode"] > 0.0)]
     if len(rows) < 2:
         return math.nan
@@ -140,7 +128,7 @@ def drops_converge(figure: Figure) -> Claim:
     measured = f"drops beyond those of {figure.table['nodes'].max():,} nodes, in percent: {'; '.join(told)}"
     text = f"Theorem 1: drops converge as the {figure.place} grows"
     verdict = all_of(is_within(gap, EQUAL) for gap in gaps)
-    return Claim(text, figure.name, measured, verdict, "", max(gap.seen for gap in gaps))
+    return Claim(text, figure.name, measured, verdict, "", widest(gaps))
 
 
 def table(figure: Figure, delta_t: float = 5.0) -> Iterator[str]:

@@ -43,11 +43,6 @@ class Interval(NamedTuple):
         """Half of what is between the ends; 0 if there are none."""
         return 0.5 * (self.high - self.low) if self.low < self.high else 0.0
 
-    @property
-    def negated(self) -> Interval:
-        """The interval of minus the mean."""
-        return Interval(-self.mean, -self.high, -self.low, self.episodes)
-
     def __str__(self) -> str:
         """Return the mean with its sign, and the interval."""
         return self.text("{:+.3f}")
@@ -78,11 +73,7 @@ class Interval(NamedTuple):
 
 
 def percent_beyond(one: ArrayLike, other: ArrayLike) -> Interval:
-    """Return by how many percent the mean of one sample is beyond that of another, paired value by value.
-
-    The ratio of two means, by the delta method: what both have in common, the paths of arrival rates above all, falls
-    out. Where both means are 0 nothing is beyond nothing.
-    """
+    """Return by how many percent the mean of one sample is beyond that of another, paired, by the delta method."""
     x, y = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
     if len(x) == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
@@ -109,10 +100,7 @@ def pooled(gaps: Sequence[Interval]) -> Interval:
 
 
 class Seeds:
-    """Positive numbers from trainings with several seeds by what was trained, compared as ratios.
-
-    All are taken to scatter alike, in percent, so that few seeds each say together how much.
-    """
+    """Positive numbers of several seeds by what was trained, compared as ratios; all are taken to scatter alike."""
 
     def __init__(self, values: Mapping[Any, Sequence[float]]):
         self.logs: dict[Any, NDArray[np.float64]] = {

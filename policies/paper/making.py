@@ -29,12 +29,12 @@ from emulator.runs.run import execute, load_plan
 from emulator.runs.tasks import cells_of, extent_of
 from emulator.scenario.plan import Plan
 from emulator.scenario.plot import KINDS_OF_TRAINING
-from policies.paper.figure import Figure
+from policies.paper.figure import Figure, spoken
 from policies.paper.growth import growth
 from policies.paper.root import root
 from policies.table import read_trainings
 from policies.tasks import Overrides
-from policies.training import Trainings, is_writable, trainings
+from policies.training import Trainings, is_writable
 
 LIBRARIES = ("torch", "stable_baselines3", "sb3_contrib", "cma")
 """What trainings need."""
@@ -73,11 +73,7 @@ def scenarios(folder: Path) -> dict[str, Path]:
 
 
 def chosen(names: Iterable[str], words: Sequence[str] | None) -> list[str]:
-    """Return the names that are meant by what was typed, all if nothing was. Raises `InputError`.
-
-    5, 05, 7a and 7A name a figure, 7 all of its parts; so do the scenario's name and its file's, and theorem_1 its
-    scenarios.
-    """
+    """Return the names meant by words such as 05, 7A, 7, figure_05 or theorem_1, all by none. Raises `InputError`."""
     names = list(names)
     if not words:
         return names
@@ -109,14 +105,12 @@ def _shortened(name: str) -> str:
 
 
 def make(options: argparse.Namespace, command: str) -> tuple[dict[str, Figure], list[str]]:
-    """Make all figures that are asked for, with their pictures; return them, and sentences on those left out.
-
-    `command` is told in the files of policies. Raises `InputError` and `DispatcherError`.
-    """
+    """Make the figures that are asked for; return them, and sentences on others. Raises as its parts do."""
     paths = scenarios(options.scenarios)
     if not paths:
         raise InputError(f"--scenarios must be a folder with scenarios of figures, got {options.scenarios}")
-    wanted, library = chosen(paths, options.only), missing_library()
+    wanted = chosen(paths, options.only)
+    library = next((name for name in LIBRARIES if importlib.util.find_spec(name) is None), None)
     orders, untrained = [], []
     for name in wanted:
         order = _order(name, paths[name], options)
@@ -134,7 +128,7 @@ def _order(name: str, path: Path, options: argparse.Namespace) -> Order:
     if plan.points[0].scenario.plot.kind not in KINDS_OF_TRAINING:
         return Order(name, path, plan, None)
     overrides = Overrides(iterations=options.iterations)
-    return Order(name, path, plan, trainings(path, overrides, **_places(path, options)))
+    return Order(name, path, plan, Trainings(path, overrides, **_places(path, options)))
 
 
 def _places(path: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -211,20 +205,11 @@ def _drawn(order: Order, options: argparse.Namespace, advance: Report) -> Figure
     return Figure(order.name, rows)
 
 
-def missing_library() -> str | None:
-    """Return the first library that trainings need and that is not installed."""
-    return next((name for name in LIBRARIES if importlib.util.find_spec(name) is None), None)
-
-
 def _left_out(
     paths: Mapping[str, Path], wanted: Sequence[str], untrained: Sequence[str], library: str | None
 ) -> Iterator[str]:
-    unwanted = [name for name in paths if name not in wanted]
+    unwanted = ", ".join(spoken(name) for name in paths if name not in wanted)
     if untrained:
-        yield f"Not here: {_named(untrained)}, whose trainings need {library}, which was not installed."
+        yield f"Not here: {', '.join(map(spoken, untrained))}, whose trainings need {library}, which was not installed."
     if unwanted:
-        yield f"Not asked for: {_named(unwanted)}."
-
-
-def _named(names: Iterable[str]) -> str:
-    return ", ".join(name.lstrip("0").replace("_", " ") for name in names)
+        yield f"Not asked for: {unwanted}."

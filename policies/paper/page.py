@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from policies.paper import growth, root, tables
 from policies.paper.claims import cycles, large_systems, theory, trainings
-from policies.paper.figure import Claim, Figure, Reading
+from policies.paper.figure import READINGS, Claim, Figure, Reading, spoken
 from policies.paper.reasons import REASONS, reason_for
 from policies.paper.verdict import EQUAL, LIKE, Verdict
 
@@ -121,10 +121,6 @@ One scale, percent of what is compared with, paired:
 ## What the paper says, and what was measured
 """
 
-READINGS: tuple[Reading, ...] = ("job", "epoch")
-
-WORDS: Mapping[Reading, str] = {"": "", "job": "per job", "epoch": "per epoch"}
-
 
 class Row(NamedTuple):
     """A claim under one reading, or under both."""
@@ -174,9 +170,8 @@ def page(figures: Mapping[str, Figure], missing: Sequence[str] = ()) -> str:
         count=_count(every),
     )
     parts = [head, *(_table(heading, found) for heading, found in groups.items())]
-    parts += [_contradictions(every, figures), _undecided(every)]
-    parts += [tables.worth(figures), _theorem(figures), tables.checked(figures)]
-    parts += [_pictures(figures)]
+    parts += [_contradictions(every, figures), _undecided(every), tables.worth(figures), _theorem(figures)]
+    parts += [tables.checked(figures), _pictures(figures)]
     return "\n".join(part for part in parts if part)
 
 
@@ -199,20 +194,16 @@ def _table(heading: str, found: Sequence[Row]) -> str:
 
 def _line(row: Row) -> str:
     first = row.first
-    told = [f"{_prefix(claim)}{claim.measured}" for claim in row.claims]
+    told = [(f"*{READINGS[claim.reading]}*: " if claim.reading else "") + claim.measured for claim in row.claims]
     seen = ["-" if claim.seen is None else f"{claim.seen:.1f} %" for claim in row.claims]
     verdicts = [row.verdict(reading).value for reading in READINGS]
     cells = [first.text, short(first.figure), "<br>".join(told), "<br>".join(dict.fromkeys(seen)), *verdicts]
     return f"| {' | '.join(cells)} |"
 
 
-def _prefix(claim: Claim) -> str:
-    return f"*{WORDS[claim.reading]}*: " if claim.reading else ""
-
-
 def short(name: str) -> str:
     """Return what a figure is called in the page: 7a, Theorem 1, or the name of its run."""
-    return "Theorem 1" if name.startswith("theorem") else name.lstrip("0").replace("_", " ")
+    return "Theorem 1" if name.startswith("theorem") else spoken(name)
 
 
 def _contradictions(every: Sequence[Row], figures: Mapping[str, Figure]) -> str:
@@ -230,10 +221,8 @@ def _contradictions(every: Sequence[Row], figures: Mapping[str, Figure]) -> str:
         else:
             parts += [*_bullets(found, Verdict.NO), f"\n{text}\n"]
     if rest:
-        parts += [
-            *_bullets(rest, Verdict.NO),
-            "\nWhat was measured of these stands in the tables; no reason was looked for.\n",
-        ]
+        text = "What was measured of these stands in the tables; no reason was looked for."
+        parts += [*_bullets(rest, Verdict.NO), f"\n{text}\n"]
     return "\n".join(parts)
 
 
@@ -252,7 +241,7 @@ def _bullets(found: Iterable[Row], verdict: Verdict) -> list[str]:
 def _said(row: Row, verdict: Verdict) -> str:
     """Return under which readings a claim has a verdict."""
     readings = [claim.reading for claim in row.claims if claim.verdict is verdict]
-    told = " and ".join(WORDS[reading] for reading in readings if reading)
+    told = " and ".join(READINGS[reading] for reading in readings if reading)
     return f"{verdict.value} {told}".strip()
 
 
@@ -271,13 +260,10 @@ def _theorem(figures: Mapping[str, Figure]) -> str:
 def _pictures(figures: Mapping[str, Figure]) -> str:
     parts = ["## The pictures\n"]
     for figure in figures.values():
-        heading = f"Figure {short(figure.name)}" if figure.name[0].isdigit() else _title(figure.name)
+        title = figure.name.replace("theorem_1_", "Theorem 1: ").replace("_", " ").capitalize()
+        heading = f"Figure {short(figure.name)}" if figure.name[0].isdigit() else title
         parts += [f"### {heading}\n", f"![{heading}](paper/{stem_of(figure.name)}.png)\n"]
     return "\n".join(parts)
-
-
-def _title(name: str) -> str:
-    return name.replace("theorem_1_", "Theorem 1: ").replace("_", " ").capitalize()
 
 
 def stem_of(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from policies.paper.figure import PER_EPOCH, Figure, each, shorts
+from policies.paper.figure import PER_EPOCH, READINGS, Figure, Reading, each, shorts
 from policies.paper.interval import quotient
 
 
@@ -48,8 +48,7 @@ def near(*figures: Figure) -> str:
 
 def between(figure: Figure) -> str:
     """Return what is left to gain where actions hold for an epoch."""
-    own = figure.under("epoch")
-    gaps = {x: part.percent("MF-R", "RND") for x, part in own.by("delta_t") if x >= 5.0}
+    gaps = {x: gap for x, gap in figure.under("epoch").gaps("MF-R", "RND").items() if x >= 5.0}
     return (
         "Where actions hold for an epoch, a scheduler that offloads sends all its jobs away, and at large delta_t the "
         "best that MF-R can do is hardly better than to keep them: on the torus it has, in percent, "
@@ -57,18 +56,21 @@ def between(figure: Figure) -> str:
     )
 
 
+def _lead(figure: Figure, name: str, form: str) -> str:
+    """Return by how many percent a dispatcher is ahead of RND, by delta_t."""
+    return each({delta_t: -gap.mean for delta_t, gap in figure.gaps(name, "RND").items()}, form)
+
+
 def late(figure: Figure) -> str:
     """Return how far a rule that was not learned, and a long horizon, leave RND behind at large delta_t."""
 
     def lead(name: str, horizon: float) -> str:
-        parts = figure.at(horizon=horizon).by("delta_t")
-        return each({delta_t: -part.percent(name, "RND").mean for delta_t, part in parts}, "{:.1f} %")
+        return _lead(figure.at(horizon=horizon), name, "{:.1f} %")
 
     return (
         "Drawn for each job, the policies here are better than those that coincide with RND, and that takes no "
-        "learning: "
-        "even after 10 ms the own queue length tells something, and RND ignores it. A rule that nobody learned, to "
-        "offload with a tenth of the own queue length as probability, has fewer drops than RND by "
+        "learning: even after 10 ms the own queue length tells something, and RND ignores it. A rule that nobody "
+        "learned, to offload with a tenth of the own queue length as probability, has fewer drops than RND by "
         f"{lead('a tenth', 50)}, MF-R by {lead('MF-R', 50)}. Nor is it because 50 ms are few epochs of that "
         f"length, from empty queues on: over 500 ms it is {lead('a tenth', 500)}, and {lead('MF-R', 500)}."
     )
@@ -78,7 +80,7 @@ def leaves(figure: Figure) -> str:
     """Return how two rules do that are alike on a regular graph, on a Bethe lattice and on cube-connected cycles."""
 
     def beyond_own(name: str, graph: Figure) -> str:
-        return shorts({delta_t: part.percent(name, "OWN") for delta_t, part in graph.by("delta_t")})
+        return shorts(graph.gaps(name, "OWN"))
 
     (_, regular), (nodes, lattice) = figure.by("nodes")
     one, other = "a tenth", "40 % more"
@@ -99,7 +101,7 @@ def delay(figure: Figure) -> str:
     """Return how variants of SED do with unequal servers."""
 
     def beyond_learned(name: str) -> str:
-        return shorts({delta_t: part.percent(name, "MF-R") for delta_t, part in figure.by("delta_t")})
+        return shorts(figure.gaps(name, "MF-R"))
 
     return (
         "SED, too, sends all jobs of an epoch to one server, and as fewer servers tie than under JSQ, more schedulers "
@@ -112,33 +114,26 @@ def delay(figure: Figure) -> str:
 
 def slow_servers(figure: Figure) -> str:
     """Return how much the own queue length tells of a server's rate."""
-
-    def lead(name: str) -> str:
-        return each({delta_t: -part.percent(name, "RND").mean for delta_t, part in figure.by("delta_t")}, "{:.0f} %")
-
     return (
         "A policy that does not know its server's rate still meets the long queues of the slow servers, and what it "
         "offloads goes to fast ones as often as not. That takes no learning: to offload with a tenth of the own queue "
-        f"length as probability, drawn for each job, has fewer drops than RND by {lead('a tenth')}, MF-R by "
-        f"{lead('MF-R')}."
+        f"length as probability, drawn for each job, has fewer drops than RND by "
+        f"{_lead(figure, 'a tenth', '{:.0f} %')}, MF-R by {_lead(figure, 'MF-R', '{:.0f} %')}."
     )
 
 
 def observation(figure: Figure, own: Figure) -> str:
     """Return how the policies of figure 9b do on the own queue beside those that were learned for it."""
 
-    def beyond(reading: str) -> str:
-        name = "MF-R" if reading == "job" else f"MF-R{PER_EPOCH}"
-        gaps = {}
-        for delta_t, part in figure.by("delta_t"):
-            gaps[delta_t] = 100.0 * (quotient(part.mean(name), own.at(delta_t=delta_t).mean(name)) - 1.0)
-        return each(gaps, "{:+.1f}")
+    def beyond(name: str) -> str:
+        parts = ((x, part.mean(name), own.at(delta_t=x).mean(name)) for x, part in figure.by("delta_t"))
+        return each({x: 100.0 * (quotient(one, other) - 1.0) for x, one, other in parts}, "{:+.1f}")
 
     return (
         "The policies of figure 9b were learned on the distribution of all queues, as Algorithm 1 has it. Fed with the "
         "own queue alone they meet distributions that they never met: beyond the drops of figure 7c's policies, which "
-        f"were learned on the own queue, theirs are, in percent, {beyond('job')} drawn for each job, {beyond('epoch')} "
-        "once per epoch."
+        f"were learned on the own queue, theirs are, in percent, {beyond('MF-R')} drawn for each job, "
+        f"{beyond(f'MF-R{PER_EPOCH}')} once per epoch."
     )
 
 
@@ -178,11 +173,9 @@ def sac(trainings: Figure, figure: Figure) -> str:
 def selfishness(figure: Figure) -> str:
     """Return where NA-PS is furthest from MF-R, and what it learns from."""
 
-    def worst(reading: str) -> str:
-        part = figure.under("job" if reading == "job" else "epoch")
-        cases = [
-            (at.percent("NA-PS", "MF-R").mean, n, x) for n, here in part.by("nodes") for x, at in here.by("delta_t")
-        ]
+    def worst(reading: Reading) -> str:
+        parts = figure.under(reading).by("nodes")
+        cases = [(gap.mean, n, x) for n, part in parts for x, gap in part.gaps("NA-PS", "MF-R").items()]
         return "; ".join(f"{gap:+.1f} % with {n:,g} nodes at {x:g}" for gap, n, x in sorted(cases)[:-4:-1])
 
     return (
@@ -196,10 +189,10 @@ def sharing(figure: Figure) -> str:
     """Return where NA-PS is ahead of MF-R."""
     cases = [
         f"{gap.short} with {nodes:,g} nodes at {delta_t:g} {words}"
-        for reading, words in (("job", "per job"), ("epoch", "per epoch"))
-        for nodes, part in figure.under("job" if reading == "job" else "epoch").by("nodes")
-        for delta_t, at in part.by("delta_t")
-        if (gap := at.percent("NA-PS", "MF-R")).high < 0.0
+        for reading, words in READINGS.items()
+        for nodes, part in figure.under(reading).by("nodes")
+        for delta_t, gap in part.gaps("NA-PS", "MF-R").items()
+        if gap.high < 0.0
     ]
     return (
         "NA-PS was learned on 5 nodes, MF-R on 101, and what is best on the one graph is not quite so on the other. "
@@ -212,9 +205,8 @@ def levels(figure: Figure, longer: Figure) -> str:
     drops = {delta_t: part.mean("JSQ") for delta_t, part in longer.by("delta_t")}
     return (
         "Up to 10 ms, where the axis of figure 3a ends, nothing levels off. Over 500 ms there are "
-        f"{each(drops, '{:.2f}')}"
-        f" drops, and {figure.at(delta_t=10.0).mean('JSQ'):.2f} over 50 ms at 10, which are five epochs from "
-        "empty queues."
+        f"{each(drops, '{:.2f}')} drops, and {figure.at(delta_t=10.0).mean('JSQ'):.2f} over 50 ms at 10, "
+        "which are five epochs from empty queues."
     )
 
 

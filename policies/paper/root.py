@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from dispatchers.view import Floats
 from emulator.machine import interruption
 from emulator.runs.check import make_dispatcher
 from emulator.scenario.plan import Plan, Point
@@ -22,8 +22,6 @@ from policies.paper.growth import columns, distance, interval_of
 from policies.paper.interval import Interval
 from policies.paper.verdict import Verdict
 from policies.process.dispatched import DispatchedNetworks
-
-Floats = NDArray[np.float64]
 
 NODES_AT_ONCE = 1_000_000
 """Queues of all copies of a network that are advanced together, which bounds the memory."""
@@ -39,9 +37,8 @@ def root(plan: Plan, advance: Callable[[float], None]) -> pd.DataFrame:
     """Return one row for each size and dispatcher of a plan whose node 0 is the root, beside the average node.
 
     root and average (jobs), length (their difference) and full (that of the probabilities of a full queue, both with
-    an interval over replications), distance (of the distributions) and chance (see `chance_of`): means over epochs
-    but the first, which begins with empty queues. `advance` is told the share of the work that is done, bit by bit.
-    Raises `InputError` and `DispatcherError`.
+    intervals), distance (of the distributions) and chance (see `chance_of`): means over epochs but the first. `advance`
+    is told the share of the work that is done. Raises `InputError` and `DispatcherError`.
     """
     points = [(point, index) for point in plan.points for index in range(len(point.scenario.dispatchers))]
     nodes = sum(point.node_count() for point, _ in points)
@@ -93,10 +90,9 @@ def shares(point: Point, index: int, advance: Callable[[float], None]) -> tuple[
 
 
 def chance_of(gap: Floats) -> float:
-    """Return the probability of such differences of two distributions, or larger ones, if there were none on average.
+    """Return the probability of such differences, replications x lengths, or larger ones, by Hotelling's T-squared.
 
-    By Hotelling's T-squared; `gap` is replications x lengths, its rows sum to 0. NaN with too few replications, or
-    where so many are alike that the differences do not vary in all directions.
+    NaN with too few replications, or where the differences do not vary in all directions.
     """
     from scipy.special import fdtrc
 

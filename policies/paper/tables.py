@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from policies.paper.figure import Figure
+from policies.paper.figure import READINGS, Figure, spoken
 
 GRAPHS = ("07a", "07b", "07c", "07d", "08")
 """The figures of large graphs, which have all values of delta_t."""
@@ -41,10 +41,9 @@ def worth(figures: Mapping[str, Figure]) -> str:
 def _leads(figure: Figure) -> Iterator[str]:
     if not figure.has_readings:
         return
-    for reading, words in (("job", "per job"), ("epoch", "per epoch")):
-        under = figure.under("job" if reading == "job" else "epoch")
-        leads = [-part.percent("MF-R", "RND").mean for _, part in under.by("delta_t")]
-        yield f"| {figure.place} | {words} | {' | '.join(f'{lead:.1f}' for lead in leads)} |"
+    for reading, words in READINGS.items():
+        leads = [f"{-gap.mean:.1f}" for gap in figure.under(reading).gaps("MF-R", "RND").values()]
+        yield f"| {figure.place} | {words} | {' | '.join(leads)} |"
 
 
 def checked(figures: Mapping[str, Figure]) -> str:
@@ -60,11 +59,10 @@ def checked(figures: Mapping[str, Figure]) -> str:
             points = dict.fromkeys(zip(compared["nodes"], compared["delta_t"], strict=True))
             told = ", ".join(f"{nodes:,} nodes at {delta_t:g}" for nodes, delta_t in points)
             share = f"{_points(compared)} of {_points(first)} points"
-            lines.append(f"- {figure.name.lstrip('0').replace('_', ' ')}, {share}: {told}")
+            lines.append(f"- {spoken(figure.name)}, {share}: {told}")
     return "\n".join([CHECKED, *lines, ""]) if lines else ""
 
 
 def _points(rows: pd.DataFrame) -> int:
     """Return how many points of the sweep there are."""
-    dispatchers = rows["dispatcher"].nunique()
-    return len(rows) // max(dispatchers, 1)
+    return len(rows) // max(rows["dispatcher"].nunique(), 1)

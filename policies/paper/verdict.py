@@ -41,7 +41,7 @@ def is_below(gap: Interval) -> Verdict:
 
 def is_above(gap: Interval) -> Verdict:
     """Return whether a difference in percent is above 0: no if it is excluded that it reaches 1."""
-    return is_below(gap.negated)
+    return is_below(gap._replace(low=-gap.high, high=-gap.low))
 
 
 def is_within(gap: Interval, limit: float = LIKE) -> Verdict:

@@ -18,14 +18,14 @@ from dispatchers.errors import DispatcherError
 from dispatchers.information import declared
 from dispatchers.rules.mean_field import MeanFieldRule
 from dispatchers.rules.recurrent import MeanFieldRecurrent
-from dispatchers.view import Draws
+from dispatchers.view import Draws, Floats
 from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.compiled.routing import fixed_columns
 from emulator.engines.observations import EpochDraws
 from emulator.model.system import System
 from emulator.model.topology import Topology
 from emulator.workload.workload import Workload
-from policies.process.networks import Floats, ParallelNetworks
+from policies.process.networks import ParallelNetworks
 from policies.process.received import received_of_drawn, received_of_fixed
 
 SCHEDULERS_AT_ONCE = 8192
@@ -35,9 +35,8 @@ SCHEDULERS_AT_ONCE = 8192
 class DispatchedNetworks(ParallelNetworks):
     """Copies of a system in which a dispatcher decides; all start and end an episode together.
 
-    Nothing is drawn from the system's own seed: `seed` takes its place. A server that holds for an epoch is drawn by
-    the decision coin, as in an engine; an action that holds for an epoch is drawn as in training. Raises
-    `DispatcherError` for a rule that has no law or does not fit the system, `InputError` for a system without a law.
+    `seed` takes the place of the system's. A server that holds for an epoch is drawn as in an engine, an action as in
+    training. Raises `DispatcherError` for a rule without a law or of another system, `InputError` as `EpochLaw` does.
     """
 
     def __init__(self, dispatcher: Dispatcher, system: System, *, copies: int, seed: int):
@@ -75,10 +74,7 @@ class DispatchedNetworks(ParallelNetworks):
         return self.step(sent) if self.draws == "epoch" else self.step_received(sent)
 
     def _sent(self, block: int) -> Floats:
-        """Ask the schedulers of a block of copies and return what `advance` goes on with, copies x nodes.
-
-        That is the jobs per ms that come to each server, or, where actions are drawn, offload probabilities.
-        """
+        """Ask a block of copies; return each server's jobs per ms, or, if actions are drawn, offload probabilities."""
         copies = slice(block * self._together, (block + 1) * self._together)
         draws = EpochDraws(_Together(self.paths[copies]), self.epoch)
         lengths = self.queue_lengths[copies].ravel().astype(np.int32)
@@ -95,10 +91,7 @@ class DispatchedNetworks(ParallelNetworks):
 
 
 def _without_actions(dispatcher: Dispatcher) -> tuple[Dispatcher, Draws]:
-    """Return a dispatcher that leaves it to the law to draw whether to offload, and how often that is drawn.
-
-    A rule that draws an action by the view's coin would be asked anew for every scheduler and epoch: 20 times as long.
-    """
+    """Return a dispatcher that leaves actions to the law, which is 20 times faster, and how often they are drawn."""
     if not isinstance(dispatcher, MeanFieldRule | MeanFieldRecurrent) or dispatcher.acts == "job":
         return dispatcher, "job"
     undrawn = copy.copy(dispatcher)

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 from numba import uint64
-from numpy.typing import NDArray
 
+from dispatchers.view import Floats, Integers
 from emulator.errors import InputError
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
 from emulator.randomness import JOB, random_uniform
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 MOST_SERVICE_RATES = 256
 """Distinct service rates, each of which needs a table of its own."""
@@ -178,10 +175,9 @@ class EpochLaw:
         `queue_lengths` (int64) and `received`, the jobs per ms that come to each server, are copies x nodes.
         """
         key = round(duration, 9)  # k * delta_t is not evenly spaced to the last bit
-        table = self._tables.get(key)
-        if table is None:
-            table = tabulate(self.buffer, self.service_rates, duration, self.step, self.points)
-            self._tables[key] = table
+        if key not in self._tables:
+            self._tables[key] = tabulate(self.buffer, self.service_rates, duration, self.step, self.points)
+        table = self._tables[key]
         return draw_epoch(
             queue_lengths, received, table, self.kinds, graph_of, self.step, np.uint64(seed), replications, epoch
         )

@@ -37,16 +37,13 @@ class LoadBalancing(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Begin an episode; with a seed the first one of that seed, else the next one."""
         super().reset(seed=seed)
         if seed is not None or self.networks is None:
-            number = seed if seed is not None else int(self.np_random.integers(SEED_LIMIT))
-            self.networks = ParallelNetworks(self.system, copies=1, seed=number % SEED_LIMIT)
+            number = int(self.np_random.integers(SEED_LIMIT)) if seed is None else seed % SEED_LIMIT
+            self.networks = ParallelNetworks(self.system, copies=1, seed=number)
         self.networks.reset()
-        return self._observation(self.networks), self._info(self.networks)
+        return self._seen(self.networks)
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Apply a decision rule for one epoch. An episode is terminated by the horizon: what comes after has no worth.
-
-        Raises `ValueError` for an action that is no rule, `RuntimeError` where no episode has begun.
-        """
+        """Apply a decision rule for one epoch; the horizon terminates. Raises `ValueError` and `RuntimeError`."""
         networks = self.networks
         if networks is None or networks.is_over:
             raise RuntimeError("reset comes before step, and after an episode's end")
@@ -54,12 +51,10 @@ class LoadBalancing(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         if rule.shape != self.action_space.shape or np.isnan(rule).any():
             raise ValueError(f"an action must be {self.system.buffer + 1} numbers, got {action}")
         drops = float(networks.step(networks.follow(rule[None, :])).mean())
-        return self._observation(networks), -drops, networks.is_over, False, self._info(networks)
+        observation, info = self._seen(networks)
+        return observation, -drops, networks.is_over, False, info
 
     @staticmethod
-    def _observation(networks: ParallelNetworks) -> NDArray[np.float32]:
-        return networks.distributions()[0].astype(np.float32)
-
-    @staticmethod
-    def _info(networks: ParallelNetworks) -> dict[str, Any]:
-        return {} if networks.is_over else {"arrival_rate": float(networks.arrival_rates[0, networks.epoch])}
+    def _seen(networks: ParallelNetworks) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        info = {} if networks.is_over else {"arrival_rate": float(networks.arrival_rates[0, networks.epoch])}
+        return networks.distributions()[0].astype(np.float32), info

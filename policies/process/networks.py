@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dispatchers.contract import Draws
+from dispatchers.view import Floats, Integers
 from emulator.errors import InputError
 from emulator.model.system import System
 from emulator.randomness import DECISION
 from emulator.workload.workload import Workload
 from policies.process.epoch_law import EpochLaw, accessible_keys, draw_coins
 from policies.process.received import dispatched_drops, draw_actions, received_of_offload
-
-Floats = NDArray[np.float64]
 
 
 class ParallelNetworks:
@@ -81,10 +79,7 @@ class ParallelNetworks:
         """Jobs per ms that come to each scheduler, copies x epochs."""
 
     def step(self, offload: Floats) -> Floats:
-        """Advance all copies by one epoch and return the expected drops of each server, copies x nodes.
-
-        `offload` is the probability that a scheduler sends a job to a random neighbour, copies x nodes.
-        """
+        """Advance by one epoch with probabilities of offloading and return the expected drops, each copies x nodes."""
         if self.draws == "epoch":
             offload = draw_actions(offload, np.uint64(self.system.seed), self.replications, self.epoch)
         self.offloaded = offload
@@ -107,10 +102,7 @@ class ParallelNetworks:
         return drops
 
     def follow(self, rules: Floats) -> Floats:
-        """Return the offload probabilities, copies x nodes, under the decision rule of each copy.
-
-        `rules` is copies x buffer + 1: the probability for each own queue length.
-        """
+        """Return the offload probabilities, copies x nodes, under the rule of each copy, copies x buffer + 1."""
         return np.take_along_axis(rules, self.queue_lengths, axis=1)
 
     def distributions(self) -> Floats:
@@ -120,11 +112,8 @@ class ParallelNetworks:
         counts = np.bincount(cells.ravel(), minlength=self.copies * lengths)
         return counts.reshape(self.copies, lengths) / self.system.nodes
 
-    def accessible_distributions(self) -> tuple[Floats, NDArray[np.int64]]:
-        """Return the distinct distributions of the queues that a scheduler can access, and which one each has.
-
-        Distributions are some number x buffer + 1, their numbers copies x nodes.
-        """
+    def accessible_distributions(self) -> tuple[Floats, Integers]:
+        """Return the distinct distributions of accessible queues, and which one each has, copies x nodes."""
         keys = accessible_keys(self.queue_lengths, self.graph_of, self.offsets, self.neighbours)
         _, first, which = np.unique(keys, return_index=True, return_inverse=True)
         distributions = np.zeros((len(first), self.system.buffer + 1))
@@ -135,10 +124,7 @@ class ParallelNetworks:
         return distributions, which.reshape(keys.shape)
 
     def dispatched_drops(self, drops: Floats) -> Floats:
-        """Return the expected drops among the jobs of each scheduler in the last epoch, copies x nodes.
-
-        `drops` is what `step` returned.
-        """
+        """Return the expected drops among the jobs of each scheduler, copies x nodes, from what `step` returned."""
         rates, sent = self.arrival_rates[:, self.epoch - 1], self.offloaded
         return dispatched_drops(drops, self.received, sent, rates, self.graph_of, self.offsets, self.neighbours)
 

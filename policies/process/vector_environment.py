@@ -11,8 +11,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
+from dispatchers.view import Floats
 from policies.algorithms.algorithm import Observation
-from policies.process.networks import Floats, ParallelNetworks
+from policies.process.networks import ParallelNetworks
 
 
 class NetworksEnvironment(VecEnv):
@@ -76,7 +77,7 @@ class NetworksEnvironment(VecEnv):
     # What follows is asked of every VecEnv; there are no environments inside whose attributes could be meant.
 
     def close(self) -> None:
-        """Nothing to close."""
+        """See `VecEnv`."""
 
     def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
         """See `VecEnv`."""
@@ -100,21 +101,14 @@ class NetworksEnvironment(VecEnv):
 class VectorEnvironment(NetworksEnvironment):
     """The upper-level decision process of section 1.4: a row is a network, or several that have one decision rule.
 
-    `networks_per_row` consecutive copies make a row; the more, the more precisely its drops say how good a rule is.
-
     Action (float32, buffer + 1): the decision rule that all schedulers follow. The paper has two numbers per queue
-    length, divided by their sum; one will do.
-
-    Observation (float32, buffer + 1), by `observation`:
+    length, divided by their sum; one will do. Observation (float32, buffer + 1), by `observation`:
 
     - `all`: the empirical distribution of the queue lengths in the row's networks, as in Algorithm 1.
-    - `own`: the one-hot of a queue length drawn uniformly, anew each epoch. Observations like these are what
-      MF-R feeds the policy, scheduler by scheduler, and it joins its rule from one entry of each answer.
-      Drawn like this they tell nothing of the network, so the answers all become the same rule but for chance:
-      the best one that knows nothing but the own queue length. Their mean is exported.
+    - `own`: the one-hot of a queue length drawn uniformly, anew each epoch, as MF-R feeds the policy. It tells nothing
+      of the network, so all answers become, but for chance, the best rule that knows the own length alone.
 
-    Reward: minus the expected drops per node in the epoch, centred by the mean over the rows that share
-    a path of arrival rates, if any do.
+    Reward: minus the expected drops per node in the epoch, centred over the rows that share a path of arrival rates.
     """
 
     def __init__(self, networks: ParallelNetworks, observation: Observation, networks_per_row: int = 1):
@@ -143,10 +137,8 @@ class SchedulersEnvironment(NetworksEnvironment):
     """Parameter sharing (NA-PS of section 2.2): a row is a scheduler of a copy, and all learn one policy.
 
     Observation (float32, buffer + 1): the one-hot of the own queue length. Action (float32, buffer + 1): the decision
-    rule, of which the entry for that length is followed.
-
-    Reward: minus the expected drops among the jobs that the scheduler itself has sent, wherever they went. Were it
-    those in the own queue, agents would turn selfish and offload everything.
+    rule, of which the entry for that length is followed. Reward: minus the expected drops among the jobs that the
+    scheduler itself has sent: with those in its own queue, agents would offload everything.
     """
 
     def __init__(self, networks: ParallelNetworks):

@@ -14,9 +14,9 @@ from test_paper_claims import PAPERS, emulated, flat, grown, rising, rooted, tra
 from emulator.errors import InputError
 from emulator.scenario.plan import load
 from policies.paper import claims, command_line, growth, root, tables
-from policies.paper.figure import Figure
+from policies.paper.figure import READINGS, Figure
 from policies.paper.making import chosen, make, scenarios
-from policies.paper.page import GROUPS, READINGS, held, page, stem_of
+from policies.paper.page import GROUPS, held, page, stem_of
 from policies.paper.reasons import REASONS, reason_for
 from policies.paper.verdict import Verdict
 

@@ -22,7 +22,7 @@ from policies.export import fixed_to_onnx, write  # noqa: E402
 from policies.learned import is_learned  # noqa: E402
 from policies.presets import PRESETS  # noqa: E402
 from policies.provenance import is_same, metadata_of, without_folders  # noqa: E402
-from policies.training import trainings  # noqa: E402
+from policies.training import Trainings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -149,7 +149,7 @@ def test_what_is_shipped_is_known_again(monkeypatch):
     monkeypatch.setattr(provenance, "version", dict(each.split(" ") for each in shipped["libraries"].split(", ")).get)
     monkeypatch.chdir(ROOT)
     files = sorted(map(str, Path("scenarios/training").glob("*.yaml")))
-    tasks = trainings(files, out="policies/trained").tasks
+    tasks = Trainings(files, out="policies/trained").tasks
     shipped = [each for each in tasks if each.draws == "job" or each.training.algorithm not in UNSHIPPED]
     assert {task.out.name for task in shipped} == {path.name for path in Path("policies/trained").glob("*.onnx")}
     assert len(shipped) > 300

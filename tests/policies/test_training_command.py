@@ -36,7 +36,7 @@ from policies.log import TrainingLog, lines_of  # noqa: E402
 from policies.presets import PRESETS  # noqa: E402
 from policies.provenance import identity_of  # noqa: E402
 from policies.tasks import Overrides, systems_of  # noqa: E402
-from policies.training import trainings  # noqa: E402
+from policies.training import Trainings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,7 +78,7 @@ def ordered(*arguments):
     """Return the trainings that arguments ask for."""
     options = parser().parse_args(arguments)
     overrides = Overrides(iterations=options.iterations, observation=options.observation, score_on=options.evaluate)
-    return trainings(options.scenarios, overrides, out=options.out, settings=options.settings)
+    return Trainings(options.scenarios, overrides, out=options.out, settings=options.settings)
 
 
 def test_the_command_trains_scores_and_writes_a_policy(folder, capsys):
@@ -117,7 +117,7 @@ def test_the_function_trains_what_the_command_does(folder, capsys):
     )
     assert files == [Path("a.onnx")]
     assert [line.split(":")[0] for line in lines] == ["a.onnx"]
-    expected = trainings("small.yaml", out="b.onnx", settings=settings).seconds
+    expected = Trainings("small.yaml", out="b.onnx", settings=settings).seconds
     assert sum(seconds) == pytest.approx(expected)
     call(capsys, "small.yaml", "--quiet", "--out", "b.onnx", "--seed", "7", "--set", *settings)
     one, other = (Policy(name).metadata for name in ("a.onnx", "b.onnx"))

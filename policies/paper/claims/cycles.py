@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies.paper.figure import Claim, Figure, paired_percent, shorts
+from policies.paper.figure import Claim, Figure, paired_percent, shorts, widest
 from policies.paper.interval import Interval, chance, pooled, unpaired
 from policies.paper.verdict import EQUAL, Verdict, all_of, is_above, is_below, is_within
 
@@ -15,25 +15,18 @@ HEURISTICS = ("JSQ", "RND", "OWN")
 
 def jsq_is_best(figure: Figure) -> Claim:
     """At delta_t 1 JSQ is best on cycles of all sizes."""
-    sizes = dict(figure.at(delta_t=1.0).by("nodes"))
-    best = [part.is_best("JSQ") for part in sizes.values()]
-    gaps = {nodes: part.percent("JSQ", "MF-R") for nodes, part in sizes.items()}
-    measured = (
-        f"best at {best.count(Verdict.YES)} of {len(best)} sizes; drops beyond MF-R's, in percent, {shorts(gaps)}"
-    )
+    best = [part.is_best("JSQ") for _, part in figure.at(delta_t=1.0).by("nodes")]
+    gaps = shorts(figure.at(delta_t=1.0).gaps("JSQ", "MF-R", "nodes"))
+    measured = f"best at {best.count(Verdict.YES)} of {len(best)} sizes; drops beyond MF-R's, in percent, {gaps}"
     return Claim("JSQ is best at delta_t 1 on cycles of all sizes", figure.name, measured, all_of(best), "ties")
 
 
 def is_near_jsq(figure: Figure) -> Claim:
     """At delta_t 1 MF-R is very close to JSQ on cycles of all sizes."""
-    gaps = {nodes: part.percent("MF-R", "JSQ") for nodes, part in figure.at(delta_t=1.0).by("nodes")}
+    gaps = figure.at(delta_t=1.0).gaps("MF-R", "JSQ", "nodes")
     measured = f"drops beyond JSQ's, in percent, {shorts(gaps)}"
     verdict = all_of(map(is_within, gaps.values()))
-    return Claim("MF-R is very close to JSQ there", figure.name, measured, verdict, "near", _widest(gaps))
-
-
-def _widest(gaps: dict[float, Interval]) -> float:
-    return max(gap.seen for gap in gaps.values())
+    return Claim("MF-R is very close to JSQ there", figure.name, measured, verdict, "near", widest(gaps.values()))
 
 
 def is_best_between(figure: Figure) -> Claim:
@@ -47,41 +40,32 @@ def is_best_between(figure: Figure) -> Claim:
     measured = f"ahead of them in {list(verdicts.values()).count(Verdict.YES)} of {len(verdicts)} cases"
     measured += "".join(f"; {verdict.value.strip('*')} at {cases}" for verdict, cases in others.items() if cases)
     largest = {x: next(reversed(dict(part.by("nodes")).values())) for x, part in middle.items()}
-    gaps = {x: _beyond_best(part) for x, part in largest.items()}
+    gaps = {x: part.percent("MF-R", part.best(HEURISTICS)) for x, part in largest.items()}
     measured += f"; drops beyond those of the best of the three, in percent, on the largest {shorts(gaps)}"
     text = "MF-R is ahead of JSQ, RND and OWN at delta_t 3, 5 and 7 at all sizes"
     return Claim(text, figure.name, measured, all_of(verdicts.values()), "between")
-
-
-def _beyond_best(part: Figure) -> Interval:
-    """Return by how many percent MF-R is beyond the best of the heuristics."""
-    return part.percent("MF-R", min(HEURISTICS, key=part.mean))
 
 
 def approaches_random(figure: Figure) -> Claim:
     """MF-R's lead over RND shrinks as delta_t grows to 10, on cycles of all sizes."""
     sizes = [part for _, part in figure.by("nodes")]
     verdicts = [is_above(shrinking(part)) for part in sizes]
-    lead = {delta_t: part.percent("MF-R", "RND") for delta_t, part in sizes[-1].by("delta_t")}
     measured = (
         f"less ahead at 10 than at 5 at {verdicts.count(Verdict.YES)} of {len(verdicts)} sizes; drops beyond RND's, "
-        f"in percent, on the largest {shorts(lead)}"
+        f"in percent, on the largest {shorts(sizes[-1].gaps('MF-R', 'RND'))}"
     )
     return Claim("MF-R approaches RND as delta_t grows to 10", figure.name, measured, all_of(verdicts), "between")
 
 
 def shrinking(figure: Figure) -> Interval:
-    """Return by how many points of a percent more MF-R is ahead of RND at delta_t 5 than at 10.
-
-    Values of delta_t share no arrivals.
-    """
+    """Return by how many points of a percent more MF-R is ahead of RND at delta_t 5 than, on other arrivals, at 10."""
     early, late = (figure.at(delta_t=delta_t).percent("MF-R", "RND") for delta_t in (5.0, 10.0))
     return unpaired(late, early)
 
 
 def sharing_is_similar(figure: Figure) -> Claim:
     """NA-PS is similar to MF-R at every delta_t, in the mean of the sizes."""
-    gaps = {x: [at.percent("NA-PS", "MF-R") for _, at in part.by("nodes")] for x, part in figure.by("delta_t")}
+    gaps = {x: list(part.gaps("NA-PS", "MF-R", "nodes").values()) for x, part in figure.by("delta_t")}
     # Sizes share the paths of arrival rates: their errors are not independent, and their widths are not divided.
     means = {
         x: Interval.around(sum(gap.mean for gap in some) / len(some), sum(gap.width for gap in some) / len(some))
@@ -93,12 +77,12 @@ def sharing_is_similar(figure: Figure) -> Claim:
         f"{max(singles):+.1f}"
     )
     verdict = all_of(map(is_within, means.values()))
-    return Claim("NA-PS is similar to MF-R", figure.name, measured, verdict, "selfishness", _widest(means))
+    return Claim("NA-PS is similar to MF-R", figure.name, measured, verdict, "selfishness", widest(means.values()))
 
 
 def sharing_is_never_better(figure: Figure) -> Claim:
     """NA-PS is never better than MF-R, not even on small cycles."""
-    gaps = [at.percent("NA-PS", "MF-R") for _, part in figure.by("nodes") for _, at in part.by("delta_t")]
+    gaps = [gap for _, part in figure.by("nodes") for gap in part.gaps("NA-PS", "MF-R").values()]
     leads = [is_below(gap) for gap in gaps]
     best = min(gaps, key=lambda gap: gap.mean)
     large = sum(gap.high < -EQUAL for gap in gaps)
@@ -118,7 +102,7 @@ def sharing_is_never_better(figure: Figure) -> Claim:
 
 def random_is_own(figure: Figure) -> Claim:
     """On regular graphs RND and OWN have the same drops on average; also on the cycles of figure 5."""
-    gaps = [at.percent("RND", "OWN") for _, part in figure.by("nodes") for _, at in part.by("delta_t")]
+    gaps = [gap for _, part in figure.by("nodes") for gap in part.gaps("RND", "OWN").values()]
     missed = sum(not gap.low <= 0.0 <= gap.high for gap in gaps)
     together = pooled(gaps)
     measured = (
@@ -137,10 +121,8 @@ def drops_converge(figure: Figure) -> Claim:
     largest = max(drops)
     gaps = {nodes: paired_percent(some, drops[largest]) for nodes, some in drops.items() if nodes < largest}
     measured = f"drops beyond those with {largest:,g} nodes, in percent, {shorts(gaps)}"
-    last = gaps[1001.0]
-    return Claim(
-        "MF-R's drops converge as the cycle grows", figure.name, measured, is_within(last, EQUAL), "", last.seen
-    )
+    last, text = gaps[1001.0], "MF-R's drops converge as the cycle grows"
+    return Claim(text, figure.name, measured, is_within(last, EQUAL), "", last.seen)
 
 
 def training_is_reached(figure: Figure) -> Claim:

@@ -9,7 +9,7 @@ import numpy as np
 from emulator.model.arrivals import Switched
 from emulator.model.timetable import Timetable
 from emulator.results.measures import REFERENCE_TIME
-from policies.paper.figure import Claim, Figure, each, listed, shorts
+from policies.paper.figure import Claim, Figure, each, listed, shorts, widest
 from policies.paper.interval import Interval
 from policies.paper.verdict import EQUAL, LIKE, Verdict, all_of, is_within
 from policies.process.epoch_law import evolve
@@ -23,27 +23,23 @@ def order_is_the_limits(figure: Figure) -> Claim:
     verdicts = {nodes: part.is_ahead(order[0], order[1:]) for nodes, part in sizes.items()}
     from_size = max((nodes for nodes, verdict in verdicts.items() if verdict is not Verdict.YES), default=0.0)
     enough = [nodes for nodes in sizes if nodes > from_size]
+    pairs = list(combinations(order, 2))
     turned = {
-        nodes: ", ".join(f"{one} and {other}" for one, other in combinations(order, 2) if _is_turned(part, one, other))
+        nodes: ", ".join(f"{one} and {other}" for one, other in pairs if part.percent(one, other).low > 0.0)
         for nodes, part in sizes.items()
     }
-    told = "; ".join(f"with {nodes:,g} nodes {pairs} have changed places" for nodes, pairs in turned.items() if pairs)
+    told = "; ".join(f"with {nodes:,g} nodes {names} have changed places" for nodes, names in turned.items() if names)
     measured = f"with {max(sizes):,g} nodes {' < '.join(order)}; {order[0]} is best with {listed(enough)} nodes"
     measured += f"; {told}" if told else "; no two change places with any other size"
     text = f"Corollary 1.1: what is best in the limit is best in large systems, too, on the {figure.place}"
     return Claim(text, figure.name, measured, Verdict.YES if len(enough) > 1 else Verdict.UNDECIDED)
 
 
-def _is_turned(part: Figure, one: str, other: str) -> bool:
-    """Return whether one dispatcher is worse than another that it is better than in the limit."""
-    return part.percent(one, other).low > 0.0
-
-
 def jsq_is_best_at_zero(figure: Figure) -> Claim:
     """JSQ is optimal as delta_t goes to 0."""
     values = dict(figure.by("delta_t"))
     others = [name for name in figure.dispatchers if not name.startswith("JSQ")]
-    gaps = {delta_t: part.percent("JSQ", min(others, key=part.mean)) for delta_t, part in values.items()}
+    gaps = {delta_t: part.percent("JSQ", part.best(others)) for delta_t, part in values.items()}
     measured = f"drops beyond those of the best of the others, in percent, {shorts(gaps)}"
     verdict = values[min(values)].is_ahead("JSQ", others)
     return Claim("JSQ is best as delta_t goes to 0", figure.name, measured, verdict, "ties")
@@ -51,15 +47,11 @@ def jsq_is_best_at_zero(figure: Figure) -> Claim:
 
 def random_is_best_at_infinity(figure: Figure) -> Claim:
     """RND is optimal as delta_t goes to infinity."""
-    gaps = {delta_t: part.percent("RND", _best_other(part, "RND")) for delta_t, part in figure.by("delta_t")}
+    gaps = {delta_t: part.percent("RND", part.best(part.others("RND"))) for delta_t, part in figure.by("delta_t")}
     last = gaps[max(gaps)]
     measured = f"drops beyond those of the best of the others, in percent, {shorts(gaps)}"
     text = "RND is best as delta_t goes to infinity"
     return Claim(text, figure.name, measured, is_within(last, EQUAL), "", last.seen)
-
-
-def _best_other(part: Figure, dispatcher: str) -> str:
-    return min((name for name in part.dispatchers if name != dispatcher), key=part.mean)
 
 
 def hundred_nodes_suffice(figure: Figure) -> Claim:
@@ -70,13 +62,14 @@ def hundred_nodes_suffice(figure: Figure) -> Claim:
     measured = f"drops with a policy of some 100 nodes beyond one of some 1,000, in percent, {told}"
     text = "The number of nodes that was trained on suffices"
     verdict = all_of(is_within(gap, EQUAL) for gap in gaps.values())
-    return Claim(text, figure.name, measured, verdict, "", max(gap.seen for gap in gaps.values()))
+    return Claim(text, figure.name, measured, verdict, "", widest(gaps.values()))
 
 
 def local_rules_send_less(figure: Figure) -> Claim:
     """Rules that know their neighbourhood need fewer messages than ones that know all queues."""
     part = figure.at(delta_t=5.0)
-    per_job = {name: _messages_per_job(part, name) for name in ("MF-N", "MF-G")}
+    sums = part.rows.groupby("dispatcher")[["messages", "arrivals"]].sum()
+    per_job = (sums["messages"] / sums["arrivals"]).to_dict()
     nodes = int(part.rows["nodes"].iloc[0])
     everyone = per_job["MF-N"] * nodes / 5.0
     measured = (
@@ -86,11 +79,6 @@ def local_rules_send_less(figure: Figure) -> Claim:
     )
     verdict = Verdict.YES if per_job["MF-N"] < per_job["MF-G"] else Verdict.NO
     return Claim("Local rules need fewer messages than global ones", figure.name, measured, verdict)
-
-
-def _messages_per_job(part: Figure, dispatcher: str) -> float:
-    rows = part.rows[part.rows["dispatcher"] == dispatcher]
-    return float(rows["messages"].sum()) / float(rows["arrivals"].sum())
 
 
 def time_differs(figure: Figure) -> Claim:
@@ -107,10 +95,7 @@ def time_differs(figure: Figure) -> Claim:
 
 
 def exact_drops(delta_t: float, horizon: float = 50.0, buffer: int = 5, service_rate: float = 1.0) -> float:
-    """Return the expected drops per queue and 50 ms under OWN, where each queue has the jobs of its own scheduler.
-
-    The joint law of the arrival rate and of the queue's length, epoch by epoch (section 1.2.4 and equation 2).
-    """
+    """Return OWN's expected drops per queue and 50 ms, by the joint law of rate and length (1.2.4, equation 2)."""
     arrivals = Switched()
     rates, leaving = (arrivals.high, arrivals.low), (arrivals.high_to_low, arrivals.low_to_high)
     laws = np.zeros((2, buffer + 1))

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from policies.paper.figure import Claim, Figure, each, shorts
+from policies.paper.figure import Claim, Figure, all_above, each, shorts
 from policies.paper.interval import Interval, Seeds
 from policies.paper.verdict import LIKE, all_of, is_above, is_below, is_within
 
@@ -35,10 +35,11 @@ def sizes_are_alike(trainings: Figure) -> Claim:
     means = {size: seeds.mean(size) for size in seeds.logs}
     best, worst = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
     gap = seeds.percent(worst, best)
+    apart = max(100.0 * float(some.max() - some.min()) for some in seeds.logs.values())
     told = ", ".join(f"{-mean:.3f} with {str(size).strip('[]')}" for size, mean in means.items())
     measured = (
         f"return in the last tenth of the iterations, mean of {_count(seeds)}: {told}; worst beyond best, in percent, "
-        f"{_skewed(gap)}; {_scatter(seeds)}"
+        f"{_skewed(gap)}; seeds of one are up to {apart:.1f} % apart"
     )
     text = "Networks of four sizes perform alike"
     return Claim(text, trainings.name, measured, is_within(gap), "sizes", gap.seen)
@@ -52,12 +53,6 @@ def _count(seeds: Seeds) -> str:
 def _skewed(gap: Interval) -> str:
     """Return a percentage of a ratio, whose interval is not even."""
     return gap.text("{:+.1f}")
-
-
-def _scatter(seeds: Seeds) -> str:
-    """Return how far apart seeds are of what is trained, at most."""
-    apart = max(100.0 * float(some.max() - some.min()) for some in seeds.logs.values())
-    return f"seeds of one are up to {apart:.1f} % apart"
 
 
 def recurrence_gives_nothing(trainings: Figure) -> Claim:
@@ -107,7 +102,7 @@ def sac_takes_longer(trainings: Figure) -> Claim:
         f"longer than with the size before, in percent, {each({n: _skewed(gap) for n, gap in growth.items()}, '{}')}"
     )
     text = "SAC's training takes longer to converge, the more agents there are"
-    return Claim(text, trainings.name, measured, all_of(map(is_above, growth.values())))
+    return Claim(text, trainings.name, measured, all_above(growth))
 
 
 def sac_policies(figure: Figure) -> list[str]:
@@ -126,7 +121,7 @@ def sac_is_behind(figure: Figure) -> Claim:
     gaps = {nodes: _over_seeds(part, "MF-R") for nodes, part in figure.by("nodes")}
     measured = f"drops beyond MF-R's, in percent, mean of {len(sac_policies(figure))} seeds, {shorts(gaps)}"
     text = "SAC is worse than MF-R for every N from 5 to 101"
-    return Claim(text, figure.name, measured, all_of(map(is_above, gaps.values())))
+    return Claim(text, figure.name, measured, all_above(gaps))
 
 
 def sac_improves(figure: Figure) -> Claim:

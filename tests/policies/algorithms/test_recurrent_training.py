@@ -16,7 +16,7 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy  # 
 from sb3_contrib.common.recurrent.type_aliases import RNNStates  # noqa: E402
 from scipy import stats  # noqa: E402
 
-from dispatchers.onnx_files.kinds import CONTRACT_VERSION  # noqa: E402
+from dispatchers.onnx_files.kinds import CONTRACT_VERSION, RecurrentPolicy  # noqa: E402
 from dispatchers.rules.basic import Random  # noqa: E402
 from dispatchers.rules.mean_field import MeanFieldOwn  # noqa: E402
 from emulator.command_line import main  # noqa: E402
@@ -25,7 +25,7 @@ from emulator.model.topologies import torus  # noqa: E402
 from policies.algorithms import stable_baselines as training  # noqa: E402
 from policies.algorithms.ppo import ProximalPolicyOptimization  # noqa: E402
 from policies.algorithms.stable_baselines import NarrowedRecurrentPolicy, gaussian_policy, train  # noqa: E402
-from policies.export import recurrent_policy_of, to_onnx, write  # noqa: E402
+from policies.export import loaded, to_onnx, write  # noqa: E402
 from policies.log import TrainingLog  # noqa: E402
 from policies.presets import PRESETS  # noqa: E402
 from policies.process.dispatched import DispatchedNetworks  # noqa: E402
@@ -71,7 +71,7 @@ def torch_policy(units=UNITS, layers=(8,), kind=RecurrentActorCriticPolicy):
 
 def dispatched(policy):
     """Return a torch policy as a dispatcher loads it."""
-    return recurrent_policy_of(to_onnx(gaussian_policy(policy), METADATA))
+    return loaded(to_onnx(gaussian_policy(policy), METADATA), RecurrentPolicy)
 
 
 def exported(preset, seed=1, log=None):
@@ -135,7 +135,7 @@ def test_it_runs_as_dispatcher_on_both_engines(tmp_path, capsys, monkeypatch):
 
 def test_each_episode_of_an_evaluation_begins_with_zeros_and_carries_on():
     model = to_onnx(gaussian_policy(torch_policy()), METADATA)
-    policy, dispatcher = recurrent_policy_of(model), dispatcher_of(model, "MF-RNN")
+    policy, dispatcher = loaded(model, RecurrentPolicy), dispatcher_of(model, "MF-RNN")
     networks = DispatchedNetworks(dispatcher, SYSTEM, copies=6, seed=1)
     twin = ParallelNetworks(SYSTEM, copies=6, seed=1)
     for _ in range(2):
