@@ -405,6 +405,7 @@ def test_an_early_interrupt_says_that_nothing_was_written(folder, capsys, monkey
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("emulator.runs.run.load_plan", interrupted)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests before this one did
     before = signal.getsignal(signal.SIGINT)
     assert main(["small.yaml"]) == 130
     assert "interrupted: nothing was written" in capsys.readouterr().err

@@ -63,7 +63,7 @@ class ModelFile:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         content, model = opened(self.path)
-        self.metadata = metadata_in(model)
+        self.metadata = _texts(self.path, model)
         self.widths: dict[str, int] = {}
         """How wide each of `WIDTHS` is here."""
         self._note_widths("input", self.inputs, model.graph.input)
@@ -145,7 +145,7 @@ class ModelFile:
 
 def metadata(path: str | Path) -> dict[str, str]:
     """Return the metadata of an ONNX file, of which nothing else is looked at. Raises `DispatcherError`."""
-    return metadata_in(_parsed(Path(path))[1])
+    return _texts(Path(path), _parsed(Path(path))[1])
 
 
 def opened(path: Path) -> tuple[bytes, Any]:
@@ -214,6 +214,15 @@ def _parsed(path: Path) -> tuple[bytes, Any]:
 def metadata_in(model: Any) -> dict[str, str]:
     """Return the metadata of an ONNX model."""
     return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _texts(path: Path, model: Any) -> dict[str, str]:
+    """Return the metadata of a file's model; refuse bytes that are no text, which a damaged file may have."""
+    found = metadata_in(model)
+    wrong = [part for entry in found.items() for part in entry if not isinstance(part, str)]
+    if wrong:
+        raise refusal(path, f"has metadata that is no text: {shown(wrong[0])}")
+    return found
 
 
 def _constants(path: Path, model: Any) -> list[Any]:

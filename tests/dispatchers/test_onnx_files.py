@@ -615,3 +615,13 @@ def test_no_allowed_operator_is_random_or_holds_a_graph():
         schema = onnx.defs.get_schema(name)
         assert "Random" not in name
         assert not [a for a in schema.attributes.values() if "GRAPH" in str(a.type)]
+
+
+def test_metadata_that_are_no_text_are_refused(tmp_path):
+    content = (ROOT / "policies/trained/torus_5.onnx").read_bytes()
+    assert b"figure_07c" in content
+    path = tmp_path / "torus.onnx"
+    path.write_bytes(content.replace(b"figure_07c", b"figure_07\xbe"))
+    for read in (Policy, metadata):
+        with pytest.raises(DispatcherError, match=r"torus\.onnx: policy has metadata that is no text: b'"):
+            read(path)

@@ -183,7 +183,7 @@ def by_hand(system, arrivals, works):
 
 def test_at_equal_times_departures_come_before_broadcasts_and_those_before_arrivals():
     """One server that holds one job, services of exactly 1 ms, arrivals exactly at departures and broadcasts."""
-    system = System(edge_list(np.empty((0, 2), dtype=int), nodes=1), 1.0, 4.0, 1, np.ones(1))
+    system = System(edge_list(np.empty((0, 2), dtype=int), nodes=1), 1.0, 4.0, 1)
     seen = []
 
     class Watching(SendToOwn):
@@ -205,6 +205,6 @@ def test_at_equal_times_departures_come_before_broadcasts_and_those_before_arriv
 
 @pytest.mark.parametrize(("work", "outcome"), [(2.0, COMPLETED), (np.nextafter(2.0, 3.0), IN_SYSTEM)])
 def test_a_departure_at_the_horizon_itself_still_counts(work, outcome):
-    system = System(edge_list(np.empty((0, 2), dtype=int), nodes=1), 1.0, 2.0, 1, np.ones(1))
+    system = System(edge_list(np.empty((0, 2), dtype=int), nodes=1), 1.0, 2.0, 1)
     episode = SimpyEngine(system, SendToOwn()).episode(by_hand(system, [0.0], [work]), Traces(jobs=True))
     assert episode.jobs.outcome.tolist() == [outcome]

@@ -1,5 +1,6 @@
 """Two engines, one specification: the compiled engine does what the SimPy engine does, to the last bit."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -121,8 +122,7 @@ class Unfit(Greedy):
         return sorted({"b": 0, "a": 1}.values(), key=str)[0] + open.__name__.count("z")
 
 
-def small(**changes):
-    return System(torus(4), 2.0, 11.0, 3, np.ones(16), **changes)
+small = partial(System, torus(4), delta_t=2.0, horizon=11.0, buffer=3)
 
 
 def compare(system, dispatcher, **options):
@@ -243,7 +243,7 @@ def asked_in_each_epoch(dispatcher, system):
 
 
 def test_equal_hidden_states_are_asked_once():
-    system = System(torus(20), 2.0, 20.0, 3, np.ones(400))
+    system = System(torus(20), 2.0, 20.0, 3)
     assert max(asked_in_each_epoch(Tracking(), system)) == 4  # as many as there are own queue lengths
     for epoch, asked in enumerate(asked_in_each_epoch(Habitual(), system)):
         assert asked <= min(4**epoch, 400)  # the histories of a queue, which is empty at first
@@ -276,7 +276,7 @@ def test_states_that_differ_in_one_bit_are_two():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_policy_for_each_scheduler_agrees(threads):
-    system = System(edge_list([[0, leaf] for leaf in range(1, 6)], nodes=8), 2.0, 30.0, 3, np.ones(8))
+    system = System(edge_list([[0, leaf] for leaf in range(1, 6)], nodes=8), 2.0, 30.0, 3)
     network = random_networks.per_agent(np.random.default_rng(7), 3, system.topology.degrees)
     rule = random_networks.dispatcher_of(ScalableActorCritic, network)
     epochs = compare(system, rule, threads=threads).epochs

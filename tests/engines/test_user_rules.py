@@ -35,7 +35,7 @@ class Mine(PerJobDispatcher):
         room = np.zeros(3)  # a rule may make arrays
         return len(job.sent) - 1 if LAST and len(UNIQUE) > room[0] else 0
 
-system = System(torus(4), 5.0, 10.0, 5, np.ones(16))
+system = System(torus(4), 5.0, 10.0, 5)
 episode = WindowEngine(system, Mine()).episode(Workload(system, 0))
 stats = routing.draw_counting.stats
 print(len(stats.cache_hits), len(stats.cache_misses), episode.totals.fingerprint)

@@ -5,6 +5,7 @@ away. A case fails if one of its z-scores is beyond what has a chance of 1e-4 in
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -32,9 +33,7 @@ STAR = edge_list([[0, 1], [0, 2], [0, 3]])
 COMPLETE = edge_list([[i, j] for j in range(5) for i in range(j)])
 
 
-def system_of(topology, *, delta_t=5.0, horizon=17.0, buffer=2, rates=None, seed=11, **changes):
-    service_rates = np.ones(topology.nodes) if rates is None else np.array(rates, dtype=float)
-    return System(topology, delta_t, horizon, buffer, service_rates, seed=seed, **changes)
+system_of = partial(System, horizon=17.0, buffer=2, seed=11)
 
 
 def z_scores(system, dispatcher, exact, replications):
@@ -77,22 +76,25 @@ RULE = [0.1, 0.5, 0.9]
 FAST = [0.5, 2.0, 1.0]
 
 CASES = {
-    "OWN ring": (system_of(RING, rates=FAST), SendToOwn()),
+    "OWN ring": (system_of(RING, service_rates=FAST), SendToOwn()),
     "RND star": (system_of(STAR), Random()),
     "JSQ ring": (system_of(RING, delta_t=2.0), JoinShortestQueue()),
     "JSQ ring, ties per job": (system_of(RING, delta_t=2.0), JoinShortestQueue(ties="job")),
     "JSQ star": (system_of(STAR, delta_t=3.0, horizon=11.0), JoinShortestQueue()),
-    "SED ring": (system_of(RING, rates=FAST), ShortestExpectedDelay()),
+    "SED ring": (system_of(RING, service_rates=FAST), ShortestExpectedDelay()),
     "MF-R ring": (system_of(RING), MeanFieldOwn(rule=RULE)),
     "MF-R star": (system_of(STAR, horizon=11.0), MeanFieldOwn(rule=RULE)),
     "RR pair": (system_of(PAIR, delta_t=4.0), RoundRobin()),
-    "JSQ-M pair": (system_of(PAIR, delta_t=4.0, rates=[1.0, 2.0]), JoinShortestQueueWithMemory("sharing")),
+    "JSQ-M pair": (system_of(PAIR, delta_t=4.0, service_rates=[1.0, 2.0]), JoinShortestQueueWithMemory("sharing")),
     "hyperexponential pair": (system_of(PAIR, work=Hyperexponential(scv=4.0)), SendToOwn()),
 }
 """Several delta_t, most of which do not divide the horizon; equal and unequal service rates."""
 
 MORE_CASES = {
-    f"{name_of(dispatcher)} {place} {delta_t:g}": (system_of(topology, delta_t=delta_t, rates=rates), dispatcher)
+    f"{name_of(dispatcher)} {place} {delta_t:g}": (
+        system_of(topology, delta_t=delta_t, service_rates=rates),
+        dispatcher,
+    )
     for place, topology, rates in (("ring", RING, None), ("ring, unequal", RING, FAST), ("pair", PAIR, [2.0, 0.7]))
     for delta_t in (1.0, 3.0, 25.0)
     for dispatcher in (

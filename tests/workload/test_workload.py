@@ -22,8 +22,7 @@ from emulator.workload.workload import Workload
 
 
 def ring(nodes=200, **changes):
-    settings = {"delta_t": 5.0, "horizon": 50.0, "buffer": 5, "service_rates": np.ones(nodes), "seed": 3}
-    return System(topology=cycle(nodes), **(settings | changes))
+    return System(cycle(nodes), **({"seed": 3} | changes))
 
 
 def test_jobs_arrive_within_their_epoch_in_order():

@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -33,9 +34,7 @@ TREE = edge_list([[0, 1], [0, 2], [2, 3]], nodes=5)
 """Agents with 1, 2 and 3 accessible servers; the last has no neighbour."""
 
 
-def make_system(topology, *, delta_t=3.0, epochs=10, buffer=5, service_rates=None, **others):
-    rates = np.ones(topology.nodes) if service_rates is None else np.asarray(service_rates, dtype=float)
-    return System(topology, delta_t, epochs * delta_t, buffer, rates, **others)
+make_system = partial(System, delta_t=3.0, horizon=30.0)
 
 
 def sac(actors):
@@ -122,7 +121,7 @@ class PlainActorCritic:
     "system",
     [
         make_system(cycle(5)),
-        make_system(TREE, buffer=2, epochs=7, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7]),
+        make_system(TREE, buffer=2, horizon=21.0, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7]),
         replace(make_system(cycle(3), buffer=3), horizon=31.0),  # the last epoch is shorter
     ],
     ids=["ring", "tree", "cut short"],
@@ -199,7 +198,7 @@ def test_the_log_holds_what_was_met_and_training_goes_on_from_it(tmp_path):
 
 def test_a_fast_server_is_found():
     # Two servers do little, one has room for all jobs: everybody ought to send theirs there.
-    system = make_system(cycle(3), epochs=50, service_rates=[0.2, 0.2, 9.0])
+    system = make_system(cycle(3), horizon=150.0, service_rates=[0.2, 0.2, 9.0])
     before = drops(system, ActorCritic(system, seed=1, preset=SAC).actors(), episodes=50).mean()
     actors = train_actors(system, replace(SAC, iterations=1000), seed=1)
     networks = DispatchedNetworks(sac(actors), system, copies=50, seed=9)
@@ -256,7 +255,7 @@ def test_agents_draw_by_their_probabilities():
 
 
 def test_the_engine_drops_as_many_jobs_as_the_law_expects():
-    system = make_system(TREE, epochs=6, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7])
+    system = make_system(TREE, horizon=18.0, service_rates=[1.0, 2.0, 0.5, 1.0, 0.7])
     actors = random_actors(TREE, system.buffer)
     dispatcher = sac(actors)
     episodes = [SimpyEngine(system, dispatcher).episode(Workload(system, number)).totals for number in range(150)]

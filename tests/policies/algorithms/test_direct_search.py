@@ -1,6 +1,7 @@
 """Rules found directly: the best fixed one, and those linear in what is observed; and how they are executed."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -28,8 +29,7 @@ FIXED = PRESETS["fast"]["STATIC"]
 assert isinstance(FIXED, DirectSearch)
 
 
-def make_system(topology, *, delta_t=4.0, horizon=20.0, buffer=3):
-    return System(topology, delta_t, horizon, buffer, np.ones(topology.nodes))
+make_system = partial(System, delta_t=4.0, horizon=20.0, buffer=3)
 
 
 def with_random_lengths(system, copies=5):

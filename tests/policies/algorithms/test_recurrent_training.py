@@ -47,7 +47,7 @@ TINY = ProximalPolicyOptimization(
     learning_rate=1e-2,
     kl_coefficient=0.0,
 )
-SYSTEM = System(torus(3), 5.0, 20.0, BUFFER, np.ones(9))
+SYSTEM = System(torus(3), horizon=20.0)
 
 
 def torch_policy(units=UNITS, layers=(8,), kind=RecurrentActorCriticPolicy):
@@ -239,10 +239,10 @@ def test_the_papers_preset_is_table_2_with_an_lstm_and_without_the_penalty():
 @pytest.mark.slow
 def test_the_fast_preset_beats_random_offloading_and_is_level_with_the_best_fixed_rule():
     # The paper's training system. Another seed than a shipped policy's, and paths that nothing was trained on.
-    system = System(torus(11), 5.0, 50.0, BUFFER, np.ones(121))
+    system = System(torus(11))
     policy = dispatcher_of(to_onnx(train(system, PRESETS["fast"]["MF-RNN"], seed=12345), METADATA), "MF-RNN")
     fixed_rule = MeanFieldOwn(str(ROOT / "policies" / "trained" / "torus_static_5.onnx"))
-    test = System(torus(20), 5.0, 50.0, BUFFER, np.ones(400))
+    test = System(torus(20))
     found, random, fixed = (score(each, test, 60) for each in (policy, Random(), fixed_rule))
     # At least 20 % fewer drops and at most 1 % more; by chance alone in one of a million trainings no better than that.
     assert stats.ttest_1samp(found - 0.8 * random, 0.0, alternative="less").pvalue < 1e-6

@@ -50,8 +50,7 @@ PENALISED = replace(TINY, kl_coefficient=0.2, copies_per_path=5, observation="ow
 NARROWED = replace(TINY, final_log_std=-2.0, observation="own")
 
 
-def make_system(side=3, *, horizon=20.0, service_rates=None):
-    return System(torus(side), 5.0, horizon, BUFFER, np.ones(side * side))
+SYSTEM = System(torus(3), horizon=20.0)
 
 
 def exported(system, preset, seed=1):
@@ -60,10 +59,10 @@ def exported(system, preset, seed=1):
 
 @pytest.mark.parametrize("preset", [TINY, PENALISED, NARROWED])
 def test_the_same_seed_gives_the_same_bytes(preset):
-    first = exported(make_system(), preset)
-    assert exported(make_system(), preset) == first
-    assert exported(make_system(), preset, seed=2) != first
-    assert exported(make_system(), replace(preset, iterations=3)) != first
+    first = exported(SYSTEM, preset)
+    assert exported(SYSTEM, preset) == first
+    assert exported(SYSTEM, preset, seed=2) != first
+    assert exported(SYSTEM, replace(preset, iterations=3)) != first
 
 
 def test_every_hyperparameter_reaches_ppo(monkeypatch):
@@ -89,7 +88,7 @@ def test_every_hyperparameter_reaches_ppo(monkeypatch):
         hidden=(5, 4),
         log_std=-3.0,
     )
-    policy = train(make_system(), preset, seed=1)
+    policy = train(SYSTEM, preset, seed=1)
     (ppo,) = made
     assert (ppo.gamma, ppo.gae_lambda, ppo.clip_range(1), ppo.lr_schedule(1)) == (0.8, 0.7, 0.15, 2e-3)
     assert (ppo.batch_size, ppo.n_epochs, ppo.n_steps, ppo.n_envs) == (26, 3, 4, 33)
@@ -99,9 +98,7 @@ def test_every_hyperparameter_reaches_ppo(monkeypatch):
 
 def test_each_iteration_is_told_the_drops_of_its_batch(tmp_path):
     # Without neighbours no decision matters, so the same numbers give the same drops.
-    system = replace(
-        make_system(), topology=Topology("none", np.zeros(10, dtype=np.int64), np.empty(0, dtype=np.int64))
-    )
+    system = replace(SYSTEM, topology=Topology("none", np.zeros(10, dtype=np.int64), np.empty(0, dtype=np.int64)))
     log = TrainingLog(tmp_path, {})
     train(system, TINY, seed=1, log=log)
     networks = ParallelNetworks(system, copies=20, seed=1)
@@ -131,14 +128,14 @@ def test_a_training_that_was_cut_off_goes_on_to_the_same_bits(preset, tmp_path):
 
     preset = replace(preset, iterations=5)
     whole = TrainingLog(tmp_path / "whole", {"seed": 1})
-    expected = to_onnx(train(make_system(), preset, seed=1, log=whole), METADATA).SerializeToString()
+    expected = to_onnx(train(SYSTEM, preset, seed=1, log=whole), METADATA).SerializeToString()
     parts = tmp_path / "parts"
     for _ in range(3):  # each gets one iteration further, and is cut off before the next has been learned from
         with pytest.raises(CutOffError):
-            train(make_system(), preset, seed=1, log=TrainingLog(parts, {"seed": 1}, cut_off_at_the_second()))
+            train(SYSTEM, preset, seed=1, log=TrainingLog(parts, {"seed": 1}, cut_off_at_the_second()))
     log = TrainingLog(parts, {"seed": 1})
     assert len(log.rows) == 3
-    assert to_onnx(train(make_system(), preset, seed=1, log=log), METADATA).SerializeToString() == expected
+    assert to_onnx(train(SYSTEM, preset, seed=1, log=log), METADATA).SerializeToString() == expected
     lines = [pd.read_csv(folder / "iterations.csv").drop(columns="seconds") for folder in (parts, tmp_path / "whole")]
     pd.testing.assert_frame_equal(*lines)
     assert list((tmp_path / "whole").glob("events.out.tfevents.*"))
@@ -192,7 +189,7 @@ def test_the_coefficient_is_adapted_after_each_iteration(monkeypatch, target, fa
             assert not torch.equal(self.policy.action_net.weight, collector)
 
     monkeypatch.setattr(training, "PenalisedPPO", Watched)
-    train(make_system(), replace(TINY, kl_coefficient=0.2, kl_target=target), seed=1)
+    train(SYSTEM, replace(TINY, kl_coefficient=0.2, kl_target=target), seed=1)
     assert coefficients == pytest.approx([0.2 * factor, 0.2 * factor**2])
 
 
@@ -208,7 +205,7 @@ def test_the_penalty_holds_the_policy_back(monkeypatch):
     monkeypatch.setattr(training, "PenalisedPPO", Watched)
     once = replace(TINY, iterations=1, passes=20)
     for coefficient in (1e-6, 1.0, 100.0):
-        train(make_system(), replace(once, kl_coefficient=coefficient), seed=1)
+        train(SYSTEM, replace(once, kl_coefficient=coefficient), seed=1)
     assert moved[0] > moved[1] > moved[2] > 0
 
 
@@ -222,7 +219,7 @@ def test_a_deviation_falls_evenly_over_half_of_the_iterations_and_is_not_learned
             return collected
 
     monkeypatch.setattr(training, "PPO", Watched)
-    policy = train(make_system(), replace(NARROWED, iterations=8, log_std=0.5, final_log_std=-1.5), seed=1)
+    policy = train(SYSTEM, replace(NARROWED, iterations=8, log_std=0.5, final_log_std=-1.5), seed=1)
     np.testing.assert_allclose(seen, np.repeat([[0.5], [0.0], [-0.5], [-1.0], *[[-1.5]] * 4], 6, axis=1), atol=1e-6)
     assert policy.deviation is None
 
@@ -271,9 +268,9 @@ def test_the_divergence_is_that_of_the_policy_that_collected_the_batch():
 @pytest.mark.slow
 def test_the_fast_preset_beats_random_offloading():
     # The paper's training system. Another seed than the shipped policy's.
-    system = System(torus(11), 5.0, 50.0, BUFFER, np.ones(121))
+    system = System(torus(11))
     rules = rules_of(to_onnx(train(system, PRESETS["fast"]["MF-R"], seed=12345), METADATA))(np.eye(BUFFER + 1))
-    test = System(torus(20), 5.0, 50.0, BUFFER, np.ones(400))
+    test = System(torus(20))
     own, random = (score(each, test, 60) for each in (MeanFieldOwn(rule=np.diagonal(rules)), Random()))
     # At least 20 % fewer drops; by chance alone in one of a million trainings no better than that.
     assert stats.ttest_1samp(own - 0.8 * random, 0.0, alternative="less").pvalue < 1e-6

@@ -15,7 +15,7 @@ from policies.process.networks import ParallelNetworks
 
 
 def system():
-    return System(torus(4), 5.0, 23.0, 3, np.ones(16))
+    return System(torus(4), 5.0, 23.0, 3)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -16,12 +16,11 @@ from policies.process.vector_environment import SchedulersEnvironment, VectorEnv
 BUFFER = 5
 
 
-def make_system(side=3, *, horizon=20.0, service_rates=None):
-    return System(torus(side), 5.0, horizon, BUFFER, np.ones(side * side))
+SYSTEM = System(torus(3), horizon=20.0)
 
 
 def make_environment(observation, *, copies=12, copies_per_path=1):
-    networks = ParallelNetworks(make_system(), copies=copies, seed=1, copies_per_path=copies_per_path)
+    networks = ParallelNetworks(SYSTEM, copies=copies, seed=1, copies_per_path=copies_per_path)
     return VectorEnvironment(networks, observation)
 
 
@@ -56,9 +55,9 @@ def test_centred_rewards_differ_by_the_groups_mean_alone():
 
 
 def test_a_row_of_several_networks_is_one_larger_network():
-    networks = ParallelNetworks(make_system(), copies=12, seed=1, copies_per_path=3)
+    networks = ParallelNetworks(SYSTEM, copies=12, seed=1, copies_per_path=3)
     joined = VectorEnvironment(networks, "all", 3)
-    twin = ParallelNetworks(make_system(), copies=12, seed=1, copies_per_path=3)
+    twin = ParallelNetworks(SYSTEM, copies=12, seed=1, copies_per_path=3)
     joined.reset()
     twin.reset()
     actions = np.random.default_rng(1).uniform(-1, 1, (4, BUFFER + 1)).astype(np.float32)
@@ -69,8 +68,8 @@ def test_a_row_of_several_networks_is_one_larger_network():
 
 
 def test_schedulers_that_share_a_policy_follow_their_own_entry_and_answer_for_their_own_jobs():
-    environment = SchedulersEnvironment(ParallelNetworks(make_system(), copies=2, seed=1))
-    twin = ParallelNetworks(make_system(), copies=2, seed=1)
+    environment = SchedulersEnvironment(ParallelNetworks(SYSTEM, copies=2, seed=1))
+    twin = ParallelNetworks(SYSTEM, copies=2, seed=1)
     twin.reset()
     observed = environment.reset()
     generator = np.random.default_rng(1)
