@@ -52,6 +52,8 @@ def _notes(summary: pd.DataFrame, swept: Sequence[str], first: str) -> Iterator[
     yield "drops: dropped jobs per queue and 50 ms, mean of n replications with its Student t interval"
     yield f"difference: of drops from {first}, paired by replication"
     yield "sojourn: mean time from arrival to departure of completed jobs, ms"
+    if summary["information"].nunique() > 1:
+        yield "information: what a dispatcher may know when it decides"
     several = summary[summary["replications"] > 1]
     others = several[several["dispatcher"] != first]
     if several["ci_low"].isna().any() or (others["difference"].notna() & others["difference_low"].isna()).any():
