@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 UNNAMED = "MF-R"
 """The algorithm that the name of a file leaves out."""
+
+Load = Callable[[str], "Plan"]
 
 NAMED = ("delta_t", "training.algorithm", "training.draws")
 """Keys whose values the name of a file holds anyway."""
@@ -78,9 +81,18 @@ def tasks_of(plans: Sequence[Plan], overrides: Overrides, out: Path | None) -> l
     else:
         _, point, values = points[0]
         files = [out or Path(file_name(point.scenario, point.scenario.topology.kind, values))]
+    load = _loader()
     return [
-        _task(plan, point, overrides, file, values) for (plan, point, values), file in zip(points, files, strict=True)
+        _task(plan, point, overrides, file, values, load)
+        for (plan, point, values), file in zip(points, files, strict=True)
     ]
+
+
+def _loader() -> Load:
+    """Return what reads a scenario once, however many points of a sweep are scored on it."""
+    from emulator.scenario.plan import load
+
+    return cache(load)
 
 
 def _swept(point: Point) -> dict[str, int | float | str]:
@@ -102,7 +114,7 @@ def file_name(scenario: Scenario, name: str, swept: Mapping[str, Any]) -> str:
     return "_".join(parts) + ".onnx"
 
 
-def _task(plan: Plan, point: Point, overrides: Overrides, file: Path, swept: Mapping[str, Any]) -> Task:
+def _task(plan: Plan, point: Point, overrides: Overrides, file: Path, swept: Mapping[str, Any], load: Load) -> Task:
     from emulator.scenario.training import Training
 
     scenario = point.scenario
@@ -116,7 +128,7 @@ def _task(plan: Plan, point: Point, overrides: Overrides, file: Path, swept: Map
     seed = _seed(plan, scenario, training, overrides)
     algorithm = algorithm_of(training)
     algorithm.check_graphs(f"{plan.path}: training.graphs", training.graphs)
-    test = _test_of(plan, scenario, training, algorithm, overrides)
+    test = _test_of(plan, scenario, training, algorithm, overrides, load)
     return Task(scenario, training, algorithm, test, seed, file, tuple(swept.items()))
 
 
@@ -135,7 +147,7 @@ def _seed(plan: Plan, scenario: Scenario, training: Training, overrides: Overrid
 
 
 def _test_of(
-    plan: Plan, scenario: Scenario, training: Training, algorithm: Algorithm, overrides: Overrides
+    plan: Plan, scenario: Scenario, training: Training, algorithm: Algorithm, overrides: Overrides, load: Load
 ) -> Scenario:
     """Return the scenario that a policy is scored on: the point of a sweep that is like the training scenario."""
     if overrides.score_on is not None:
@@ -147,17 +159,14 @@ def _test_of(
     if not os.path.isfile(path):
         raise InputError(f"{key} must be the name of a file, but there is no {path}")
     try:
-        return _fitting(path, scenario, algorithm)
+        return _fitting(load(path), scenario, algorithm)
     except InputError as error:
         raise InputError(f"{key}: {error}") from None
 
 
-def _fitting(path: str, scenario: Scenario, algorithm: Algorithm) -> Scenario:
-    """Return the point of the scenario in a file that goes with the training. Raises `InputError`."""
-    from emulator.scenario.plan import load
-
-    plan = load(path)
-    points = plan.points
+def _fitting(plan: Plan, scenario: Scenario, algorithm: Algorithm) -> Scenario:
+    """Return the point of another plan that goes with the training. Raises `InputError`."""
+    path, points = plan.path, plan.points
     for key in plan.swept:
         wanted = _value_at(scenario, key)
         points = [point for point in points if point.values[key] == wanted]

@@ -35,7 +35,7 @@ from policies.export import rules_of, to_onnx  # noqa: E402
 from policies.log import TrainingLog, lines_of  # noqa: E402
 from policies.presets import PRESETS  # noqa: E402
 from policies.provenance import identity_of  # noqa: E402
-from policies.tasks import Overrides, systems_of  # noqa: E402
+from policies.tasks import Overrides, systems_of, tasks_of  # noqa: E402
 from policies.training import Trainings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -524,3 +524,14 @@ def test_larger_networks_are_expected_to_take_longer(folder):
     assert seconds("training.draws=epoch") == 2.0 * plain
     # Two iterations of 100 decisions by 10 passes; without hidden layers there are 6 x 6 weights.
     assert wide - plain == pytest.approx(2 * 12.0 * (68_608 - 36) * 100 * 10 / 2e10)
+
+
+def test_a_scenario_to_score_on_is_read_once(folder, monkeypatch):
+    """However many points a sweep has: a large one took longer to be refused than a user waits."""
+    text = Path("small.yaml").read_text()
+    Path("swept.yaml").write_text(text + "training: {seed: [1, 2, 3], score: small.yaml}\n")
+    read = []
+    plan = load("swept.yaml")
+    monkeypatch.setattr("emulator.scenario.plan.load", lambda path: read.append(path) or load(path))
+    assert len(tasks_of([plan], Overrides(), None)) == 3
+    assert [Path(path).name for path in read] == ["small.yaml"]
