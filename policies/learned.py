@@ -17,7 +17,7 @@ from emulator.scenario.plot import KINDS_OF_TRAINING
 from policies.export import write
 from policies.log import TrainingLog, lines_of
 from policies.process.scoring import EPISODES, dispatcher_of, score
-from policies.provenance import identity_of, is_same, metadata_of, scored_on
+from policies.provenance import is_same, metadata_of
 from policies.tasks import Task, systems_of
 
 
@@ -27,7 +27,7 @@ def is_learned(task: Task, logs: Path) -> bool:
         told = metadata_of(task.out)
     except InputError:  # there is no such file, or a damaged one
         return False
-    if not is_same(told, identity_of(task) | scored_on(task)):
+    if not is_same(told, task.identity | task.scored_on):
         return False
     is_drawn = task.scenario.plot.kind in KINDS_OF_TRAINING
     return not is_drawn or bool(lines_of(log_folder(task, logs))["iteration"])
@@ -37,7 +37,7 @@ def learn(task: Task, command: str, logs: Path, fresh: bool, on_iteration: Calla
     """Train, score and write a policy; return the line of it. Raises `InputError` and `DispatcherError`."""
     from dispatchers.onnx_files.writing import add_metadata
 
-    identity = identity_of(task)
+    identity = task.identity
     folder = log_folder(task, logs)
     if fresh and folder.is_symlink():
         folder.unlink()
@@ -72,7 +72,7 @@ def _scores(task: Task, dispatcher: Dispatcher) -> dict[str, str]:
         **_interval("score", own),
         **_interval("training_drops", training),
         **{f"score_{name}": f"{values.mean():.4f}" for name, values in others.items()},
-        **scored_on(task),
+        **task.scored_on,
         "score_episodes": " ".join(f"{value:.4f}" for value in own),
     }
 

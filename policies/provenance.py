@@ -15,19 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from dispatchers.errors import DispatcherError
 from dispatchers.onnx_files import model as model_file
-from dispatchers.onnx_files.kinds import CONTRACT_VERSION
 from emulator.errors import InputError
-from emulator.version import __version__
 
 if TYPE_CHECKING:
     from emulator.scenario.scenario import Scenario
-    from policies.tasks import Task
 
 LIBRARIES = ["torch", "stable-baselines3", "sb3-contrib", "cma", "numpy"]
 """What a policy's bits depend on."""
-
-version = cache(metadata.version)
-"""A library's version, which takes a millisecond to look up; a sweep asks for it at each of its points."""
 
 SCENARIOS = ("training_scenario", "score_on")
 """What is told of scenarios, as JSON."""
@@ -37,32 +31,6 @@ FILES = (("topology", "path"), ("training", "score"))
 
 _FOLDERS = re.compile(r"""(?:^|(?<=[=:(\[{,\s"']))/(?:[^/,)\]}"']+/)*(?=[^/,)\]}"'])""")
 """The folders of an absolute path, also of one inside a command or a value."""
-
-
-def identity_of(task: Task) -> dict[str, str]:
-    """Return what a policy's file says of how it came to be; all that its bits depend on."""
-    scenario, training = task.scenario, task.training
-    return {
-        "contract_version": CONTRACT_VERSION,
-        "buffer": str(scenario.buffer),
-        "delta_t": f"{scenario.delta_t:g}",
-        "topology": scenario.topology.kind,
-        "algorithm": training.algorithm,
-        "executed_as": task.algorithm.executed_as,
-        **({"draws": "epoch"} if task.draws == "epoch" else {}),
-        "training_scenario": _values(scenario),
-        **_graph(scenario, "topology_hash"),
-        "preset": training.preset,
-        "hyperparameters": str(task.algorithm),
-        "seed": str(task.seed),
-        "version": __version__,
-        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
-    }
-
-
-def scored_on(task: Task) -> dict[str, str]:
-    """Return what a policy's file says of the system that it was scored on."""
-    return {"score_on": _values(task.test), **_graph(task.test, "score_topology_hash")}
 
 
 def is_same(told: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
@@ -75,6 +43,12 @@ def without_folders(text: str) -> str:
     return _FOLDERS.sub("", text)
 
 
+@cache
+def libraries() -> str:
+    """Return the versions of `LIBRARIES`; each takes a millisecond to look up, and a sweep asks at all its points."""
+    return ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
+
+
 def metadata_of(path: Path) -> dict[str, str]:
     """Return what a policy's file says of itself. Raises `InputError`."""
     try:
@@ -83,7 +57,8 @@ def metadata_of(path: Path) -> dict[str, str]:
         raise InputError(str(error)) from None
 
 
-def _values(scenario: Scenario) -> str:
+def values_of(scenario: Scenario) -> str:
+    """Return what a file says of a scenario, as JSON: all values that training and scoring depend on."""
     values = scenario.model_dump(
         exclude={"folder", "dispatchers", "replications", "engine", "compared_points", "trace", "plot"},
         exclude_none=True,
@@ -99,7 +74,7 @@ def _values(scenario: Scenario) -> str:
     return json.dumps(values)
 
 
-def _graph(scenario: Scenario, key: str) -> dict[str, str]:
+def graph_of(scenario: Scenario, key: str) -> dict[str, str]:
     """Return, by `key`, the hash of a graph that comes from a file."""
     if getattr(scenario.topology, "path", None) is None:
         return {}
@@ -114,6 +89,6 @@ def _content(key: str, text: Any) -> Any:
         values = json.loads(text)
         for section, name in FILES:
             values.get(section, {}).pop(name, None)
-    except (TypeError, ValueError, AttributeError, RecursionError):  # nothing that `_values` wrote
+    except (TypeError, ValueError, AttributeError, RecursionError):  # nothing that `values_of` wrote
         return text
     return values

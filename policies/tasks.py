@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dispatchers.contract import Draws
+from dispatchers.onnx_files.kinds import CONTRACT_VERSION
 from emulator.errors import InputError
+from emulator.version import __version__
 from policies.presets import algorithm_of
-from policies.provenance import without_folders
+from policies.provenance import graph_of, libraries, values_of, without_folders
 
 if TYPE_CHECKING:
     from emulator.model.system import System
@@ -49,6 +51,31 @@ class Task:
     def draws(self) -> Draws:
         """How often a scheduler draws whether to offload."""
         return self.training.draws or "job"
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What the policy's file says of how it came to be; all that its bits depend on."""
+        return {
+            "contract_version": CONTRACT_VERSION,
+            "buffer": str(self.scenario.buffer),
+            "delta_t": f"{self.scenario.delta_t:g}",
+            "topology": self.scenario.topology.kind,
+            "algorithm": self.training.algorithm,
+            "executed_as": self.algorithm.executed_as,
+            **({"draws": "epoch"} if self.draws == "epoch" else {}),
+            "training_scenario": values_of(self.scenario),
+            **graph_of(self.scenario, "topology_hash"),
+            "preset": self.training.preset,
+            "hyperparameters": str(self.algorithm),
+            "seed": str(self.seed),
+            "version": __version__,
+            "libraries": libraries(),
+        }
+
+    @property
+    def scored_on(self) -> dict[str, str]:
+        """What the policy's file says of the system that it is scored on."""
+        return {"score_on": values_of(self.test), **graph_of(self.test, "score_topology_hash")}
 
     def __hash__(self) -> int:
         """By the file: no two tasks of a command have the same."""

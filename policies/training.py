@@ -16,7 +16,6 @@ from emulator.report.figure import picture_of_training
 from emulator.scenario.plan import load
 from policies.learned import is_learned, learn, log_folder
 from policies.log import check_identity
-from policies.provenance import identity_of
 from policies.table import write_trainings
 from policies.tasks import Overrides, Task, tasks_of
 
@@ -54,7 +53,7 @@ class Trainings:
             return self.tasks
         left = [task for task in self.tasks if not is_learned(task, self.logs)]
         for task in left:
-            check_identity(log_folder(task, self.logs), identity_of(task))
+            check_identity(log_folder(task, self.logs), task.identity)
         return left
 
     @property

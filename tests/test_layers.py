@@ -1,6 +1,8 @@
-"""Imports run one way: policies -> emulator -> dispatchers, and inside the emulator from the command line down."""
+"""Imports run one way: policies -> emulator -> dispatchers, and inside the two first from the command line down."""
 
 import ast
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,22 +12,38 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ["dispatchers", "emulator", "policies"]
 """From the lowest layer to the highest."""
 
-ROOMS = [
-    "errors version",
-    "machine text",
-    "randomness keys",
-    "model",
-    "workload",
-    "scenario",
-    "engines",
-    "results",
-    "report",
-    "runs",
-    "command_line",
-    "verification",
-    "__init__ __main__",
-]
-"""Folders and single modules of the emulator from the lowest layer to the highest."""
+ROOMS = {
+    "emulator": [
+        "errors version",
+        "machine text",
+        "randomness keys",
+        "model",
+        "workload",
+        "scenario",
+        "engines",
+        "results",
+        "report",
+        "runs",
+        "command_line",
+        "verification",
+        "__init__ __main__",
+    ],
+    "policies": [
+        "export provenance",
+        "process log",
+        "algorithms curves card",
+        "presets",
+        "tasks",
+        "learned",
+        "table",
+        "training",
+        "__init__",
+        "command_line",
+        "__main__",
+        "paper",
+    ],
+}
+"""Folders and single modules of the packages that have rooms, from the lowest layer to the highest."""
 
 FORBIDDEN = {
     "dispatchers": {"torch", "simpy", "numba"},
@@ -40,8 +58,9 @@ def modules(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
-    """Return the dotted modules that a file imports, those only for type checking left out."""
+@cache
+def imports(path: Path, *, top_level_only: bool = False, for_types: bool = False) -> set[str]:
+    """Return the dotted modules that a file imports, and names in them; those for type checking alone if asked."""
     found: set[str] = set()
 
     def visit(node: ast.AST) -> None:
@@ -51,7 +70,7 @@ def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             found.add(node.module or "")
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        if not for_types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             return
         if top_level_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             return
@@ -71,25 +90,38 @@ def test_a_package_imports_only_lower_packages(package):
         assert not roots & higher, f"{path.name} imports {sorted(roots & higher)}"
 
 
+def name_of(path: Path) -> str:
+    """Return the dotted name of a module."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
 def room(module: str) -> str:
-    """Return the folder of `emulator`, or the module in it, to which a dotted name belongs."""
+    """Return the folder of a package, or the module in it, to which a dotted name belongs."""
     return [*module.split("."), "__init__"][1]
 
 
-def test_every_room_of_the_emulator_has_its_layer():
-    named = {name for line in ROOMS for name in line.split()}
-    assert named == {
-        path.stem for path in (ROOT / "emulator").iterdir() if path.suffix == ".py" or any(path.glob("*.py"))
-    }
+@pytest.mark.parametrize("package", ROOMS)
+def test_every_room_has_its_layer(package):
+    named = {name for line in ROOMS[package] for name in line.split()}
+    assert named == {path.stem for path in (ROOT / package).iterdir() if path.suffix == ".py" or any(path.glob("*.py"))}
 
 
-def test_rooms_of_the_emulator_import_only_lower_ones():
-    rank = {name: number for number, line in enumerate(ROOMS) for name in line.split()}
-    for path in modules("emulator"):
-        own = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_import_only_lower_ones(package):
+    rank = {name: number for number, line in enumerate(ROOMS[package]) for name in line.split()}
+    for path in modules(package):
+        own = room(name_of(path))
         for name in imports(path):
-            if name.startswith("emulator.") and room(name) in rank and room(name) != own:
+            if name.startswith(f"{package}.") and room(name) in rank and room(name) != own:
                 assert rank[room(name)] < rank[own], f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_no_modules_import_one_another_in_a_circle():
+    """Neither late nor for types alone."""
+    paths = {name_of(path): path for package in PACKAGES for path in modules(package)}
+    TopologicalSorter(
+        {name: imports(path, for_types=True) & paths.keys() - {name} for name, path in paths.items()}
+    ).prepare()
 
 
 @pytest.mark.parametrize("package", ["dispatchers", "emulator"])

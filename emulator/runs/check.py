@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import emulator
 from dispatchers.catalogue import BUILT_IN, Made, make
 from dispatchers.checking import check_dispatcher, check_fit
 from dispatchers.contract import Dispatcher
@@ -47,7 +46,7 @@ def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Ma
 
 def shipped_policies() -> Path | None:
     """Return the folder of the policies that come with this software, without importing their package."""
-    folder = Path(emulator.__file__).resolve().parents[1] / "policies"
+    folder = Path(__file__).resolve().parents[2] / "policies"
     return folder if folder.is_dir() else None
 
 

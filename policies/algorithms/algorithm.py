@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from emulator.errors import InputError
+from policies.process.networks import Observation
 
 if TYPE_CHECKING:
     import onnx
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from emulator.scenario.scenario import Scenario
     from emulator.scenario.training import Training
     from policies.log import TrainingLog
-
-Observation = Literal["own", "accessible", "all"]
-"""What a policy observes in training: the own queue length, or a distribution of lengths."""
 
 BY_OBSERVATION: dict[Observation, str] = {"own": "MF-R", "accessible": "MF-N", "all": "MF-G"}
 """The dispatcher that executes a policy on what it was trained for."""

@@ -18,11 +18,11 @@ from dispatchers.contract import Draws
 from dispatchers.view import Floats
 from emulator.model.system import System
 from emulator.results.measures import REFERENCE_TIME
-from policies.algorithms.algorithm import BY_OBSERVATION, Algorithm, Observation
+from policies.algorithms.algorithm import BY_OBSERVATION, Algorithm
 from policies.export import linear_to_onnx
 from policies.log import TrainingLog
 from policies.process.epoch_law import linear_offload
-from policies.process.networks import ParallelNetworks
+from policies.process.networks import Observation, ParallelNetworks
 
 if TYPE_CHECKING:
     import onnx

@@ -25,7 +25,7 @@ from dispatchers.contract import Draws
 from emulator.errors import InputError
 from emulator.model.system import System
 from emulator.results.measures import REFERENCE_TIME
-from policies.algorithms.ppo import ProximalPolicyOptimization
+from policies.algorithms.hyperparameters import Hyperparameters
 from policies.export import GaussianPolicy, RecurrentGaussianPolicy
 from policies.log import TrainingLog
 from policies.process.networks import ParallelNetworks
@@ -37,7 +37,7 @@ NARROWED_AFTER = 0.5
 
 def train(
     systems: System | Sequence[System],
-    preset: ProximalPolicyOptimization,
+    preset: Hyperparameters,
     *,
     seed: int,
     log: TrainingLog | None = None,
@@ -69,9 +69,7 @@ def train(
     return gaussian_policy(algorithm.policy)
 
 
-def _environment(
-    systems: Sequence[System], preset: ProximalPolicyOptimization, seed: int, draws: Draws
-) -> NetworksEnvironment:
+def _environment(systems: Sequence[System], preset: Hyperparameters, seed: int, draws: Draws) -> NetworksEnvironment:
     epochs = systems[0].timetable.epochs
     each = systems[0].nodes if preset.rows == "schedulers" else 1
     groups = max(1, round(preset.batch / epochs / each / preset.copies_per_path))
@@ -90,7 +88,7 @@ def _environment(
     return VectorEnvironment(networks, preset.observation, preset.networks)
 
 
-def _algorithm(environment: NetworksEnvironment, preset: ProximalPolicyOptimization, seed: int) -> OnPolicyAlgorithm:
+def _algorithm(environment: NetworksEnvironment, preset: Hyperparameters, seed: int) -> OnPolicyAlgorithm:
     options: dict[str, Any] = {
         "n_steps": environment.networks.epochs,
         "batch_size": preset.minibatch,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from emulator.randomness import DECISION
 from emulator.workload.workload import Workload
 from policies.process.epoch_law import EpochLaw, accessible_keys, draw_coins
 from policies.process.received import dispatched_drops, draw_actions, received_of_offload
+
+Observation = Literal["own", "accessible", "all"]
+"""What a policy observes in training: the own queue length, or a distribution of lengths."""
 
 
 class ParallelNetworks:

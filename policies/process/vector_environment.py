@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from dispatchers.view import Floats
-from policies.algorithms.algorithm import Observation
-from policies.process.networks import ParallelNetworks
+from policies.process.networks import Observation, ParallelNetworks
 
 
 class NetworksEnvironment(VecEnv):

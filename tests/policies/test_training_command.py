@@ -34,7 +34,6 @@ from policies.command_line import EXAMPLES, main, parser  # noqa: E402
 from policies.export import rules_of, to_onnx  # noqa: E402
 from policies.log import TrainingLog, lines_of  # noqa: E402
 from policies.presets import PRESETS  # noqa: E402
-from policies.provenance import identity_of  # noqa: E402
 from policies.tasks import Overrides, systems_of, tasks_of  # noqa: E402
 from policies.training import Trainings  # noqa: E402
 
@@ -153,7 +152,7 @@ def test_a_policy_that_was_told_nothing_of_the_network_becomes_one_rule(folder, 
     call(capsys, "small.yaml", "--quiet", "--out", "one.onnx")
     (task,) = ordered("small.yaml").tasks
     learned = training.train(systems_of(task), task.algorithm, seed=task.seed)
-    answers = rules_of(to_onnx(learned, identity_of(task)))(np.eye(6))
+    answers = rules_of(to_onnx(learned, task.identity))(np.eye(6))
     assert np.ptp(answers, axis=0).max() > 1e-3
     rules = Policy("one.onnx").rules(np.random.default_rng(1).dirichlet(np.ones(6), 5))
     np.testing.assert_allclose(rules, np.tile(answers.mean(axis=0), (5, 1)), atol=1e-6)

@@ -37,7 +37,6 @@ from policies.log import TrainingLog  # noqa: E402
 from policies.presets import PRESETS  # noqa: E402
 from policies.process.networks import ParallelNetworks  # noqa: E402
 from policies.process.scoring import dispatcher_of, score  # noqa: E402
-from policies.provenance import identity_of  # noqa: E402
 from policies.tasks import Overrides, systems_of, tasks_of  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -292,7 +291,7 @@ def test_with_another_seed_mf_r_is_as_good_as_the_best_fixed_rule(name, delta_t,
     plan = load(ROOT / f"scenarios/training/{name}.yaml", settings)
     (task,) = tasks_of([plan], Overrides(seed=12345), None)
     log = TrainingLog(tmp_path, {})
-    model = task.algorithm.learn(systems_of(task), seed=task.seed, draws=draws, log=log, metadata=identity_of(task))
+    model = task.algorithm.learn(systems_of(task), seed=task.seed, draws=draws, log=log, metadata=task.identity)
     test = task.test.system()
     file = f"{name}_static_epoch_{delta_t}" if draws == "epoch" else f"{name}_static_{delta_t}"
     fixed = MeanFieldOwn(str(ROOT / f"policies/trained/{file}.onnx"))
