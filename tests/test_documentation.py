@@ -1,14 +1,10 @@
 """The code in README and docs runs as it stands there: files are written, Python is executed, commands are called."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from own_process import ROOT, python
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# file: (\S+)\n")
@@ -20,10 +16,8 @@ def blocks(page):
 
 
 def run(arguments, folder):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), "MPLBACKEND": "Agg"}
-    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
+    done = python(*arguments, folder=folder, path=[folder])
     assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -40,10 +34,10 @@ def test_the_code_of_a_page_runs(page, tmp_path):
         elif language == "console":
             for line in text.splitlines():
                 if line.startswith("$ python ") and not any(slow in line for slow in SLOW_COMMANDS):
-                    run([sys.executable, *line.split()[2:]], tmp_path)
+                    run(line.split()[2:], tmp_path)
     if program:
         (tmp_path / "page.py").write_text("\n".join(program), encoding="utf-8")
-        run([sys.executable, "-W", "error", "page.py"], tmp_path)
+        run(["-W", "error", "page.py"], tmp_path)
 
 
 def test_there_is_code_to_run():

@@ -1,15 +1,10 @@
 """Every module that can be run tells how, and refuses in one line what it does not know."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from own_process import ROOT, python
 
 from benchmarks import simpy_engine
 from emulator.verification import agreement
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def programs():
@@ -23,10 +18,6 @@ def programs():
     return sorted(found)
 
 
-def called(program, *arguments):
-    return subprocess.run([sys.executable, "-m", program, *arguments], cwd=ROOT, capture_output=True, text=True)
-
-
 def test_the_programs_are_known():
     assert {"emulator", "emulator.verification.agreement", "policies", "policies.card", "policies.paper"} < set(
         programs()
@@ -36,14 +27,14 @@ def test_the_programs_are_known():
 
 @pytest.mark.parametrize("program", programs())
 def test_a_program_tells_how_it_is_run(program):
-    help_ = called(program, "--help")
+    help_ = python("-m", program, "--help")
     assert (help_.returncode, help_.stderr) == (0, "")
     assert help_.stdout.startswith(f"usage: python -m {program} ")
 
 
 @pytest.mark.parametrize("program", programs())
 def test_a_program_refuses_what_it_does_not_know(program):
-    refused = called(program, "--nonsense")
+    refused = python("-m", program, "--nonsense")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.count("\n") == 1
     assert refused.stderr.startswith(f"python -m {program}: ")
@@ -82,9 +73,6 @@ COMMANDS = ("policies.command_line", "policies.paper.command_line")
 @pytest.mark.parametrize("module", COMMANDS)
 def test_nothing_slow_is_imported_before_a_command_can_look_after_signals(module):
     code = f"import sys, {module}; {module}.parser().format_help(); print(*sys.modules)"
-    loaded = called_with(code).split()
+    loaded = python("-c", code).stdout.split()
+    assert module in loaded
     assert not {"numpy", "numba", "pandas", "pydantic", "ruamel.yaml", "torch"} & set(loaded)
-
-
-def called_with(code):
-    return subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True).stdout

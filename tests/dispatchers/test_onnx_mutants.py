@@ -19,8 +19,8 @@ TRAINED = Path(__file__).resolve().parents[2] / "policies" / "trained"
 PARENTS = {"torus_5": ("MF-R", "MF-N", "MF-G", "NA-PS"), "sac_3_5_1": ("SAC",), "mf_rnn_5": ("MF-RNN",)}
 """Shipped policies, and the dispatchers that are made from each."""
 
-SECONDS = 5.0
-"""The longest that a mutant may take."""
+SECONDS = 15.0
+"""The most process time that a mutant may take."""
 
 STRANGE_TEXTS = (
     "",
@@ -173,7 +173,7 @@ def assert_answers(dispatcher, generator):
 def tried(dispatcher, mutant, path, generator):
     """Return when a mutant is refused, if ever, after checking that this is done well or that it answers well."""
     path.write_bytes(mutant)
-    begun = time.perf_counter()
+    begun = time.process_time()
     fate = "refused when loaded"
     try:
         made = make(name=dispatcher, options={"policy": path.name}, folder=path.parent).dispatcher
@@ -182,7 +182,7 @@ def tried(dispatcher, mutant, path, generator):
         fate = "works"
     except DispatcherError as error:
         assert_well_refused(error, path)
-    assert time.perf_counter() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS
     return fate
 
 

@@ -122,7 +122,7 @@ def test_episodes_obey_the_laws(system):
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(systems())
 def test_many_episodes_obey_the_laws(system):
     for dispatcher in dispatchers_for(system):

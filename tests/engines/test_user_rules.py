@@ -1,16 +1,12 @@
 """Users' per-job rules: their compiled code is kept on disk, by what it is made of."""
 
-import subprocess
-import sys
 import uuid
-from pathlib import Path
 
 import pytest
+from own_process import python
 
 from dispatchers import PerJobDispatcher
 from emulator.engines.compiled import rules
-
-ROOT = Path(__file__).resolve().parents[2]
 
 STUDY = """
 import numpy as np
@@ -45,8 +41,7 @@ print(len(stats.cache_hits), len(stats.cache_misses), episode.totals.fingerprint
 def run(folder, unique, last=True):
     study = folder / "study.py"
     study.write_text(STUDY.format(unique=unique, last=last))
-    done = subprocess.run([sys.executable, study], cwd=ROOT, env=None, capture_output=True, text=True, check=True)
-    hits, misses, fingerprint = done.stdout.split()
+    hits, misses, fingerprint = python(study).stdout.split()
     return int(hits), int(misses), fingerprint
 
 

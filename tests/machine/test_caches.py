@@ -1,16 +1,13 @@
 """What can be made anew is kept where there is a place for it; where there is none, one line says so."""
 
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from own_process import python
 
 from emulator.machine import caches
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -158,13 +155,7 @@ REFUSED = "from emulator.machine import caches; caches._is_writable = lambda fol
 def test_a_run_without_any_place_says_one_line(tmp_path, workers):
     (tmp_path / "s.yaml").write_text(SCENARIO)
     (tmp_path / "sitecustomize.py").write_text(REFUSED)  # in all processes
-    result = subprocess.run(
-        [sys.executable, "-m", "emulator", "s.yaml", "--quiet", "--workers", workers],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
-        capture_output=True,
-        text=True,
-    )
+    result = python("-m", "emulator", "s.yaml", "--quiet", "--workers", workers, folder=tmp_path, path=[tmp_path])
     assert result.returncode == 0
     assert result.stderr.count("\n") == 1
     assert result.stderr.endswith("cannot be written to: what is compiled is made anew in every run\n")

@@ -1,18 +1,14 @@
 """Scripts that start several processes: one without the usual guard is refused in one line before anything runs."""
 
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from own_process import python
 
-import emulator
-from emulator import InputError
+from emulator.errors import InputError
 from emulator.machine.processes import check_main_module
 from policies.training import run_all
-
-ROOT = Path(__file__).resolve().parents[2]
 
 SCENARIO = """\
 topology: {kind: cycle, nodes: 5}
@@ -23,20 +19,33 @@ dispatchers: [RND, OWN]
 replications: 2
 """
 
-CALL = 'emulator.run("s.yaml", workers=2)'
+DOING = """\
+from emulator.machine.processes import check_main_module, run_in_processes
 
-GUARDED = f"""\
-import emulator
+def done():
+    check_main_module()
+    return sorted(task for task, _ in run_in_processes(prepare, iter(["one", "two"]), 2, float))
+
+def prepare():
+    return work
+
+def work(task, report):
+    return task
+"""
+"""A module that starts processes as a run does, but for little."""
+
+GUARDED = """\
+import doing
 
 if __name__ == "__main__":
-    print(len({CALL}))
+    print(len(doing.done()))
 """
 
-IN_A_FUNCTION = f"""\
-import emulator
+IN_A_FUNCTION = """\
+import doing
 
 def study():
-    return {CALL}
+    return doing.done()
 
 def main():
     print(len(study()))
@@ -45,37 +54,13 @@ if __name__ == "__main__":
     main()
 """
 
-TRAINING = """\
-from policies.training import run_all
-
-def prepare():
-    return work
-
-def work(task, report):
-    report(1.0)
-    return task
-
-def main():
-    print(len(sorted(run_all(["one", "two"], prepare, 2, lambda done: None))))
-
-"""
-
-GUARD = 'if __name__ == "__main__":\n    '
-
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "s.yaml").write_text(SCENARIO)
+    (tmp_path / "doing.py").write_text(DOING)
     return tmp_path
-
-
-def python(*arguments, text=None):
-    """Run Python and return what it ended with."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, *arguments], env=environment, input=text, capture_output=True, text=True, timeout=60
-    )
 
 
 def check_refusal(result, place):
@@ -91,33 +76,44 @@ def check_refusal(result, place):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        (f"import emulator; {CALL}\n", 1),
-        (f"import emulator\n\ndef f():\n    {CALL}\n\nf()\n", 6),
-        (f'import emulator\nif __name__ == "__main__":\n    pass\n{CALL}\n', 4),
-        (f"import emulator\nif __name__:\n    {CALL}\n", 3),
+        ("import doing; doing.done()\n", 1),
+        ("import doing\n\ndef f():\n    doing.done()\n\nf()\n", 6),
+        ('import doing\nif __name__ == "__main__":\n    pass\ndoing.done()\n', 4),
+        ("import doing\nif __name__:\n    doing.done()\n", 3),
     ],
 )
 def test_a_script_without_a_guard_is_refused(folder, how, text, line):
     (folder / "study.py").write_text(text)
-    result = python(*how)
-    check_refusal(result, f"{folder / 'study.py'}:{line}")
-    assert not (folder / "runs").exists()
+    check_refusal(python(*how), f"{folder / 'study.py'}:{line}")
 
 
-def test_so_is_one_whose_work_takes_all_cores(folder):
+@pytest.mark.parametrize("workers", ["2", "None"])
+def test_a_run_is_refused_before_it_begins(folder, workers):
     """Where the number is left open, it is refused if processes would be started."""
     big = SCENARIO.replace("nodes: 5", "nodes: 1000").replace("replications: 2", "replications: 10000")
     (folder / "s.yaml").write_text(big)
-    (folder / "study.py").write_text('import emulator; emulator.run("s.yaml", workers=None)\n')
+    (folder / "study.py").write_text(f'import emulator; emulator.run("s.yaml", workers={workers})\n')
     result = python("study.py")
-    if "PYTHON_CPU_COUNT" not in os.environ and (os.cpu_count() or 1) > 1:
+    if workers == "2" or ("PYTHON_CPU_COUNT" not in os.environ and (os.cpu_count() or 1) > 1):
         check_refusal(result, f"{folder / 'study.py'}:1")
         assert not (folder / "runs").exists()
 
 
-@pytest.mark.parametrize("workers", ["1", "None"])
-def test_a_script_needs_no_guard_for_one_process(folder, workers):
-    (folder / "study.py").write_text(f'import emulator; print(len(emulator.run("s.yaml", workers={workers})))\n')
+def test_trainings_are_refused_too(folder):
+    (folder / "study.py").write_text("from policies.training import run_all\nlist(run_all([1, 2], print, 2, print))\n")
+    check_refusal(python("study.py"), f"{folder / 'study.py'}:2")
+
+
+def test_a_script_needs_no_guard_for_one_process(folder):
+    runs = ", ".join(f'len(emulator.run("s.yaml", workers={workers}, fresh=True))' for workers in ("1", "None"))
+    (folder / "study.py").write_text(f"import emulator; print({runs})\n")
+    result = python("study.py")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "2 2\n", "")
+
+
+def test_a_guarded_script_runs_in_several_processes(folder):
+    text = 'import emulator\nif __name__ == "__main__":\n    print(len(emulator.run("s.yaml", workers=2)))\n'
+    (folder / "study.py").write_text(text)
     result = python("study.py")
     assert (result.returncode, result.stdout, result.stderr) == (0, "2\n", "")
 
@@ -128,11 +124,11 @@ def test_a_script_needs_no_guard_for_one_process(folder, workers):
         (GUARDED, ["study.py"]),
         (GUARDED, ["-m", "study"]),
         (IN_A_FUNCTION, ["study.py"]),
-        (f"import emulator; print(len({CALL}))\n", ["-m", "package"]),
-        (f"import emulator; print(len({CALL}))\n", ["package"]),
-        (f"import emulator\nprint(len({CALL}))\n", ["-"]),
-        (f"import emulator\nprint(len({CALL}))\n", ["-c"]),
-        (f"import emulator\nprint(len({CALL}))\n", ["-i", "-q"]),
+        ("import doing; print(len(doing.done()))\n", ["-m", "package"]),
+        ("import doing; print(len(doing.done()))\n", ["package"]),
+        ("import doing\nprint(len(doing.done()))\n", ["-"]),
+        ("import doing\nprint(len(doing.done()))\n", ["-c"]),
+        ("import doing\nprint(len(doing.done()))\n", ["-i", "-q"]),
     ],
     ids=["script", "module", "function", "package", "folder", "standard input", "command", "prompt"],
 )
@@ -140,27 +136,15 @@ def test_where_no_process_would_run_it_once_more_it_works(folder, text, how):
     (folder / "package").mkdir()
     for name in ("study.py", "package/__main__.py"):
         (folder / name).write_text(text)
-    result = python(*how, *([text] if how == ["-c"] else []), text=text)
+    result = python(*how, *([text] if how == ["-c"] else []), text=text, path=[folder])
     assert (result.returncode, result.stdout) == (0, "2\n")
     assert "Traceback" not in result.stderr
-
-
-def test_it_works_in_a_test(folder):
-    assert len(emulator.run("s.yaml", workers=2)) == 2
 
 
 def test_it_works_in_a_notebook(monkeypatch):
     """There the main module has no file."""
     monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     exec("check_main_module()", vars(sys.modules["__main__"]) | {"check_main_module": check_main_module})
-
-
-def test_trainings_in_several_processes_need_a_guard_too(folder):
-    (folder / "study.py").write_text(f"{TRAINING}main()\n")
-    check_refusal(python("study.py"), f"{folder / 'study.py'}:13")
-    (folder / "study.py").write_text(f"{TRAINING}{GUARD}main()\n")
-    result = python("study.py")
-    assert (result.returncode, result.stdout, result.stderr) == (0, "2\n", "")
 
 
 def test_one_training_needs_none(folder):

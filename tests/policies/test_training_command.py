@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -16,6 +15,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
+from own_process import ended, started
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
@@ -65,9 +65,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def call(capsys, *arguments):
-    """Return status, standard output and standard error."""
+    """Return status, standard output and standard error; one process does it unless another number is asked for."""
     try:
-        status = main(arguments)
+        status = main(["--workers", "1", *arguments])
     except SystemExit as stop:
         status = stop.code
     return status, *capsys.readouterr()
@@ -96,7 +96,7 @@ def test_the_command_trains_scores_and_writes_a_policy(folder, capsys):
         "preset": "fast",
         "seed": "7",
         "version": __version__,
-        "command": "python -m policies small.yaml --quiet --seed 7",
+        "command": "python -m policies --workers 1 small.yaml --quiet --seed 7",
     }
     assert expected.items() <= metadata.items()
     assert "iterations=2" in metadata["hyperparameters"]
@@ -121,7 +121,7 @@ def test_the_function_trains_what_the_command_does(folder, capsys):
     call(capsys, "small.yaml", "--quiet", "--out", "b.onnx", "--seed", "7", "--set", *settings)
     one, other = (Policy(name).metadata for name in ("a.onnx", "b.onnx"))
     assert one.pop("command") == "policies.train"
-    assert other.pop("command").startswith("python -m policies small.yaml")
+    assert other.pop("command").startswith("python -m policies --workers 1 small.yaml")
     assert one == other
     scores = policies.score(MeanFieldOwn("a.onnx"), load("small.yaml").points[0].system())
     assert " ".join(f"{drops:.4f}" for drops in scores) == one["score_episodes"]
@@ -166,7 +166,7 @@ def test_every_algorithm_of_a_sweep_gets_its_policy(folder, capsys):
     algorithms = ",".join([*ALGORITHMS, "SAC"])
     small = ("--set", "topology={kind: cycle, nodes: 4}")  # SAC's tables grow with the degree
     arguments = ("small.yaml", "--quiet", "--out", ".", *small, "--set", f"training.algorithm=[{algorithms}]")
-    status, out, _ = call(capsys, *arguments, "--workers", "1")
+    status, out, _ = call(capsys, *arguments)
     assert status == 0
     names = [f"small{middle}_2.5.onnx" for middle in ("_static", "", "_mf_n", "_mf_g", "_mf_rnn", "_na_ps", "_sac")]
     assert [line.split(":")[0] for line in out.splitlines()] == names
@@ -176,7 +176,7 @@ def test_every_algorithm_of_a_sweep_gets_its_policy(folder, capsys):
     np.testing.assert_allclose(static, static[:1] * np.ones((5, 1)), rtol=1e-5)
     assert AgentPolicy("small_sac_2.5.onnx").nodes == 4
     first = {name: (folder / name).read_bytes() for name in names}
-    call(capsys, *arguments, "--workers", "1", "--fresh")
+    call(capsys, *arguments, "--fresh")
     for name in names:
         assert onnx.load(name).graph == onnx.load_from_string(first[name]).graph
 
@@ -218,7 +218,7 @@ def test_processes_learn_what_one_would(folder, capsys):
         assert call(capsys, *arguments)[0] == 0
         return {path.name: onnx.load(str(path)).graph.SerializeToString() for path in (folder / out).iterdir()}
 
-    one = graphs("one", "--workers", "1")
+    one = graphs("one")
     assert sorted(one) == ["small_static_1.onnx", "small_static_2.onnx", "small_static_3.onnx"]
     assert graphs("two", "--workers", "2") == one
 
@@ -233,7 +233,7 @@ def test_other_swept_values_are_in_the_names(folder, capsys):
 
 def test_a_training_has_a_seed_of_its_own_which_can_be_swept(folder, capsys):
     sweep = ["--set", "training.seed=[1, 2, 3]", "--set", "training.algorithm=STATIC", "--set", "seed=2"]
-    assert call(capsys, "small.yaml", "--out", ".", "--quiet", "--workers", "1", *sweep)[0] == 0
+    assert call(capsys, "small.yaml", "--out", ".", "--quiet", *sweep)[0] == 0
     files = [Path(f"small_static_2.5_{seed}.onnx") for seed in (1, 2, 3)]
     assert [Policy(file).metadata["seed"] for file in files] == ["1", "2", "3"]
     rules = [tuple(Policy(file).rules(np.eye(6))[:, 0]) for file in files]
@@ -269,14 +269,14 @@ def test_a_picture_of_trainings_comes_with_its_table(folder, capsys):
     (folder / "curves.yaml").write_text(
         "extends: small.yaml\ntraining: {algorithm: MF-R, hidden: [[4], [5, 6]]}\nplot: {kind: learning_curve}\n"
     )
-    assert call(capsys, "curves.yaml", "--out", ".", "--quiet", "--workers", "1")[0] == 0
+    assert call(capsys, "curves.yaml", "--out", ".", "--quiet")[0] == 0
     rows = pd.read_parquet(folder / "training.parquet")
     assert rows["training.hidden"].nunique() == 2
     assert rows.iteration.tolist() == [1, 2, 1, 2]
     assert (rows.drops > 0).all()
     assert (folder / "summary.png").read_bytes().startswith(b"\x89PNG")
     shutil.rmtree(folder / "runs")  # then the lines are not there, so they are made again
-    status, out, _ = call(capsys, "curves.yaml", "--out", ".", "--quiet", "--workers", "1")
+    status, out, _ = call(capsys, "curves.yaml", "--out", ".", "--quiet")
     assert status == 0
     assert "is there already" not in out
 
@@ -473,21 +473,17 @@ def test_ctrl_c_leaves_what_was_there(folder, capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_a_running_command_can_be_interrupted(tmp_path):
-    command = [sys.executable, "-m", "policies", str(ROOT / "scenarios" / "training" / "torus.yaml")]
+    command = ["-m", "policies", ROOT / "scenarios/training/torus.yaml"]
     command += ["--set", "delta_t=5", "--set", "training.algorithm=MF-R", "--set", "training.draws=job"]
-    command += ["--logs", str(tmp_path / "logs")]
+    command += ["--logs", tmp_path / "logs"]
     out = tmp_path / "policy.onnx"
-    with subprocess.Popen(
-        [*command, "--iterations", "1000", "--out", str(out)],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
-    ) as process:
-        time.sleep(12)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+    process = started(*command, "--iterations", "1000", "--out", out)
+    while not list(tmp_path.glob("logs/*/iterations.csv")) and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    done = ended(process)
+    err = done.stderr
+    assert done.returncode == 130
     assert "Traceback" not in err
     assert err.endswith("interrupted: the same command goes on from here\n")
     assert [path.name for path in tmp_path.iterdir()] == ["logs"]

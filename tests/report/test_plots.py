@@ -1,8 +1,6 @@
 """The picture: what is drawn is counted in the figure, and nothing overlaps."""
 
 import itertools
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib.image
@@ -13,6 +11,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.container import BarContainer
 from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
+from own_process import python
 
 from emulator.errors import InputError
 from emulator.report.figure import Level
@@ -668,7 +667,7 @@ assert "matplotlib.pyplot" not in sys.modules, "pyplot was imported"
 
 
 def test_a_users_backend_and_style_are_left_alone_and_do_not_matter(tmp_path):
-    subprocess.run([sys.executable, "-c", OWN_STYLE, str(tmp_path / "a.png")], cwd=ROOT, check=True)
+    assert python("-c", OWN_STYLE, tmp_path / "a.png").stderr == ""
     row = {"dispatcher": "JSQ", "delta_t": 5.0, "mean_drops": 1.0, "ci_low": 0.5, "ci_high": 1.5, "replications": 2}
     summary_picture(pd.DataFrame([row]), [], tmp_path / "b.png", "title")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -105,7 +105,7 @@ def write(folder, text="name: test\n", traces=()):
         (folder.staging / kind / name).write_text(text)
 
 
-def content(path):
+def names_in(path):
     return sorted(str(file.relative_to(path)) for file in path.rglob("*"))
 
 
@@ -174,9 +174,9 @@ def test_the_same_results_give_the_same_bytes(tmp_path):
 
 def test_nothing_is_in_place_before_commit_and_all_is_after(folder):
     write(folder, traces=[("jobs", "JSQ_delta_t=5_r000.parquet")])
-    assert all(file.startswith(".partial") for file in content(folder.path))
+    assert all(file.startswith(".partial") for file in names_in(folder.path))
     folder.commit({"jobs/JSQ_delta_t=5_r000.parquet"})
-    assert content(folder.path) == sorted([*FILES, "jobs", "jobs/JSQ_delta_t=5_r000.parquet"])
+    assert names_in(folder.path) == sorted([*FILES, "jobs", "jobs/JSQ_delta_t=5_r000.parquet"])
 
 
 def test_discard_leaves_no_trace(tmp_path):
@@ -190,11 +190,11 @@ def test_discard_keeps_an_earlier_run(tmp_path):
     with ResultsFolder(tmp_path / "out") as folder:
         write(folder, "old")
         folder.commit()
-    before = content(tmp_path)
+    before = names_in(tmp_path)
     folder = ResultsFolder(tmp_path / "out")
     write(folder, "new", [("jobs", "JSQ_delta_t=5_r000.parquet")])
     folder.discard()
-    assert content(tmp_path) == before
+    assert names_in(tmp_path) == before
     assert (tmp_path / "out" / "scenario.resolved.yaml").read_text() == "old"
 
 
@@ -214,7 +214,7 @@ def test_commit_replaces_an_earlier_run_and_nothing_else(tmp_path):
         kept = [("jobs", "b_delta_t=5_r000.parquet"), ("messages", "c_delta_t=5_r000.parquet")]
         write(folder, "new", [*kept, ("messages", "unknown_delta_t=5_r000.parquet")])
         folder.commit({f"{kind}/{name}" for kind, name in kept})
-    assert content(out) == sorted(
+    assert names_in(out) == sorted(
         [
             *FILES,
             *(str(stranger.relative_to(out)) for stranger in strangers),
@@ -232,7 +232,7 @@ def test_torn_parts_are_not_committed(folder):
     write(folder)
     (folder.staging / "jobs" / ".a_delta_t=5_r000.parquet.12.partial").write_text("half")
     folder.commit()
-    assert content(folder.path) == FILES
+    assert names_in(folder.path) == FILES
 
 
 def test_what_is_staged_is_found_again_until_it_is_given_up(tmp_path):
@@ -241,8 +241,8 @@ def test_what_is_staged_is_found_again_until_it_is_given_up(tmp_path):
     with ResultsFolder(tmp_path / "out") as folder:
         assert (folder.staging / "jobs" / "a_delta_t=5_r000.parquet").exists()
         folder.clear_staging()
-        assert content(folder.staging) == ["epochs", "jobs", "messages"]
-    assert content(tmp_path) == ["out"]
+        assert names_in(folder.staging) == ["epochs", "jobs", "messages"]
+    assert names_in(tmp_path) == ["out"]
 
 
 def test_commit_keeps_the_traces_that_are_in_place_already(tmp_path):
@@ -251,7 +251,7 @@ def test_commit_keeps_the_traces_that_are_in_place_already(tmp_path):
         with ResultsFolder(tmp_path) as folder:
             write(folder, traces=staged)
             folder.commit({f"jobs/{name}"})
-    assert content(tmp_path) == sorted([*FILES, "jobs", f"jobs/{name}"])
+    assert names_in(tmp_path) == sorted([*FILES, "jobs", f"jobs/{name}"])
 
 
 def test_a_folder_in_use_is_refused_and_left_alone(folder):
@@ -309,7 +309,7 @@ def test_a_folder_without_permission_is_refused(tmp_path, name):
 def test_a_folder_in_a_files_place_is_refused_at_the_start(tmp_path, name):
     (tmp_path / name).mkdir()
     assert_refused(tmp_path, name)
-    assert content(tmp_path) == [name]
+    assert names_in(tmp_path) == [name]
 
 
 def test_a_file_in_a_trace_folders_place_is_refused_at_the_start(tmp_path):

@@ -1,13 +1,12 @@
 """Parquet tables: files that are there whole or not at all, and what cannot be read."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from own_process import python
 
 from emulator.errors import InputError
 from emulator.machine.files import whole_file
@@ -96,8 +95,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path):
     path = tmp_path / "t.parquet"
     write_table(path, COLUMNS, [(1, {"delta_t": 1.0, "number": 0})], {})
     old = path.read_bytes()
-    killed = subprocess.run([sys.executable, "-c", KILLED_WRITER, str(path)], cwd=ROOT, check=False)
-    assert killed.returncode == -signal.SIGKILL
+    assert python("-c", KILLED_WRITER, path).returncode == -signal.SIGKILL
     assert leftovers(tmp_path), "the writer was to be killed while its file was open"
     assert path.read_bytes() == old
 

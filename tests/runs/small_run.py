@@ -16,10 +16,6 @@ class Killed(BaseException):
     """What nothing in the software catches."""
 
 
-def content(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def stop_after(monkeypatch, episodes, error):
     """Let a run end with an error when it begins one episode more."""
     run, count = EpisodeRunner.run, iter(range(10**6))

@@ -1,7 +1,7 @@
 """Executors: the same tasks in, the same outcomes and traces out."""
 
 import pytest
-from small_run import content
+from own_process import content
 
 from emulator.results.columns import TRACES
 from emulator.runs.check import check_plan

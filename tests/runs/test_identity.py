@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +10,8 @@ import onnx
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from small_run import SCENARIO, Killed, content, stop_after
+from own_process import content, python
+from small_run import SCENARIO, Killed, stop_after
 
 from emulator.command_line import main
 from emulator.results.reader import Results
@@ -53,10 +52,7 @@ def test_another_scenario_is_refused(folder, monkeypatch, capsys, when, changed,
 
 
 def run_in_a_new_process(*arguments):
-    command = [sys.executable, "-m", "emulator", *arguments, "--quiet", "--workers", "1"]
-    return subprocess.run(
-        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
-    )
+    return python("-m", "emulator", *arguments, "--quiet", "--workers", "1")
 
 
 def test_a_changed_class_is_another_scenario(folder):
@@ -175,9 +171,7 @@ def test_the_script_that_runs_a_scenario_does_not_count(folder):
     study = 'import emulator\nprint(emulator.run("s.yaml").attrs["folder"])\n'
     for text in (study, study + "# a comment\n"):
         (folder / "study.py").write_text(text)
-        done = subprocess.run(
-            [sys.executable, "study.py"], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-        )
+        done = python("study.py")
         assert (done.returncode, done.stderr) == (0, "")
     assert run_in_a_new_process("s.yaml").returncode == 0
 

@@ -4,14 +4,13 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from small_run import Killed, content, stop_after
+from own_process import content, ended, started
+from small_run import Killed, stop_after
 
 from emulator.command_line import main
 from emulator.runs.run import load_plan
@@ -40,15 +39,13 @@ def test_a_run_that_was_stopped_is_taken_up_again(folder, monkeypatch, counted, 
 
 
 def kill_and_resume(folder, out, wait, workers):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "emulator", "s.yaml", "--quiet", "--out", out, "--workers", workers]
-    command += ["--replications", "400"]
+    command = ["-m", "emulator", "s.yaml", "--quiet", "--out", out, "--workers", workers, "--replications", "400"]
     for _ in range(3):
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+        process = started(*command, start_new_session=True)
         time.sleep(wait())
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode == 0
+        ended(process)
+    assert ended(started(*command)).returncode == 0
 
 
 @pytest.mark.slow

@@ -3,13 +3,11 @@
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
+from own_process import ROOT, content
 
 from emulator.command_line import main
-
-ROOT = Path(__file__).resolve().parents[2]
 
 SCENARIO = """
 topology: {kind: torus, side: 8}
@@ -37,10 +35,6 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "s.yaml").write_text(SCENARIO)
     (tmp_path / "mine.py").write_text(MINE)
     return tmp_path
-
-
-def content(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere", "127.0.0.1:port", "127.0.0.1:99999999"])

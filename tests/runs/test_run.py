@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
-from small_run import SCENARIO, content
+from own_process import content
+from small_run import SCENARIO
 
 import emulator
 from emulator.command_line import main

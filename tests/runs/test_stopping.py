@@ -2,7 +2,8 @@
 
 import pandas as pd
 import pytest
-from small_run import content, stop_after
+from own_process import content
+from small_run import stop_after
 
 from emulator.command_line import main
 from emulator.results.statistics import mean_interval

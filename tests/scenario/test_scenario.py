@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from own_process import python
 from pydantic import ValidationError
 
 from emulator.keys import ScenarioError
@@ -287,5 +286,5 @@ def test_a_child_may_leave_out_what_a_whole_scenario_needs(validator):
 def test_reading_a_scenario_does_not_wait_for_slow_libraries():
     slow = "{'numpy', 'numba', 'pandas', 'networkx'}"
     code = f"import sys, emulator.scenario.plan; print(*{slow} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
+    done = python("-c", code)
+    assert (done.stdout, done.stderr) == ("\n", "")

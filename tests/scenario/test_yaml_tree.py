@@ -85,10 +85,10 @@ def test_depth_is_bounded_exactly():
 
 @pytest.mark.parametrize("bomb", ["[" * 500_000, "{a: " * 100_000, "- " * 100_000, "? " * 100_000])
 def test_a_bomb_is_refused_at_once(bomb):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InputError, match="nested deeper"):
         read(bomb)
-    assert time.perf_counter() - start < 5.0  # unrolled, each takes minutes
+    assert time.process_time() - start < 15.0  # unrolled, each takes minutes
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):

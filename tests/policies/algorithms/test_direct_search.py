@@ -142,6 +142,7 @@ def test_what_a_rule_is_in_the_mean_stays_within_0_and_1_and_its_slopes_do_not(m
     assert slopes.max() > 1.0
 
 
+@pytest.mark.slow
 def test_actions_that_hold_for_an_epoch_gain_nothing_when_epochs_are_long():
     """A search from RND's rule gets stuck above; never to offload is as good as any rule there."""
     system = make_system(torus(9), delta_t=8.0, horizon=48.0)
@@ -153,6 +154,7 @@ def test_actions_that_hold_for_an_epoch_gain_nothing_when_epochs_are_long():
         assert least < found.mean() / kept.mean() < most
 
 
+@pytest.mark.slow
 def test_a_search_of_actions_that_hold_ends_no_worse_than_the_best_threshold():
     system = make_system(torus(6), delta_t=4.0, horizon=40.0)
     preset = replace(PRESETS["fast"]["STATIC"], iterations=10)
