@@ -183,7 +183,6 @@ class View:
         "The index of each scheduler.",
         BY_SCHEDULER,
         np.int64,
-        whose="decision",
         lasts=True,
         random=lambda generator, sizes: generator.permutation(sizes.shape[0]),
     )

@@ -181,6 +181,7 @@ class OneByOne(Observations):
         known, first, stop = self.known, self.offsets[scheduler], self.offsets[scheduler + 1]
         parts = {
             "accessible": self.counts[scheduler : scheduler + 1],
+            "schedulers": np.array([scheduler]),
             "queue_lengths": known.queue_lengths[first:stop],
             "own_lengths": known.queue_lengths[first : first + 1],
             "service_rates": known.service_rates[first:stop],

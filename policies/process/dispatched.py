@@ -47,14 +47,12 @@ class DispatchedNetworks(ParallelNetworks):
         check_fit(dispatcher, system.buffer, system.nodes, graph_hash=lambda: system.topology.graph_hash)
         self.dispatcher, draws = _without_actions(dispatcher)
         super().__init__(system, copies=copies, seed=seed, draws=draws)
-        is_global = "global" in declared(dispatcher)
-        knows_its_copy = is_global or dispatcher.nodes is not None or hidden_width(dispatcher) > 0
-        self._ask_together(1 if knows_its_copy else max(1, SCHEDULERS_AT_ONCE // system.nodes))
-
-    def _ask_together(self, most: int) -> None:
-        """Ask for as many copies at a time as divide all of them, `most` at most."""
-        self._together = max(count for count in range(1, most + 1) if self.copies % count == 0)
+        knows_its_copy = "global" in declared(dispatcher) or hidden_width(dispatcher) > 0
+        most = 1 if knows_its_copy else max(1, SCHEDULERS_AT_ONCE // system.nodes)
+        self._together = max(count for count in range(1, most + 1) if copies % count == 0)
+        """How many copies are asked at a time."""
         self._observations = AllAtOnce(self.dispatcher, _side_by_side(self.system, self._together))
+        self._observations.makers["schedulers"] = lambda schedulers: schedulers % system.nodes
         self._begin()
 
     def _begin(self) -> None:
@@ -68,9 +66,6 @@ class DispatchedNetworks(ParallelNetworks):
     def advance(self) -> Floats:
         """Advance all copies by one epoch and return the expected drops of each server, copies x nodes."""
         sent = np.concatenate([self._sent(block) for block in range(len(self._carried))])
-        if self._together > 1 and "schedulers" in self._observations.read:  # each copy has its own scheduler 0
-            self._ask_together(1)
-            return self.advance()
         return self.step(sent) if self.draws == "epoch" else self.step_received(sent)
 
     def _sent(self, block: int) -> Floats:

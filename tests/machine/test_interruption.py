@@ -218,7 +218,7 @@ def test_in_a_script_a_signal_counts_when_the_files_are_in_place():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(12))
 def test_three_signals_at_random_moments_change_nothing_of_the_result(place, seed):
     generator = random.Random(seed)
     out, told = f"random_{seed}", []

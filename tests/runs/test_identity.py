@@ -23,14 +23,13 @@ from emulator.runs.run import load_plan
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("when", ["finished", "stopped"])
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("when", "changed", "told"),
     [
-        (["--set", "delta_t=3"], "delta_t: [2, 5], now 3"),
-        (["--set", "buffer=4"], "buffer: 5, now 4"),
-        (["--seed", "2"], "seed: 1, now 2"),
-        (["--engine", "simpy"], "engine: auto, now simpy"),
+        ("stopped", ["--set", "delta_t=3"], "delta_t: [2, 5], now 3"),
+        ("finished", ["--set", "buffer=4"], "buffer: 5, now 4"),
+        ("finished", ["--seed", "2"], "seed: 1, now 2"),
+        ("finished", ["--engine", "simpy"], "engine: auto, now simpy"),
     ],
 )
 def test_another_scenario_is_refused(folder, monkeypatch, capsys, when, changed, told):

@@ -23,7 +23,7 @@ LASTING = frozenset(
 )
 """Fields of servers that never change, attributes of a `System`: once read, they put schedulers into classes."""
 
-NUMBERED = LASTING | {"accessible", "queue_lengths", "own_lengths", "hidden"}
+NUMBERED = LASTING | {"accessible", "schedulers", "queue_lengths", "own_lengths", "hidden"}
 """Fields by which observations can be numbered; a rule that reads any other is asked for every scheduler anew."""
 
 
@@ -159,6 +159,8 @@ class AllAtOnce(Observations):
     def _classes(self) -> NDArray[np.int64]:
         """Number the schedulers by what never changes: how many servers they access, and what is read of these."""
         system = self.system
+        if "schedulers" in self.read:
+            return np.asarray(self.makers["schedulers"](np.arange(system.nodes)))
         classes = np.unique(self.counts, return_inverse=True)[1]
         of_servers = {"service_rates": system.service_rates, "sharing": system.access.sharing}
         for values in (of_servers[name] for name in sorted(self.read & LASTING)):
