@@ -50,7 +50,7 @@ class TestView:
     def test_reading_what_is_ones_own_makes_the_answer_ones_own(self, view, name):
         fresh = select_rows(view, slice(None))
         assert fresh.reusable
-        _ = (
+        _ = fresh.queue_lengths, fresh.service_rates, fresh.sharing, fresh.schedulers, fresh.distribution
             fresh.queue_lengths,
             fresh.service_rates,
             fresh.sharing,
