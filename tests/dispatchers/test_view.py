@@ -51,13 +51,6 @@ class TestView:
         fresh = select_rows(view, slice(None))
         assert fresh.reusable
         _ = fresh.queue_lengths, fresh.service_rates, fresh.sharing, fresh.schedulers, fresh.distribution
-            fresh.queue_lengths,
-            fresh.service_rates,
-            fresh.sharing,
-            fresh.schedulers,
-            fresh.distribution,
-            fresh.uniform(),
-        )
         assert fresh.reusable
         getattr(fresh, name)
         assert not fresh.reusable

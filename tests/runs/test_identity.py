@@ -50,32 +50,16 @@ def test_another_scenario_is_refused(folder, monkeypatch, capsys, when, changed,
     assert set(content(folder / "runs/s")) >= {"episodes.parquet", "summary.parquet"}
 
 
-def run_in_a_new_process(*arguments):
-    return python("-m", "emulator", *arguments, "--quiet", "--workers", "1")
-
-
-def test_a_changed_class_is_another_scenario(folder):
-    rule = "from dispatchers import Dispatcher\nclass Keep(Dispatcher):\n    def route(self, view): return view.{}()\n"
-    (folder / "mine.py").write_text(rule.format("own"))
-    (folder / "mine.yaml").write_text(SCENARIO.replace("RND", '{class: "mine:Keep"}'))
-    assert run_in_a_new_process("mine.yaml").returncode == 0
-    (folder / "mine.py").write_text(rule.format("uniform"))
-    again = run_in_a_new_process("mine.yaml")
-    assert again.returncode == 2
-    assert "it holds results of another mine.py of Keep" in again.stderr
-
-
-def test_so_is_a_changed_module_that_the_class_imports(folder):
+def test_a_changed_module_that_a_class_imports_is_another_scenario(folder, capsys):
     rule = "from dispatchers import Dispatcher\nfrom aside import f\nclass Keep(Dispatcher):\n    route = f\n"
     (folder / "mine.py").write_text(rule)
     (folder / "aside.py").write_text("def f(self, view):\n    return view.own()\n")
     (folder / "mine.yaml").write_text(SCENARIO.replace("RND", '{class: "mine:Keep"}'))
-    assert run_in_a_new_process("mine.yaml").returncode == 0
-    assert run_in_a_new_process("mine.yaml").returncode == 0
+    assert main(["mine.yaml", "--quiet"]) == 0
+    assert main(["mine.yaml", "--quiet"]) == 0
     (folder / "aside.py").write_text("def f(self, view):\n    return view.uniform()\n")
-    again = run_in_a_new_process("mine.yaml")
-    assert again.returncode == 2
-    assert "it holds results of another aside.py of Keep" in again.stderr
+    assert main(["mine.yaml", "--quiet"]) == 2
+    assert "it holds results of another aside.py of Keep" in capsys.readouterr().err
 
 
 def test_so_is_a_changed_policy_beside_another_of_the_same_name(folder, capsys):
@@ -167,12 +151,10 @@ def test_the_script_that_runs_a_scenario_does_not_count(folder):
     (folder / "keep.py").write_text(KEEP)
     (folder / "weights.txt").write_text("0.3")
     (folder / "s.yaml").write_text(SCENARIO.replace("RND", '{class: "keep:Keep"}'))
-    study = 'import emulator\nprint(emulator.run("s.yaml").attrs["folder"])\n'
-    for text in (study, study + "# a comment\n"):
-        (folder / "study.py").write_text(text)
-        done = python("study.py")
-        assert (done.returncode, done.stderr) == (0, "")
-    assert run_in_a_new_process("s.yaml").returncode == 0
+    (folder / "study.py").write_text('import emulator\nprint(emulator.run("s.yaml").attrs["folder"])\n')
+    done = python("study.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert main(["s.yaml", "--quiet"]) == 0
 
 
 def test_a_rule_that_changes_while_it_runs_ends_the_run(folder, monkeypatch, capsys, counted):

@@ -18,8 +18,9 @@ from emulator.runs.run import load_plan
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("episodes", [0, 1, 7, 35])
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), Killed()], ids=["interrupted", "killed"])
+@pytest.mark.parametrize(
+    ("episodes", "error"), [(0, Killed()), (1, KeyboardInterrupt()), (7, Killed()), (35, KeyboardInterrupt())], ids=repr
+)
 def test_a_run_that_was_stopped_is_taken_up_again(folder, monkeypatch, counted, episodes, error):
     main(["s.yaml", "--quiet", "--out", "undisturbed"])
     with monkeypatch.context() as patch:
