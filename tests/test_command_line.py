@@ -17,6 +17,7 @@ import emulator
 from dispatchers.errors import LONGEST_LINE
 from emulator import InputError
 from emulator.command_line import main
+from emulator.machine import interruption
 
 SMALL = """\
 topology: {kind: cycle, nodes: 5}
@@ -342,6 +343,7 @@ def test_where_all_fails_nothing_is_written(folder, capsys, workers):
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(folder):
     (folder / "doomed.yaml").write_text(SMALL.replace("RND", '{class: "doomed:Doomed"}'))
     doomed = """
@@ -397,11 +399,11 @@ def test_an_early_interrupt_says_that_nothing_was_written(folder, capsys, monkey
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("emulator.runs.run.load_plan", interrupted)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests before this one did
-    before = signal.getsignal(signal.SIGINT)
-    assert main(["small.yaml"]) == 130
+    with interruption.kept():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
+        assert main(["small.yaml"]) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert "interrupted: nothing was written" in capsys.readouterr().err
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_standard_output_that_cannot_be_written(folder):
@@ -411,8 +413,7 @@ def test_standard_output_that_cannot_be_written(folder):
     assert process.stderr == "standard output cannot be written: No space left on device\n"
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("workers", "number"), [("1", signal.SIGINT), ("2", signal.SIGTERM)])
 def test_an_interrupted_run_keeps_what_was_finished_in_whole_files(folder, workers, number):
     process = started("-m", "emulator", "small.yaml", "--replications", "100000", "--workers", workers)
     while not list(folder.glob("runs/small/.partial/jobs/*.parquet")) and process.poll() is None:

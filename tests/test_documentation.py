@@ -8,6 +8,8 @@ from own_process import ROOT, python
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# file: (\S+)\n")
+LONG = ("extending.md", "policies.md", "running.md", "scenarios.md")
+"""Pages whose code takes 10 s or more."""
 SLOW_COMMANDS = ("scenarios/torus70.yaml", "python -m policies", "pip install", "pytest", "git clone")
 
 
@@ -20,8 +22,12 @@ def run(arguments, folder):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_code_of_a_page_runs(page, tmp_path):
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=page.name, marks=[pytest.mark.slow] * (page.name in LONG)) for page in PAGES]
+)
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHON_CPU_COUNT", "1")  # to start several processes takes longer than any example
+    monkeypatch.setenv("MPLBACKEND", "Agg")
     (tmp_path / "scenarios").symlink_to(ROOT / "scenarios")
     (tmp_path / "policies").symlink_to(ROOT / "policies")
     program: list[str] = []

@@ -211,6 +211,7 @@ def test_a_log_of_another_training_is_told_before_any_begins(folder, capsys):
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_processes_learn_what_one_would(folder, capsys):
     def graphs(out, *more):
         settings = ("--set", "training.algorithm=STATIC", "--set", "delta_t=[1,2,3]", "--iterations", "2")

@@ -91,6 +91,7 @@ precision: 0.25
 """
 
 
+@pytest.mark.slow
 def test_a_mean_of_zero_is_never_precise(folder):
     """The exact mean of OWN is 0.0225; ten episodes without a drop said 0, known to the last bit."""
     (folder / "rare.yaml").write_text(RARE)
