@@ -8,6 +8,7 @@ import pytest
 from own_process import ROOT, content
 
 from emulator.command_line import main
+from emulator.machine import interruption
 
 SCENARIO = """
 topology: {kind: torus, side: 8}
@@ -34,7 +35,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     (tmp_path / "s.yaml").write_text(SCENARIO)
     (tmp_path / "mine.py").write_text(MINE)
-    return tmp_path
+    with interruption.kept():  # Ray looks after SIGTERM for itself
+        yield tmp_path
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere", "127.0.0.1:port", "127.0.0.1:99999999"])
