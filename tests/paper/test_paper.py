@@ -322,7 +322,7 @@ def test_without_torch_figures_of_trainings_are_left_out(tmp_path, capsys, monke
 @pytest.mark.slow
 def test_the_page_is_made_by_one_command(tmp_path):
     pytest.importorskip("torch")
-    arguments = ["--replications", "3", "--iterations", "1", "--engine", "compiled"]
+    arguments = ["--replications", "2", "--iterations", "1", "--engine", "compiled"]
     assert command_line.main([*arguments, "--runs", str(tmp_path / "runs"), "--docs", str(tmp_path / "docs")]) == 0
     written = (tmp_path / "docs/paper.md").read_text(encoding="utf-8")
     names = {path.stem for path in (tmp_path / "docs/paper").glob("*.png")}
