@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 UNNAMED = "MF-R"
 """The algorithm that the name of a file leaves out."""
 
-Load = Callable[[str], "Plan"]
-
 NAMED = ("delta_t", "training.algorithm", "training.draws")
 """Keys whose values the name of a file holds anyway."""
+
+Load = Callable[[str], "Plan"]
+"""What reads a scenario file."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from own_process import ended, started
+from own_process import PATIENCE, ended, started
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
@@ -479,7 +479,8 @@ def test_a_running_command_can_be_interrupted(tmp_path):
     command += ["--logs", tmp_path / "logs"]
     out = tmp_path / "policy.onnx"
     process = started(*command, "--iterations", "1000", "--out", out)
-    while not list(tmp_path.glob("logs/*/iterations.csv")) and process.poll() is None:
+    until = time.monotonic() + PATIENCE
+    while not list(tmp_path.glob("logs/*/iterations.csv")) and process.poll() is None and time.monotonic() < until:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     done = ended(process)

@@ -50,7 +50,17 @@ def test_another_scenario_is_refused(folder, monkeypatch, capsys, when, changed,
     assert set(content(folder / "runs/s")) >= {"episodes.parquet", "summary.parquet"}
 
 
-def test_a_changed_module_that_a_class_imports_is_another_scenario(folder, capsys):
+def test_a_changed_class_is_another_scenario(folder, capsys):
+    rule = "from dispatchers import Dispatcher\nclass Keep(Dispatcher):\n    def route(self, view): return view.{}()\n"
+    (folder / "mine.py").write_text(rule.format("own"))
+    (folder / "mine.yaml").write_text(SCENARIO.replace("RND", '{class: "mine:Keep"}'))
+    assert main(["mine.yaml", "--quiet"]) == 0
+    (folder / "mine.py").write_text(rule.format("uniform"))
+    assert main(["mine.yaml", "--quiet"]) == 2
+    assert "it holds results of another mine.py of Keep" in capsys.readouterr().err
+
+
+def test_so_is_a_changed_module_that_the_class_imports(folder, capsys):
     rule = "from dispatchers import Dispatcher\nfrom aside import f\nclass Keep(Dispatcher):\n    route = f\n"
     (folder / "mine.py").write_text(rule)
     (folder / "aside.py").write_text("def f(self, view):\n    return view.own()\n")
