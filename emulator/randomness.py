@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from emulator.machine.compiling import compiled
 
 # The last word of the counter: what a number is drawn for.
-JOB, DECISION, ORDER, RATE, SERVICE, TOPOLOGY = range(6)
+JOB, DECISION, ORDER, RATE, SERVICE, TOPOLOGY, PHASE, SAMPLE, MESSAGE, LINK, DISPATCH = range(11)
 
 SEED_LIMIT = 2**32
 """Seeds and replications are below this."""

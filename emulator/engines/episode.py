@@ -10,6 +10,7 @@ import numpy as np
 from numba import uint64
 from numpy.typing import NDArray
 
+from emulator.engines.news import Ages, Mail
 from emulator.machine.compiling import compiled
 
 COMPLETED, DROPPED, IN_SYSTEM = range(3)
@@ -36,6 +37,8 @@ class JobTrace:
     scheduler: NDArray[np.int32]
     server: NDArray[np.int32]
     arrival_time: NDArray[np.float64]
+    reached_time: NDArray[np.float64]
+    """When the job reached its server: its arrival time, unless dispatch takes time."""
     start_time: NDArray[np.float64]
     departure_time: NDArray[np.float64]
     work: NDArray[np.float64]
@@ -101,7 +104,7 @@ class Totals:
     """The sums of an episode over all nodes.
 
     `drops_by_epoch` has one number per epoch. `sojourn_time` adds up the completed jobs' times from arrival to
-    departure, `presence_time` all accepted jobs' times from arrival to departure or horizon (ms).
+    departure, `presence_time` all accepted jobs' times from reaching their server to departure or horizon (ms).
     """
 
     arrivals: int
@@ -111,7 +114,9 @@ class Totals:
     drops_by_epoch: NDArray[np.int64]
     sojourn_time: float
     presence_time: float
-    messages: int
+    decisions: int
+    mail: Mail
+    ages: Ages
     fingerprint: int
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from emulator.model.access import Access, own_and_neighbours
 from emulator.model.arrivals import ArrivalProcess, Switched
 from emulator.model.laws import Exponential, Law
+from emulator.model.network import Network
 from emulator.model.timetable import Timetable
 from emulator.model.topology import Topology
 
@@ -29,6 +30,8 @@ class System:
     """One for each server; all 1 if not given."""
     arrivals: ArrivalProcess = field(default_factory=Switched)
     work: Law = field(default_factory=Exponential)
+    network: Network = Network()
+    """When messages leave and how they travel, when schedulers decide, how long jobs take to servers."""
     seed: int = 1
 
     def __post_init__(self) -> None:
