@@ -27,8 +27,8 @@ class Engine(Protocol):
     def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1) -> None: ...
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, traces: Traces = UNTRACED) -> str | None:
-        """Return why this engine cannot run a dispatcher or write some traces, None if it can."""
+    def obstacle(dispatcher: Dispatcher, system: System, traces: Traces = UNTRACED) -> str | None:
+        """Return why this engine cannot run a dispatcher in a system or write some traces, None if it can."""
         ...
 
     def episode(

@@ -8,10 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
-
-from emulator.model.access import Access
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -54,17 +51,21 @@ class Ages(NamedTuple):
     at_jobs: float
 
 
-@njit(inline="always")
 def age_over(others: Any, sampled: Any, start: Any, end: Any) -> Any:
     """Return the sum of the ages of what is known of `others` servers, integrated from `start` to `end`.
 
-    `sampled` adds up when each was so. In this order of operations, everywhere.
+    `sampled` adds up when each was so. In this order of operations, everywhere: compiled engines compile it.
     """
     return (end - start) * (others * ((start + end) / 2.0) - sampled)
 
 
 def ages_of(
-    others: Integers, horizon: float, over_time: Floats, decisions: Integers, at_decisions: Floats, jobs: Integers,
+    others: Integers,
+    horizon: float,
+    over_time: Floats,
+    decisions: Integers,
+    at_decisions: Floats,
+    jobs: Integers,
     at_jobs: Floats,
 ) -> Ages:
     """Return the means, given for each scheduler the number of its others, of its decisions and of its jobs, and sums.
@@ -80,8 +81,3 @@ def ages_of(
         mean(at_decisions, float((others * decisions).sum())),
         mean(at_jobs, float((others * jobs).sum())),
     )
-
-
-def others_of(access: Access) -> Integers:
-    """Return how many servers each scheduler can access beside its own."""
-    return access.counts - 1

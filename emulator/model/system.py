@@ -30,9 +30,9 @@ class System:
     """One for each server; all 1 if not given."""
     arrivals: ArrivalProcess = field(default_factory=Switched)
     work: Law = field(default_factory=Exponential)
+    seed: int = 1
     network: Network = Network()
     """When messages leave and how they travel, when schedulers decide, how long jobs take to servers."""
-    seed: int = 1
 
     def __post_init__(self) -> None:
         rates = np.ones(self.nodes) if self.service_rates is None else np.asarray(self.service_rates, dtype=float)

@@ -50,12 +50,17 @@ class AllAtOnce(Observations):
     the dispatcher reads.
     """
 
+    draws: EpochDraws
+    """Those of the epoch in which schedulers decide now."""
+
     def __init__(self, dispatcher: Dispatcher, system: System):
         super().__init__(dispatcher, system)
         self.lengths = np.zeros(system.nodes, dtype=np.int32)
         """The queue lengths that messages have just told."""
         self.carried = self.at_start()
         self.makers |= {
+            "coins": lambda schedulers: self.draws.coins[schedulers],
+            "order": lambda places: self.draws.orders[places],
             "queue_lengths": lambda places: self.lengths[system.access.servers[places]],
             "service_rates": lambda places: system.service_rates[system.access.servers[places]],
             "age": lambda places: np.zeros(places.shape),

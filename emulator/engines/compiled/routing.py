@@ -45,6 +45,8 @@ class Window(NamedTuple):
     """End of the window."""
     is_first: bool
     """Whether the window is the epoch's first one."""
+    sampled: Floats
+    """By how many servers a scheduler has beside its own: the sum of the times at which they were sampled."""
 
 
 class Streams(NamedTuple):
@@ -54,6 +56,10 @@ class Streams(NamedTuple):
     """Arrival time of its last job, or the epoch's start."""
     number: Indices
     """Jobs so far."""
+    jobs: Integers
+    """Jobs in the epochs before."""
+    age: Floats
+    """How old what is known of the others was when a job arrived, added up over the episode."""
 
 
 class Entries(NamedTuple):
@@ -61,6 +67,7 @@ class Entries(NamedTuple):
 
     offsets: Integers
     servers: Indices
+    has_own: bool
 
 
 class Records(NamedTuple):
@@ -149,6 +156,8 @@ def _draw(rule, window, access, streams, records, counts, block, part, first, la
             for i in range(count):
                 scheduler, number, time = block.scheduler[i], block.number[i], block.clock[i]
                 entry, stop = access.offsets[scheduler], access.offsets[scheduler + 1]
+                others = stop - entry - access.has_own
+                streams.age[scheduler] += others * time - window.sampled[others]
                 column = column_of(rule, scheduler, entry, stop, number, block.coin[i], time - window.start)
                 if not 0 <= column < stop - entry:
                     return WRONG_COLUMN

@@ -6,6 +6,7 @@ window of the epoch draw and route all jobs, group them by server, and let each 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.compiled.rows import JobRows, empty_rows, in_job_order
 from emulator.engines.engine import Part
 from emulator.engines.episode import UNTRACED, Episode, EpochTrace, Totals, Traces, epoch_trace, joined
+from emulator.engines.news import STATE_BYTES, Ages, Mail, age_over, ages_of, distribution_bytes
 from emulator.engines.observations import EpochDraws
 from emulator.machine.compiling import is_ours
 from emulator.model.system import System
@@ -46,7 +48,7 @@ class WindowEngine:
         self.system = system
         self.dispatcher = dispatcher
         self.observations = AllAtOnce(dispatcher, system)
-        self.access = routing.Entries(system.access.offsets, system.access.servers)
+        self.access = routing.Entries(system.access.offsets, system.access.servers, system.access.has_own)
         self.threads = max(1, min(threads, system.access.scheduler_count))
         self.blocks = [routing.block() for _ in range(self.threads)]
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
@@ -65,8 +67,10 @@ class WindowEngine:
         return routing.draw_counting if is_kept else routing.draw_for_users
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, traces: Traces = UNTRACED) -> str | None:
-        """See `Engine.obstacle`: messages are no objects here, and numba cannot compile all users' per-job rules."""
+    def obstacle(dispatcher: Dispatcher, system: System, traces: Traces = UNTRACED) -> str | None:
+        """See `Engine.obstacle`: all happens in step here, and numba cannot compile all users' per-job rules."""
+        if not system.network.is_synchronous(system.delta_t):
+            return "its schedulers hear and decide in step alone"
         if traces.messages:
             return "messages travel in SimPy alone"
         if not isinstance(dispatcher, PerJobDispatcher) or is_ours(dispatcher):
@@ -114,7 +118,12 @@ class _Run:
         self.traces = traces
         self.is_traced = traces.jobs or traces.epochs
         self.schedulers, self.server_count = access.scheduler_count, access.server_count
-        self.streams = routing.Streams(np.empty(self.schedulers), np.zeros(self.schedulers, dtype=np.int32))
+        self.streams = routing.Streams(
+            np.empty(self.schedulers),
+            np.zeros(self.schedulers, dtype=np.int32),
+            np.zeros(self.schedulers, dtype=np.int64),
+            np.zeros(self.schedulers),
+        )
         self.servers = fifo.Servers(
             np.full((self.server_count, system.buffer), -np.inf),
             np.zeros(self.server_count, dtype=np.int32),
@@ -157,15 +166,36 @@ class _Run:
             drops_by_epoch=self.drops_by_epoch,
             sojourn_time=float(np.sum(sojourn)),
             presence_time=float(np.sum(sojourn + waiting)),
-            messages=self._messages(),
+            decisions=self.workload.epochs * self.schedulers,
+            mail=self._mail(),
+            ages=self._ages(),
             fingerprint=self.fingerprint,
         )
 
-    def _messages(self) -> int:
-        each_epoch = len(self.system.access.servers)
+    def _mail(self) -> Mail:
+        """Return the messages, which all arrive."""
+        states, distributions = len(self.system.access.servers), 0
         if self.engine.observations.is_global:
-            each_epoch += self.server_count + self.schedulers  # to the monitor and from it
-        return each_epoch * self.workload.epochs
+            states, distributions = states + self.server_count, self.schedulers  # to the monitor and from it
+        bytes_sent = states * STATE_BYTES + distributions * distribution_bytes(self.system.buffer)
+        messages, bytes_sent = ((states + distributions) * self.workload.epochs, bytes_sent * self.workload.epochs)
+        return Mail(sent=messages, received=messages, bytes_sent=bytes_sent)
+
+    def _ages(self) -> Ages:
+        """Return how old what schedulers know is: the news of each epoch's start until its end."""
+        others, epochs = self.system.access.others, self.workload.epochs
+        over_time, at_decisions = np.zeros(self.schedulers), np.zeros(self.schedulers)
+        for start, end in itertools.pairwise(self.workload.times.tolist()):
+            sampled = self._sampled(start)[others]
+            over_time += age_over(others, sampled, start, end)
+            at_decisions += others * start - sampled
+        jobs = self.streams.jobs + self.streams.number
+        decisions = np.full(self.schedulers, epochs)
+        return ages_of(others, self.system.horizon, over_time, decisions, at_decisions, jobs, self.streams.age)
+
+    def _sampled(self, time: float) -> NDArray[np.float64]:
+        """Return the sum of no, one, two and more times of a sample, for as many as a scheduler has others."""
+        return np.cumsum(np.append(0.0, np.full(int(self.system.access.others.max()), time)))
 
     def _run_epoch(self, epoch: int) -> Part:
         start = self.workload.times[epoch]
@@ -174,6 +204,7 @@ class _Run:
             lambda part, first, last: fifo.queue_lengths(self.servers.departures, start, self.lengths, first, last),
         )
         rule = self._decide(EpochDraws(self.workload, epoch))
+        self.streams.jobs[:] += self.streams.number
         self.streams.number[:] = 0
         rows = [empty_rows(0), *(self._run_window(window, rule) for window in self._windows(epoch))]
         return (
@@ -196,13 +227,14 @@ class _Run:
 
     def _windows(self, epoch: int) -> Iterator[routing.Window]:
         source, (start, end) = self.workload.source(epoch), self.workload.times[epoch : epoch + 2]
-        count = int(self.windows[epoch])
+        count, sampled = int(self.windows[epoch]), self._sampled(start)
         for number in range(count):
             yield routing.Window(
                 source,
                 float(start),
                 float(end if number + 1 == count else start + (end - start) * (number + 1) / count),
                 number == 0,
+                sampled,
             )
 
     def _run_window(self, window: routing.Window, rule: Any) -> Any:
@@ -272,10 +304,12 @@ class _Run:
             raise RuntimeError("more jobs in a window than twelve standard deviations above their mean")
 
     def _epoch_trace(self, rule: Any, rows: list[JobRows]) -> EpochTrace:
+        server = np.concatenate([row.server for row in rows])
         return epoch_trace(
             self.lengths.copy()[None, :],
             self._offload_probability(rule)[None, :],
-            np.concatenate([row.server for row in rows]),
+            np.zeros(len(server), dtype=np.int32),
+            server,
             np.concatenate([row.outcome for row in rows]),
         )
 
