@@ -16,8 +16,16 @@ from emulator.engines.news import age_over
 from emulator.model.timetable import SHORTEST_EPOCH
 from emulator.randomness import DECISION, ORDER, philox, random_uniform
 
-INLINED = {"nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
-"""For parts of the walk: they make no arrays, and are a part of its code, as the world is much to hand over."""
+INLINED = {
+    "nogil": True,
+    "error_model": "numpy",
+    "forceinline": True,
+    "_nrt": False,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+"""For parts of the walk: they make no arrays, are called by no other, and are a part of its code, as the world is much
+to hand over."""
 
 _pick = njit(inline="always")(pick)
 _age_over = njit(inline="always")(age_over)
