@@ -1,0 +1,205 @@
+"""Decisions of single schedulers: when they are due, which answer holds from then on, and what is drawn for it.
+
+A decision changes nothing that anybody else can see. So it is made when it is needed: before the scheduler's next job,
+or before what it knows changes. One that another follows before any job is counted, but, as a rule, nobody is asked.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, uint64
+from numba.extending import overload
+
+from dispatchers.choice import Drawn, Fixed, pick
+from emulator.engines.compiled.world import ANSWERED, ASKED, DECISIONS, NEVER
+from emulator.engines.news import age_over
+from emulator.model.timetable import SHORTEST_EPOCH
+from emulator.randomness import DECISION, ORDER, philox, random_uniform
+
+INLINED = {
+    "nogil": True,
+    "error_model": "numpy",
+    "forceinline": True,
+    "_nrt": False,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+"""For parts of the walk: they make no arrays, are called by no other, and are a part of its code, as the world is much
+to hand over."""
+
+_pick = njit(inline="always")(pick)
+_age_over = njit(inline="always")(age_over)
+
+
+@njit(**INLINED)
+def add_up(world, settings, scheduler):  # type: ignore[no-untyped-def]
+    """Add up when what a scheduler knows of others was so, in the order of its columns."""
+    total = 0.0
+    for entry in range(world.offsets[scheduler] + settings.own, world.offsets[scheduler + 1]):
+        total += world.sampled[entry]
+    world.schedulers[scheduler].sampled = total
+
+
+@njit(**INLINED)
+def others_of(world, settings, scheduler):  # type: ignore[no-untyped-def]
+    """Return how many servers a scheduler can access that are not its own."""
+    return world.offsets[scheduler + 1] - world.offsets[scheduler] - settings.own
+
+
+@njit(**INLINED)
+def _row(world, table, scheduler):  # type: ignore[no-untyped-def]
+    """Return the row of the answer to what a scheduler observes, -1 if it is not known."""
+    if table.each:
+        return -1
+    start, stop = world.offsets[scheduler], world.offsets[scheduler + 1]
+    observation = 0
+    for entry in range(start, min(start + table.columns, stop)):
+        observation = observation * table.base + world.known[entry]
+    observation += table.first[scheduler]
+    if len(table.version) > 0 and table.version[observation] != world.heard_of[scheduler]:
+        return -1
+    return table.row[observation]
+
+
+def take_up(rule, answers, world, settings, scheduler):  # type: ignore[no-untyped-def]
+    """Draw what holds for a decision as a whole, and count anew what was sent since the news."""
+
+
+@overload(take_up, jit_options=INLINED)
+def _take_up_by_kind(rule, answers, world, settings, scheduler):  # type: ignore[no-untyped-def]
+    kind = rule.instance_class
+    if kind is Drawn:
+        return lambda rule, answers, world, settings, scheduler: None
+    if kind is Fixed:
+
+        def fix(rule, answers, world, settings, scheduler):  # type: ignore[no-untyped-def]
+            me = world.schedulers[scheduler]
+            coin = random_uniform(scheduler, me.decisions, 0, DECISION, settings.seed, settings.replication)
+            rule.chosen[scheduler] = _pick(answers[me.row], coin)
+
+        return fix
+
+    def remember(rule, answers, world, settings, scheduler):  # type: ignore[no-untyped-def]
+        _draw_order(world, settings, scheduler)
+        total = 0
+        for entry in range(world.offsets[scheduler], world.offsets[scheduler + 1]):
+            world.sent[entry] = world.sent_ever[entry] - world.sent_before_news[entry]
+            total += world.sent[entry]
+        world.total_sent[scheduler] = total
+
+    return remember
+
+
+@njit(**INLINED)
+def _draw_order(world, settings, scheduler):  # type: ignore[no-untyped-def]
+    """Draw the order of `emulator.workload.coins.decision_orders` for a scheduler's next decision."""
+    number, keys = world.schedulers[scheduler].decisions, world.keys
+    first = world.offsets[scheduler]
+    count = world.offsets[scheduler + 1] - first
+    for column in range(0, count, 4):
+        words = philox(scheduler, number, column // 4, ORDER, settings.seed, settings.replication)
+        for word in range(min(4, count - column)):
+            keys[column + word] = (words[word] << uint64(32)) | uint64(column + word)
+    gap = 1
+    while 3 * gap + 1 < count:
+        gap = 3 * gap + 1
+    while gap > 0:  # Shell's sort: it takes no room, and by insertion what is short
+        for i in range(gap, count):
+            key = keys[i]
+            k = i
+            while k >= gap and keys[k - gap] > key:
+                keys[k] = keys[k - gap]
+                k -= gap
+            keys[k] = key
+        gap //= 3
+    for column in range(count):
+        world.order[first + column] = np.int64(keys[column] & uint64(0xFFFFFFFF))
+
+
+@njit(**INLINED)
+def _decide(rule, answers, world, settings, table, scheduler, time, is_needed):  # type: ignore[no-untyped-def]
+    """Make a decision; return whether it was made: False if an answer is missing, and nothing was changed."""
+    me, tally = world.schedulers[scheduler], world.tally
+    if is_needed or table.all_count:
+        row = tally[ANSWERED]
+        if row < 0:
+            row = _row(world, table, scheduler)
+        if row < 0:
+            tally[ASKED], world.asked_at[0] = scheduler, time
+            return False
+        tally[ANSWERED] = -1
+        me.row = row
+        me.decided = time
+        take_up(rule, answers, world, settings, scheduler)
+    me.age_at_decisions += others_of(world, settings, scheduler) * time - me.sampled
+    me.decisions += 1
+    tally[DECISIONS] += 1
+    return True
+
+
+@njit(**INLINED)
+def decide_until(rule, answers, world, settings, table, scheduler, time, is_needed):  # type: ignore[no-untyped-def]
+    """Make the decisions by a scheduler's own clock before `time`; return whether all were made."""
+    while world.next_decision[scheduler] < time:
+        now = world.next_decision[scheduler]
+        phase, period = world.decision_phase[scheduler], world.decision_period[scheduler]
+        following = phase + world.tick[scheduler] * period
+        rest = settings.horizon - following
+        if not (rest > 0.0 and rest >= SHORTEST_EPOCH * period):
+            following = np.inf
+        if not _decide(rule, answers, world, settings, table, scheduler, now, is_needed and following >= time):
+            return False
+        world.next_decision[scheduler] = following
+        world.tick[scheduler] += 1
+    return True
+
+
+@njit(**INLINED)
+def decide_for_job(rule, answers, world, settings, table, scheduler, time):  # type: ignore[no-untyped-def]
+    """Make the decisions that come before a scheduler's job; return whether all were made."""
+    me = world.schedulers[scheduler]
+    if me.heard != NEVER:
+        add_up(world, settings, scheduler)
+        if not settings.has_clock:
+            if not _decide(rule, answers, world, settings, table, scheduler, me.heard, True):
+                return False
+        me.heard = NEVER
+    if settings.has_clock:
+        # Those at the job's own instant come before it.
+        return decide_until(rule, answers, world, settings, table, scheduler, np.nextafter(time, np.inf), True)
+    return True
+
+
+@njit(**INLINED)
+def decide_for_news(rule, answers, world, settings, table, scheduler, time):  # type: ignore[no-untyped-def]
+    """Make the decisions that come before what a scheduler knows changes; return whether all were made."""
+    me = world.schedulers[scheduler]
+    if me.heard == time:
+        return True
+    if me.heard != NEVER:
+        add_up(world, settings, scheduler)
+    if settings.has_clock:
+        if not decide_until(rule, answers, world, settings, table, scheduler, time, True):
+            return False
+    elif me.heard != NEVER:
+        if not _decide(rule, answers, world, settings, table, scheduler, me.heard, False):
+            return False
+    me.age_over_time += _age_over(others_of(world, settings, scheduler), me.sampled, me.since, time)
+    me.since = time
+    me.heard = time
+    return True
+
+
+@njit(**INLINED)
+def decide_for_end(rule, answers, world, settings, table, scheduler, time, is_needed):  # type: ignore[no-untyped-def]
+    """Make the decisions before `time`, an epoch's end; return whether all were made."""
+    me = world.schedulers[scheduler]
+    if me.heard != NEVER:
+        add_up(world, settings, scheduler)
+        if not settings.has_clock:
+            if not _decide(rule, answers, world, settings, table, scheduler, me.heard, is_needed):
+                return False
+        me.heard = NEVER
+    if settings.has_clock:
+        return decide_until(rule, answers, world, settings, table, scheduler, time, is_needed)
+    return True

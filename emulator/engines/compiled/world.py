@@ -1,0 +1,201 @@
+"""The world of the ordered engine: all that the walk through an episode reads and writes, as arrays.
+
+An entry is a place in the access relation, of a scheduler and a server. What belongs to one scheduler stands together,
+because schedulers are met in an order that no cache foresees. Times in ms, rates per ms.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.model.system import System
+
+Integers = NDArray[np.int64]
+Indices = NDArray[np.int32]
+Floats = NDArray[np.float64]
+
+NEVER = -1.0
+"""In the place of an instant that there was not, or that is over."""
+
+SCHEDULER = np.dtype(
+    [
+        ("heard", np.float64),  # the last instant with a delivery, NEVER if a job has come since
+        ("since", np.float64),  # until when ages have been added up
+        ("sampled", np.float64),  # the sum of the times at which the others were sampled, as known after `heard`
+        ("age_over_time", np.float64),
+        ("age_at_decisions", np.float64),
+        ("age_at_jobs", np.float64),
+        ("decided", np.float64),  # when it decided last
+        ("row", np.int32),  # of the answers, which holds since then
+        ("decisions", np.int32),  # how many it has made
+    ]
+)
+"""A scheduler, in one line of a cache."""
+
+ON_ITS_WAY = np.dtype(
+    [
+        ("time", np.float64),  # when it reaches its server
+        ("arrival_time", np.float64),
+        ("work", np.float64),
+        ("number", np.int64),  # of its scheduler's jobs in the episode
+        ("place", np.int64),  # in the rows of traced jobs
+        ("scheduler", np.int32),
+        ("server", np.int32),
+    ]
+)
+"""A job between a scheduler and a server."""
+
+(ASKED, PLACE, ANSWERED, UNDER_WAY, COMPLETIONS, DROPS, SENT, RECEIVED, LOST, IGNORED, DECISIONS) = range(11)
+"""What `World.tally` counts, and where a walk was when it had to stop.
+
+The scheduler for which an answer is missing, the place reached among the receivers of a sample or among all schedulers,
+and the row of the answer that was missing, -1 if none was; the jobs that are on their way.
+"""
+
+
+class World(NamedTuple):
+    """The state of an episode; arrays without a meaning in a network or for a rule are empty."""
+
+    offsets: Integers
+    """The access relation, by scheduler and seen from the servers."""
+    servers: Indices
+    seen_offsets: Integers
+    receivers: Indices
+    entries: Indices
+
+    departures: Floats
+    """Servers x buffer, a ring of the last departures: minus infinity before there were any."""
+    oldest: Indices
+    """Where in its ring the oldest departure stands."""
+    service_rates: Floats
+    sojourn_time: Floats
+    """From arrival to departure, added up over the jobs completed by the horizon."""
+    time_here: Floats
+    """The part of it since the server was reached, if that is not the same."""
+    waiting_time: Floats
+    """From reaching the server to the horizon, added up over the accepted jobs that are still there then."""
+    told: Indices
+    """The length that a server told last."""
+
+    schedulers: Any
+    """See `SCHEDULER`."""
+    known: Indices
+    """Of each entry the length last received; one more than the buffer if none was and rates differ."""
+    sampled: Floats
+    """When that was so."""
+    heard_of: Indices
+    """Of each scheduler the number of the distribution that it knows, and when it was so."""
+    heard_of_time: Floats
+    next_decision: Floats
+    """By each scheduler's own clock, infinity if there is no more; with number, phase and period of its instants."""
+    tick: Integers
+    decision_phase: Floats
+    decision_period: Floats
+
+    sent: Integers
+    """Of each entry: jobs sent there since the news known at the last decision, in all, and in all at that news."""
+    sent_ever: Integers
+    sent_before_news: Integers
+    total_sent: Integers
+    """The sum of `sent`, by scheduler."""
+    order: Integers
+    """The columns as drawn for the last decision."""
+    keys: NDArray[np.uint64]
+    """Room to draw them."""
+
+    under_way: Any
+    """A heap of jobs, see `ON_ITS_WAY`."""
+
+    tally: Integers
+    asked_at: Floats
+    """When the decision is made for which an answer is missing."""
+    fingerprint: NDArray[np.uint64]
+
+
+class Settings(NamedTuple):
+    """What the walk knows of the system and of the rule."""
+
+    horizon: float
+    seed: np.uint64
+    replication: np.uint64
+    own: int
+    """1 if column 0 is a scheduler's own server, else 0."""
+    own_is_near: bool
+    """Whether jobs reach it at once."""
+    difference: int
+    keeps_newest: bool
+    is_poll: bool
+    is_instant: bool
+    """Whether broadcasts all arrive at once."""
+    has_clock: bool
+    """Whether schedulers decide by a clock of their own."""
+    has_dispatch: bool
+    per_length: float
+    """ms of a job's way for each unit of an edge's length."""
+    lengths: Floats
+    """Of the edges of entries; empty if none is known."""
+    is_traced: bool
+
+
+class Table(NamedTuple):
+    """How observations are numbered, and the row of the answer to each; see `emulator.engines.compiled.answers`."""
+
+    first: Integers
+    """For each scheduler the number of the first observation of its class."""
+    columns: int
+    """How many of its servers are looked at."""
+    base: int
+    row: Indices
+    """-1 if it was not asked."""
+    version: Indices
+    """Which distribution was known when it was asked; empty if no rule knows any."""
+    each: bool
+    """Whether every decision is asked."""
+    all_count: bool
+    """Whether a decision matters even if no job comes before the next."""
+
+
+def new_world(system: System, is_per_job: bool) -> World:
+    """Return the world at time 0."""
+    access, network = system.access, system.network
+    schedulers, servers, entries = access.scheduler_count, access.server_count, len(access.servers)
+    untold = system.buffer + 1 if (system.service_rates != 1.0).any() else 0
+    remembered = entries if is_per_job else 0
+    has_clock = network.decisions is not None
+    by_scheduler = np.zeros(schedulers, dtype=SCHEDULER)
+    return World(
+        access.offsets,
+        access.servers,
+        access.transpose.offsets,
+        access.transpose.servers,
+        access.turned.astype(np.int32),
+        np.full((servers, system.buffer), -np.inf),
+        np.zeros(servers, dtype=np.int32),
+        system.service_rates,
+        np.zeros(servers),
+        np.zeros(0 if network.dispatch.is_none else servers),
+        np.zeros(servers),
+        np.zeros(servers, dtype=np.int32),
+        by_scheduler,
+        np.full(entries, untold, dtype=np.int32),
+        np.zeros(entries),
+        np.full(schedulers, -1, dtype=np.int32),
+        np.zeros(schedulers),
+        np.zeros(schedulers if has_clock else 0),
+        np.zeros(schedulers if has_clock else 0, dtype=np.int64),
+        np.zeros(0),
+        np.zeros(0),
+        np.zeros(remembered, dtype=np.int64),
+        np.zeros(remembered, dtype=np.int64),
+        np.zeros(remembered, dtype=np.int64),
+        np.zeros(schedulers if is_per_job else 0, dtype=np.int64),
+        np.zeros(remembered, dtype=np.int64),
+        np.zeros(access.width, dtype=np.uint64),
+        np.zeros(0, dtype=ON_ITS_WAY),
+        np.array([-1, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0], dtype=np.int64),
+        np.zeros(1),
+        np.zeros(1, dtype=np.uint64),
+    )
