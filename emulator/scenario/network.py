@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_serializer, model_validator
 
@@ -24,6 +24,9 @@ def _is_number(value: Any) -> bool:
 
 class _Drawn(PluggedLaw):
     """A time that a law draws, whose own keys stand beside `mean`; a number is a time that is always the same."""
+
+    short: ClassVar[dict[str, Any]] = {"type": "number", "minimum": 0}
+    """What may stand for the mapping, as JSON Schema."""
 
     mean: Time | None = None
     """Mean, ms."""
@@ -122,6 +125,9 @@ class Period(_Drawn):
 class LossKeys(Section):
     """How many messages are lost: a number, or as a link is good or bad, which may change at each sample."""
 
+    short: ClassVar[dict[str, Any]] = {"type": "number", "minimum": 0, "maximum": 1}
+    """See `_Drawn.short`."""
+
     good: Probability = 0.0
     """Probability that a message is lost while the link is good."""
     bad: Probability = 0.0
@@ -136,6 +142,10 @@ class LossKeys(Section):
     def _from_number(cls, value: Any) -> Any:
         return {"good": value, "bad": value} if _is_number(value) else value
 
+    @model_serializer
+    def _as_written(self) -> Any:
+        return self.good if self == LossKeys(good=self.good, bad=self.good) else dict(self)
+
     def loss(self) -> Loss:
         """Return it as the network's."""
         return Loss(self.good, self.bad, self.good_to_bad, self.bad_to_good)
@@ -143,6 +153,9 @@ class LossKeys(Section):
 
 class When(Section):
     """Which samples are told: always, change, or by how much a length must differ from the one last told."""
+
+    short: ClassVar[dict[str, Any]] = {"enum": ["always", "change"]}
+    """See `_Drawn.short`."""
 
     difference: Annotated[int, Field(ge=0)]
     """By how much a length must differ from the one last told."""
@@ -156,6 +169,10 @@ class When(Section):
                 raise ScenarioError("", f"must be always, change or a mapping with difference, got {show(value)}")
             return {"difference": words[value]}
         return value
+
+    @model_serializer
+    def _as_written(self) -> Any:
+        return {0: "always", 1: "change"}.get(self.difference, dict(self))
 
 
 class Messages(Section):
@@ -201,6 +218,9 @@ class Messages(Section):
 class Decide(Section):
     """When schedulers decide: on_delivery, or by a clock of their own."""
 
+    short: ClassVar[dict[str, Any]] = {"const": "on_delivery"}
+    """See `_Drawn.short`."""
+
     every: Annotated[float, Field(gt=0)] | None = None
     """Time between two decisions of a scheduler, ms."""
     phase: PhaseKey = "synchronous"
@@ -214,6 +234,10 @@ class Decide(Section):
                 raise ScenarioError("", f"must be on_delivery or a mapping with every, got {show(value)}")
             return {}
         return value
+
+    @model_serializer
+    def _as_written(self) -> Any:
+        return "on_delivery" if self.every is None else dict(self)
 
     @model_validator(mode="after")
     def _check(self) -> Decide:

@@ -27,8 +27,13 @@ def _list_depth(annotation: Any) -> int:
     return inner + (get_origin(annotation) is list)
 
 
+def dotted(section: tuple[str, ...], key: str) -> str:
+    """Return a key of a section, dotted; a topology's kind is no part of it."""
+    return ".".join([*(section[:1] if section[:1] == ("topology",) else section), key])
+
+
 LIST_DEPTHS: dict[str, int] = {
-    ".".join([*(section[:1] if section[:1] == ("topology",) else section), key]): _list_depth(field.annotation)
+    dotted(section, key): _list_depth(field.annotation)
     for section, model in SECTIONS.items()
     for key, field in model.model_fields.items()
     if key != "kind" and not NEVER_SWEPT & {key if not section else section[0]}
@@ -72,16 +77,16 @@ def axes(tree: Node, prefix: str = "", folder: Path | None = None) -> Iterator[A
     for key, node in tree.value.items():
         if "." in key:
             continue  # which is no key, though it looks like one in a section
-        dotted = prefix + key
-        if dotted == "dispatchers" and isinstance(node.value, list):
+        whole = prefix + key
+        if whole == "dispatchers" and isinstance(node.value, list):
             yield from _policy_axes(node)
-        if dotted not in depths:
+        if whole not in depths:
             continue
-        if node.value != [] and _depth(node) > _depth_of_one(dotted, node, depths):
-            variants = (variant for item in node.value for variant in _variants(item, dotted, folder))
-            yield Axis(dotted, list(itertools.islice(variants, POINT_LIMIT + 1)))
+        if node.value != [] and _depth(node) > _depth_of_one(whole, node, depths):
+            variants = (variant for item in node.value for variant in _variants(item, whole, folder))
+            yield Axis(whole, list(itertools.islice(variants, POINT_LIMIT + 1)))
         elif isinstance(node.value, dict):
-            yield from axes(node, f"{dotted}.", folder)
+            yield from axes(node, f"{whole}.", folder)
 
 
 def _depth_of_one(key: str, node: Node, depths: dict[str, int]) -> int:
