@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.scenario.scenario import SECTIONS, Scenario
+from emulator.scenario.scenario import SECTIONS, Scenario, dotted
 from emulator.scenario.sweep import LIST_DEPTHS
 
 
@@ -14,11 +14,11 @@ def json_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     for section, model in SECTIONS.items():
         owner = definitions[model.__name__] if section else schema
-        if section[:1] == ("topology",):
+        if section[:1] == ("topology",) and len(section) == 2:
             owner["required"] = ["kind", *owner.get("required", [])]
             del owner["properties"]["kind"]["default"]
         for key, entry in owner["properties"].items():
-            if ".".join([*section[:1], key]) in LIST_DEPTHS:
+            if dotted(section, key) in LIST_DEPTHS:
                 owner["properties"][key] = _sweeping(entry)
     definitions["DispatcherSpec"]["oneOf"] = [{"required": ["name"]}, {"required": ["class"]}]
     schema["properties"]["dispatchers"]["items"] = {

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin
 from emulator.errors import InputError
 from emulator.scenario.plugins import PluggedLaw, PluggedTopology, Plugin
 from emulator.scenario.problems import NEVER_SWEPT, Problem
-from emulator.scenario.scenario import SECTIONS
+from emulator.scenario.scenario import SECTIONS, dotted
 from emulator.scenario.yaml_tree import Node
 from emulator.text import show, text_of, to_text
 
@@ -28,7 +28,7 @@ def _list_depth(annotation: Any) -> int:
 
 
 LIST_DEPTHS: dict[str, int] = {
-    ".".join([*section[:1], key]): _list_depth(field.annotation)
+    dotted(section, key): _list_depth(field.annotation)
     for section, model in SECTIONS.items()
     for key, field in model.model_fields.items()
     if key != "kind" and not NEVER_SWEPT & {key if not section else section[0]}
@@ -61,16 +61,16 @@ def axes(tree: Node, prefix: str = "", folder: Path | None = None) -> Iterator[A
     for key, node in tree.value.items():
         if "." in key:
             continue  # which is no key, though it looks like one in a section
-        dotted = prefix + key
-        if dotted == "dispatchers" and isinstance(node.value, list):
+        name = prefix + key
+        if name == "dispatchers" and isinstance(node.value, list):
             yield from _policy_axes(node)
-        if dotted not in depths:
+        if name not in depths:
             continue
-        if node.value != [] and _depth(node) > depths[dotted]:
-            variants = (variant for item in node.value for variant in _variants(item, dotted, folder))
-            yield Axis(dotted, list(itertools.islice(variants, POINT_LIMIT + 1)))
+        if node.value != [] and _depth(node) > depths[name]:
+            variants = (variant for item in node.value for variant in _variants(item, name, folder))
+            yield Axis(name, list(itertools.islice(variants, POINT_LIMIT + 1)))
         elif isinstance(node.value, dict):
-            yield from axes(node, f"{dotted}.", folder)
+            yield from axes(node, f"{name}.", folder)
 
 
 def _depths_of_plugin(tree: Node, prefix: str, folder: Path) -> dict[str, int]:
