@@ -66,6 +66,10 @@ class Point:
         """Return how many servers there are, see `node_count`."""
         return self._counted(lambda topology: topology.server_count())
 
+    def has_own(self) -> bool:
+        """Return whether each scheduler has an own server, see `node_count`."""
+        return self._counted(lambda topology: topology.has_own())
+
     def size(self) -> str:
         """Return how many nodes there are, or schedulers and servers, as people write it."""
         if self._counted(lambda topology: topology.has_nodes()):

@@ -178,6 +178,10 @@ class PluggedTopology(Plugin):
         """See `TopologyKind.has_nodes`."""
         return self.ask(lambda kind: bool(kind.has_nodes()))
 
+    def has_own(self) -> bool:
+        """See `TopologyKind.has_own`."""
+        return self.ask(lambda kind: bool(kind.has_own()))
+
     @property
     def is_read(self) -> bool:
         """See `TopologyKind.is_read`."""

@@ -116,6 +116,8 @@ def check_topology(kind: TopologyKind) -> None:
         said = getattr(kind, f"{noun}_count")()
         _demand(said == count, name, f"{noun}_count says {said}, but there are {count} {noun}s")
     _demand(kind.has_nodes() == is_graph, name, f"has_nodes says {kind.has_nodes()}, got {type(topology).__name__}")
+    has_own = topology.access.has_own
+    _demand(kind.has_own() == has_own, name, f"has_own says {kind.has_own()}, got {has_own}")
     try:
         topology.check()
     except InputError as error:

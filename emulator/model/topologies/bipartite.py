@@ -70,6 +70,10 @@ class Bipartite(RandomKind):
         """See `TopologyKind.has_nodes`."""
         return False
 
+    def has_own(self) -> bool:
+        """See `TopologyKind.has_own`."""
+        return self.home is not None
+
     def build(self, seed: int) -> AccessLists:
         """Build the lists, see `drawn_choices`; a scheduler's servers stand in random order."""
         from emulator.model.choosing import drawn_choices

@@ -90,6 +90,10 @@ class EdgeList(TopologyKind):
         """See `TopologyKind.has_nodes`."""
         return not self.directed
 
+    def has_own(self) -> bool:
+        """See `TopologyKind.has_own`."""
+        return not self.directed or self.home is not None
+
     def build(self, seed: int) -> AnyTopology:
         """Build the graph, see `edge_list`, or the lists, see `access_lists`."""
         from emulator.model.edges import read_lengths

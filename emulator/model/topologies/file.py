@@ -91,6 +91,10 @@ class File(TopologyKind):
         links = self._links()
         return links.sides is None and not links.is_directed
 
+    def has_own(self) -> bool:
+        """See `TopologyKind.has_own`."""
+        return self._links().sides is None or self.home is not None
+
     def _links(self) -> Links:
         from emulator.model.graph_files import read_links
 

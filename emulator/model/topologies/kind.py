@@ -45,6 +45,10 @@ class TopologyKind(Section):
         """Return whether there is a graph of nodes, each a scheduler and a server. Raises `InputError`."""
         return True
 
+    def has_own(self) -> bool:
+        """Return whether each scheduler has an own server. Raises `InputError`."""
+        return True
+
     @property
     def is_read(self) -> bool:
         """Whether a file must be read to count."""
