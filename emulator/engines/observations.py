@@ -132,7 +132,8 @@ class Observations:
                 return field.padded(makers[name](places), accessible)
             return makers[name](schedulers)
 
-        return View(later, accessible=accessible, buffer=system.buffer, delta_t=system.delta_t)
+        has_own = system.access.has_own
+        return View(later, has_own=has_own, accessible=accessible, buffer=system.buffer, delta_t=system.delta_t)
 
     def answer(self, view: View) -> Answer:
         """Return the dispatcher's checked answer, its probabilities, unless it is a plan, made cumulative."""

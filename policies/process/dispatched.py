@@ -96,7 +96,7 @@ def _without_actions(dispatcher: Dispatcher) -> tuple[Dispatcher, Draws]:
 
 def _side_by_side(system: System, copies: int) -> System:
     """Return a system of several copies of another one, without a path between them."""
-    graph, shifts = system.topology, np.arange(copies)[:, None]
+    graph, shifts = system.graph, np.arange(copies)[:, None]
     starts = (graph.offsets[:-1] + shifts * graph.offsets[-1]).ravel()
     topology = Topology(
         graph.kind,
