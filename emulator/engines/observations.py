@@ -62,6 +62,7 @@ class Observations:
     def __init__(self, dispatcher: Dispatcher, system: System):
         self.dispatcher = dispatcher
         self.system = system
+        self.scheduler_count = system.access.scheduler_count
         self.counts = system.access.counts
         """How many servers each scheduler can access."""
         self.columns = np.arange(system.access.width)
@@ -115,8 +116,8 @@ class Knowledge:
         self.service_rates = np.ones(places)
         self.sent_times = np.full(places, -np.inf)
         """When the last message of each server was sent, ms."""
-        self.hidden = np.zeros((system.nodes, hidden))
-        self.distribution = np.zeros((system.nodes, system.buffer + 1))
+        self.hidden = np.zeros((system.access.scheduler_count, hidden))
+        self.distribution = np.zeros((system.access.scheduler_count, system.buffer + 1))
 
 
 class OneByOne(Observations):

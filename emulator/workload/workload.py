@@ -36,14 +36,14 @@ class Workload:
     def jobs(self, epoch: int) -> EpochJobs:
         """Draw the jobs born in an epoch."""
         source, (start, end) = self.source(epoch), self.times[epoch : epoch + 2]
-        expected = self.arrival_rates[epoch] * (end - start) * self.system.nodes
+        expected = self.arrival_rates[epoch] * (end - start) * self.system.access.scheduler_count
         room = int(expected + 10.0 * math.sqrt(expected) + 100.0)
         draw = draw_epoch if is_ours(self.system.arrivals, self.system.work) else draw_epoch_for_users
-        return EpochJobs(*draw(source, start, end, self.system.nodes, room))
+        return EpochJobs(*draw(source, start, end, self.system.access.scheduler_count, room))
 
     def decision_coins(self, epoch: int) -> NDArray[np.float64]:
-        """Draw each scheduler's decision coin of an epoch: uniform on [0, 1), one per node."""
-        return coins.decision_coins(*self.seeds, epoch, self.system.nodes)
+        """Draw each scheduler's decision coin of an epoch: uniform on [0, 1)."""
+        return coins.decision_coins(*self.seeds, epoch, self.system.access.scheduler_count)
 
     def decision_orders(self, epoch: int) -> NDArray[np.int64]:
         """Draw each scheduler's order of its accessible servers in an epoch: columns, laid out as `system.access`."""

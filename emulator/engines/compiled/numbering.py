@@ -30,10 +30,10 @@ NUMBERED = LASTING | {"accessible", "schedulers", "queue_lengths", "own_lengths"
 class Carried:
     """What the schedulers of an episode carry from one decision to the next: few distinct hidden states, most often."""
 
-    def __init__(self, nodes: int, hidden: int):
+    def __init__(self, schedulers: int, hidden: int):
         self.states: Floats = np.zeros((1, hidden))
         """The distinct hidden states: states x hidden."""
-        self.state = np.zeros(nodes, dtype=np.int32)
+        self.state = np.zeros(schedulers, dtype=np.int32)
         """The number of each scheduler's state."""
 
     def advance(self, states: Floats, state: NDArray[np.int32]) -> None:
@@ -52,7 +52,7 @@ class AllAtOnce(Observations):
 
     def __init__(self, dispatcher: Dispatcher, system: System):
         super().__init__(dispatcher, system)
-        self.lengths = np.zeros(system.nodes, dtype=np.int32)
+        self.lengths = np.zeros(system.access.server_count, dtype=np.int32)
         """The queue lengths that messages have just told."""
         self.carried = self.at_start()
         self.makers |= {
@@ -60,7 +60,9 @@ class AllAtOnce(Observations):
             "service_rates": lambda places: system.service_rates[system.access.servers[places]],
             "age": lambda places: np.zeros(places.shape),
             "hidden": lambda schedulers: self.carried.states[self.carried.state[schedulers]],
-            "distribution": lambda schedulers: np.bincount(self.lengths, minlength=system.buffer + 1) / system.nodes,
+            "distribution": lambda schedulers: (
+                np.bincount(self.lengths, minlength=system.buffer + 1) / len(self.lengths)
+            ),
         }
         self.is_fleeting = self.hidden > 0 or self.is_global
         """Whether answers hold for one epoch only: what all observations share is not in the table."""
@@ -68,19 +70,19 @@ class AllAtOnce(Observations):
         """Cumulative probabilities, or plans: rows x columns (x fields)."""
         self.next_states: Floats = np.empty((0, self.hidden))
         """What is carried to the next decision: rows x hidden."""
-        self.row = np.zeros(system.nodes, dtype=np.int32)
+        self.row = np.zeros(self.scheduler_count, dtype=np.int32)
         """The row of `answers` and `next_states` that holds for each scheduler."""
         self.table = np.empty(0, dtype=np.int32)
         """The row of each observation, -1 if it has not been asked."""
         self.known = 0
         """How many observations have been asked."""
-        self.representatives = np.empty(system.nodes, dtype=np.int64)
+        self.representatives = np.empty(self.scheduler_count, dtype=np.int64)
         self._tell_apart()
         self._forget(states=1)
 
     def at_start(self) -> Carried:
         """Return what the schedulers carry when an episode starts."""
-        return Carried(self.system.nodes, self.hidden)
+        return Carried(self.scheduler_count, self.hidden)
 
     def decide(self, lengths: NDArray[np.int32], draws: EpochDraws, carried: Carried) -> None:
         """Fill `answers` and `row` for an epoch, in which the queues have these lengths; advance what is carried."""
@@ -110,10 +112,10 @@ class AllAtOnce(Observations):
                 return
             self._tell_apart()
             self._forget(states)
-        self.row = np.arange(self.system.nodes, dtype=np.int32)
+        self.row = np.arange(self.scheduler_count, dtype=np.int32)
         self.known = 0
-        for start in range(0, self.system.nodes, ROWS_AT_ONCE):
-            schedulers = np.arange(start, min(start + ROWS_AT_ONCE, self.system.nodes))
+        for start in range(0, self.scheduler_count, ROWS_AT_ONCE):
+            schedulers = np.arange(start, min(start + ROWS_AT_ONCE, self.scheduler_count))
             self._store(self.answer(self.view(schedulers)))
 
     def _learn(self, schedulers: NDArray[np.int64]) -> bool:
@@ -160,7 +162,7 @@ class AllAtOnce(Observations):
         """Number the schedulers by what never changes: how many servers they access, and what is read of these."""
         system = self.system
         if "schedulers" in self.read:
-            return np.asarray(self.makers["schedulers"](np.arange(system.nodes)))
+            return np.asarray(self.makers["schedulers"](np.arange(self.scheduler_count)))
         classes = np.unique(self.counts, return_inverse=True)[1]
         of_servers = {"service_rates": system.service_rates, "sharing": system.access.sharing}
         for values in (of_servers[name] for name in sorted(self.read & LASTING)):
@@ -170,7 +172,7 @@ class AllAtOnce(Observations):
             for column in self.columns.tolist():
                 there = self.counts > column
                 servers = system.access.servers[system.access.offsets[:-1][there] + column]
-                kind = np.zeros(system.nodes, dtype=np.int64)
+                kind = np.zeros(self.scheduler_count, dtype=np.int64)
                 kind[there] = kinds[servers] + 1
                 classes = np.unique(classes * (kinds.max() + 2) + kind, return_inverse=True)[1]
         return classes

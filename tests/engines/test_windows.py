@@ -1,0 +1,169 @@
+"""The window engine on what SimPy is not asked for: a plain list of all jobs, sorted and served one by one, agrees."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from dispatchers.contract import PerJobDispatcher
+from dispatchers.rules.basic import Random
+from dispatchers.rules.mean_field import MeanFieldOwn
+from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
+from dispatchers.rules.shortest import JoinShortestQueue
+from emulator.engines.compiled.windows import WindowEngine
+from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, Traces
+from emulator.engines.observations import EpochDraws, OneByOne
+from emulator.model.access import Access
+from emulator.model.system import System
+from emulator.model.topologies import cycle
+from emulator.verification.agreement import Habitual, Impatient, Moody, Personal
+from emulator.workload.workload import Workload
+
+EVERYTHING = Traces(jobs=True, epochs=True)
+
+
+def system_of(lists, servers, *, delta_t=2.0, horizon=31.0, buffer=3, rates=None, **more):
+    """Return a system in which scheduler i can access the servers `lists[i]`."""
+    rates = np.ones(servers) if rates is None else rates
+    system = System(cycle(3), delta_t, horizon, buffer, rates, **more)
+    offsets = np.cumsum([0, *map(len, lists)])
+    vars(system)["access"] = Access(offsets, np.concatenate(lists).astype(np.int32), servers)
+    return system
+
+
+def random_lists(schedulers, servers, most, seed):
+    generator = np.random.default_rng(seed)
+    counts = generator.integers(1, most + 1, schedulers)
+    return [generator.permutation(servers)[:count] for count in counts]
+
+
+class Fate(NamedTuple):
+    """One job as the plain list has it; NaN for times that did not happen."""
+
+    epoch: int
+    scheduler: int
+    number: int
+    server: int
+    arrival_time: float
+    start_time: float
+    departure_time: float
+    queue_length_at_arrival: int
+    outcome: int
+
+
+def served(system, jobs):
+    """Return the fates of (epoch, scheduler, number, server, time, work), in the order of a trace."""
+    fates = []
+    departures: list[list[float]] = [[] for _ in range(system.access.server_count)]
+    for epoch, scheduler, number, server, time, work in sorted(jobs, key=lambda job: (job[4], job[1], job[2])):
+        mine = departures[server]
+        length = sum(departure > time for departure in mine)
+        start = departure = np.nan
+        outcome = DROPPED
+        if length < system.buffer:
+            start = max([time, *mine[-1:]])
+            departure = start + work / system.service_rates[server]
+            mine.append(departure)
+            outcome = COMPLETED if departure <= system.horizon else IN_SYSTEM
+            departure = departure if outcome == COMPLETED else np.nan
+            start = start if start <= system.horizon else np.nan
+        fates.append(Fate(epoch, scheduler, number, server, time, start, departure, length, outcome))
+    return sorted(fates), departures
+
+
+def plainly(system, dispatcher, replication):
+    """Return the fates of an episode's jobs, and its queue lengths (epochs x servers)."""
+    workload, access = Workload(system, replication), system.access
+    observations = OneByOne(dispatcher, system)
+    jobs: list[Any] = []
+    lengths = []
+    for epoch, now in enumerate(system.timetable.starts):
+        departures = served(system, jobs)[1]
+        lengths.append([sum(departure > now for departure in mine) for mine in departures])
+        known = observations.known
+        known.queue_lengths[:] = np.array(lengths[-1])[access.servers]
+        known.service_rates[:] = system.service_rates[access.servers]
+        known.sent_times[:] = now
+        known.distribution[:] = np.bincount(lengths[-1], minlength=system.buffer + 1) / access.server_count
+        born, draws = workload.jobs(epoch), EpochDraws(workload, epoch)
+        for scheduler in range(access.scheduler_count):
+            rule = observations.decide(scheduler, now, draws)
+            for number, job in enumerate(range(*born.offsets[scheduler : scheduler + 2])):
+                time, coin = born.arrival_times[job], born.coins[job]
+                server = access.of(scheduler)[rule.column(number, coin, time - now)]
+                jobs.append((epoch, scheduler, number, server, time, born.works[job]))
+    return served(system, jobs)[0], np.array(lengths)
+
+
+def check(system, dispatcher, threads=1, replication=0):
+    """Compare the window engine with the plain list; return the engine's episode."""
+    fates, lengths = plainly(system, dispatcher, replication)
+    episode = WindowEngine(system, dispatcher, threads).episode(Workload(system, replication), EVERYTHING)
+    for name in Fate._fields:
+        if name != "number":
+            mine = np.array([getattr(fate, name) for fate in fates])
+            np.testing.assert_array_equal(mine, getattr(episode.jobs, name), err_msg=name)
+    _check_epochs(system, episode.epochs, fates, lengths)
+    assert episode.totals.drops == sum(fate.outcome == DROPPED for fate in fates)
+    return episode
+
+
+def _check_epochs(system, epochs, fates, lengths):
+    servers, schedulers = system.access.server_count, system.access.scheduler_count
+    assert epochs.queue_length.shape == (len(lengths), max(servers, schedulers))
+    arrivals, drops = np.zeros_like(lengths), np.zeros_like(lengths)
+    for fate in fates:
+        arrivals[fate.epoch, fate.server] += 1
+        drops[fate.epoch, fate.server] += fate.outcome == DROPPED
+    for name, expected in (("queue_length", lengths), ("arrivals", arrivals), ("drops", drops)):
+        column = getattr(epochs, name)
+        np.testing.assert_array_equal(column[:, :servers], expected, err_msg=name)
+        assert (column[:, servers:] == -1).all()
+    assert np.isnan(epochs.offload_probability[:, schedulers:]).all()
+
+
+RULES: list[Callable[[], Any]] = [
+    Random,
+    JoinShortestQueue,
+    lambda: JoinShortestQueue("job"),
+    lambda: MeanFieldOwn(rule=[0.1, 0.3, 0.5, 0.9], draws="epoch"),
+    RoundRobin,
+    JoinShortestQueueWithMemory,
+    lambda: JoinShortestQueueWithMemory("sharing"),
+    Impatient,
+    Personal,
+    Habitual,
+    Moody,
+]
+
+
+@pytest.mark.parametrize("make", RULES, ids=lambda make: type(make()).__name__)
+@pytest.mark.parametrize(("schedulers", "servers"), [(7, 12), (12, 7), (1, 4), (5, 1)])
+def test_schedulers_and_servers_are_two_sets(make, schedulers, servers):
+    lists = random_lists(schedulers, servers, min(4, servers), seed=schedulers)
+    rates = np.random.default_rng(servers).choice([0.5, 1.0, 2.5], servers)
+    episode = check(system_of(lists, servers, rates=rates, horizon=13.0), make(), threads=2)
+    if not isinstance(make(), PerJobDispatcher):
+        assert not np.isnan(episode.epochs.offload_probability[:, :schedulers]).any()
+
+
+def test_servers_that_nobody_can_access_stay_empty():
+    episode = check(system_of([[0, 1], [1, 0]], 4), Random())
+    assert (episode.epochs.arrivals[:, 2:] == 0).all()
+    assert (episode.epochs.queue_length[:, 2:] == 0).all()
+
+
+def test_the_distribution_is_that_of_the_servers():
+    told = []
+
+    class Watching(Random):
+        information = ("broadcast", "global")
+
+        def route(self, view):
+            told.append(np.array(view.distribution))
+            return super().route(view)
+
+    episode = check(system_of(random_lists(4, 9, 3, seed=1), 9), Watching())
+    assert all(np.isclose(each * 9, np.rint(each * 9)).all() for each in told)
+    assert episode.totals.messages == (len(np.concatenate(random_lists(4, 9, 3, seed=1))) + 9 + 4) * 16
