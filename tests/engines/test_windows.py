@@ -1,22 +1,26 @@
 """The window engine on what SimPy is not asked for: a plain list of all jobs, sorted and served one by one, agrees."""
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from dispatchers.contract import PerJobDispatcher
+from dispatchers.contract import Dispatcher, PerJobDispatcher
 from dispatchers.rules.basic import Random
 from dispatchers.rules.mean_field import MeanFieldOwn
 from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue
+from emulator.engines.comparison import check_equal
+from emulator.engines.compiled import numbering
 from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, Traces
-from emulator.engines.observations import EpochDraws, OneByOne
+from emulator.engines.observations import NARROW, EpochDraws, OneByOne
+from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.access import Access
 from emulator.model.system import System
-from emulator.model.topologies import cycle
+from emulator.model.topologies import cycle, edge_list
 from emulator.verification.agreement import Habitual, Impatient, Moody, Personal
 from emulator.workload.workload import Workload
 
@@ -167,3 +171,45 @@ def test_the_distribution_is_that_of_the_servers():
     episode = check(system_of(random_lists(4, 9, 3, seed=1), 9), Watching())
     assert all(np.isclose(each * 9, np.rint(each * 9)).all() for each in told)
     assert episode.totals.messages == (len(np.concatenate(random_lists(4, 9, 3, seed=1))) + 9 + 4) * 16
+
+
+class Adding(Dispatcher):
+    """A rule whose bits depend on how many columns it is given, as numpy adds up rows in blocks."""
+
+    def route(self, view):
+        weight = view.accessible / (1.0 + view.queue_lengths / 3.0)
+        return weight / weight.sum(axis=1, keepdims=True)
+
+
+def hubs(nodes=120, seed=4):
+    """Return a graph whose degrees go from 1 to more than 60."""
+    generator = np.random.default_rng(seed)
+    ends = (nodes * generator.random((3 * nodes, 2)) ** [4.0, 1.0]).astype(int)
+    pairs = np.unique(np.sort(np.append(ends, [[0, leaf] for leaf in range(1, 60)], axis=0), axis=1), axis=0)
+    return edge_list(pairs[pairs[:, 0] != pairs[:, 1]], nodes=nodes)
+
+
+@pytest.mark.parametrize("limit", [None, "LARGEST_TABLE", "NUMBERS_AT_ONCE"])
+@pytest.mark.parametrize("make", [*RULES, Adding], ids=lambda make: type(make()).__name__)
+def test_few_schedulers_with_many_servers(make, limit, monkeypatch):
+    if limit is not None:
+        monkeypatch.setattr(numbering, limit, 600)  # of 4 and 4**4 observations, and 37 rows
+    system = System(hubs(), 2.0, 9.0, 3)
+    assert system.access.counts.min() < NARROW < 4 * NARROW < system.access.width
+    reference = SimpyEngine(system, make()).episode(Workload(system, 0), EVERYTHING)
+    engine = WindowEngine(system, make(), 2)
+    check_equal(reference, engine.episode(Workload(system, 0), EVERYTHING))
+    check_equal(reference, engine.episode(Workload(system, 0), EVERYTHING))
+
+
+@pytest.mark.parametrize("make", [JoinShortestQueue, JoinShortestQueueWithMemory, Random])
+def test_memory_goes_by_entries(make):
+    """A star of 4,000 nodes has 12,000 entries, and 16 million pairs."""
+    system = System(edge_list([[0, leaf] for leaf in range(1, 4000)], nodes=4000), 5.0, 10.0, 5)
+    entries = len(system.access.servers) + system.access.counts.sum()
+    WindowEngine(system, make()).episode(Workload(system, 0))
+    tracemalloc.start()
+    WindowEngine(system, make()).episode(Workload(system, 1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2000 * entries

@@ -174,7 +174,8 @@ draw_for_users = njit(nogil=True, error_model="numpy")(_draw)
 
 
 @kernel
-def fixed_columns(cumulative, row, coins, column):
-    """Draw each scheduler's column of the epoch with its decision coin."""
-    for scheduler in range(len(row)):
-        column[scheduler] = _pick(cumulative[row[scheduler]], coins[scheduler])
+def fixed_columns(cumulative, start, offsets, coins, column):
+    """Draw each scheduler's column of the epoch with its decision coin; see `Drawn`."""
+    for scheduler in range(len(start)):
+        stop = start[scheduler] + offsets[scheduler + 1] - offsets[scheduler]
+        column[scheduler] = _pick(cumulative[start[scheduler] : stop], coins[scheduler])

@@ -187,12 +187,14 @@ class _Run:
         observations.decide(self.lengths, draws, self.carried)
         if isinstance(dispatcher, PerJobDispatcher):
             self.sent[:] = 0
-            return self.engine.chosen(observations.answers, observations.row, draws.orders, self.sent)
+            return self.engine.chosen(observations.answers, observations.start, draws.orders, self.sent)
         if dispatcher.draws == "epoch":
             columns = np.empty(self.schedulers, dtype=np.int32)
-            routing.fixed_columns(observations.answers, observations.row, draws.coins, columns)
+            routing.fixed_columns(
+                observations.answers, observations.start, self.engine.access.offsets, draws.coins, columns
+            )
             return Fixed(columns)
-        return Drawn(observations.answers, observations.row)
+        return Drawn(observations.answers, observations.start)
 
     def _windows(self, epoch: int) -> Iterator[routing.Window]:
         source, (start, end) = self.workload.source(epoch), self.workload.times[epoch : epoch + 2]
@@ -281,7 +283,7 @@ class _Run:
 
     def _offload_probability(self, rule: Any) -> NDArray[np.float64]:
         if isinstance(rule, Drawn):
-            return 1.0 - rule.cumulative[rule.row, 0]
+            return 1.0 - rule.cumulative[rule.start]
         if isinstance(rule, Fixed):
             return (rule.chosen != 0).astype(np.float64)
         number = self.streams.number
