@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,14 +14,16 @@ from dispatchers.rules.mean_field import MeanFieldOwn
 from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.engines.comparison import check_equal
-from emulator.engines.compiled import numbering
+from emulator.engines.compiled import numbering, windows
 from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, Traces
 from emulator.engines.observations import NARROW, EpochDraws, OneByOne
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.access import Access
+from emulator.model.arrivals import Switched
+from emulator.model.laws import Deterministic
 from emulator.model.system import System
-from emulator.model.topologies import cycle, edge_list
+from emulator.model.topologies import cycle, edge_list, torus
 from emulator.verification.agreement import Habitual, Impatient, Moody, Personal
 from emulator.workload.workload import Workload
 
@@ -171,6 +174,60 @@ def test_the_distribution_is_that_of_the_servers():
     episode = check(system_of(random_lists(4, 9, 3, seed=1), 9), Watching())
     assert all(np.isclose(each * 9, np.rint(each * 9)).all() for each in told)
     assert episode.totals.messages == (len(np.concatenate(random_lists(4, 9, 3, seed=1))) + 9 + 4) * 16
+
+
+class StepsStream(NamedTuple):
+    """Equal gaps, of as many kinds as there are steps."""
+
+    gap: float
+    steps: int
+
+    @staticmethod
+    def compiled_next():
+        """See `Stream.compiled_next`; the first job comes at the epoch's start."""
+
+        def next_arrival(stream, scheduler, number, time, bits):
+            return time + stream.gap * (1 + scheduler % stream.steps) if number > 0 else time
+
+        return next_arrival
+
+
+class InStep(Switched):
+    """Schedulers have jobs at the same times, which are those of departures, too."""
+
+    kind = "in step"
+    steps: int = 1
+
+    def stream(self, rate):
+        """See `ArrivalProcess.stream`."""
+        return StepsStream(0.5, self.steps)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("make", RULES, ids=lambda make: type(make()).__name__)
+def test_jobs_that_arrive_together_go_by_scheduler_and_number(make, threads, monkeypatch):
+    """1,000 schedulers are more than are drawn together, so the order of drawing is another one."""
+    monkeypatch.setattr(windows, "SMALLEST_WINDOW", 3000)
+    torus_ = System(torus(32), 2.0, 6.5, 3, np.full(1024, 0.5), InStep(high=2.0, low=2.0), Deterministic())
+    hub = replace(torus_, topology=edge_list([[0, leaf] for leaf in range(1, 70)], nodes=70), service_rates=np.ones(70))
+    for system in (torus_, hub):
+        reference = SimpyEngine(system, make()).episode(Workload(system, 0), EVERYTHING)
+        check_equal(reference, WindowEngine(system, make(), threads).episode(Workload(system, 0), EVERYTHING))
+        check_equal(
+            replace(reference, jobs=None, epochs=None),
+            WindowEngine(system, make(), threads).episode(Workload(system, 0)),
+        )
+        times, servers = reference.jobs.arrival_time, reference.jobs.server
+        assert len(np.unique(np.stack([times, servers]), axis=1).T) < 0.8 * len(times)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("make", RULES, ids=lambda make: type(make()).__name__)
+def test_a_plain_list_has_the_same_order(make, threads):
+    """Schedulers whose first jobs are drawn together meet there with the second and third jobs of others."""
+    arrivals = InStep(high=2.0, low=2.0, steps=3)
+    lists = [*random_lists(40, 7, 4, seed=5), *[np.array([7])] * 20]
+    check(system_of(lists, 8, horizon=7.0, arrivals=arrivals, work=Deterministic()), make(), threads)
 
 
 class Adding(Dispatcher):

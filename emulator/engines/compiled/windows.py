@@ -130,7 +130,7 @@ class _Run:
         """Of a scheduler in each epoch."""
         self.windows = np.ceil(self.expected_jobs / max(WINDOW_JOBS, SMALLEST_WINDOW / self.schedulers))
         """In each epoch; none where nothing arrives."""
-        self.records, self.places = self._room()
+        self.records, self.jobs = self._room()
         self.counts = np.zeros((engine.threads, self.server_count), dtype=np.int32)
         self.starts = np.zeros(self.server_count + 1, dtype=np.int32)
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
@@ -229,7 +229,7 @@ class _Run:
         fifo.offsets_of(self.counts, self.starts)
         total = int(self.starts[-1])
         rows = empty_rows(total) if self.is_traced else None
-        served = engine.each_part(self.server_count, self._serving(np.array(drawn), self.places[:total], rows))
+        served = engine.each_part(self.server_count, self._serving(np.array(drawn), rows))
         for dropped, completed, fingerprint in served:
             self.drops_by_epoch[window.source.epoch] += dropped
             self.completions += completed
@@ -238,18 +238,18 @@ class _Run:
         return rows
 
     def _serving(
-        self, drawn: NDArray[np.int64], places: NDArray[np.int32], rows: JobRows | None
+        self, drawn: NDArray[np.int64], rows: JobRows | None
     ) -> Callable[[int, int, int], tuple[int, int, int]]:
         """Return what lets a part of the servers take their jobs."""
 
         def serve(part: int, first: int, last: int) -> tuple[int, int, int]:
-            largest = fifo.group(self.counts, drawn, self.records, self.starts, places, first, last)
+            fifo.group(self.counts, drawn, self.records, self.starts, self.jobs, first, last)
             horizon = float(self.system.horizon)
-            return fifo.serve(self.servers, self.records, self.starts, places, largest, horizon, rows, first, last)
+            return fifo.serve(self.servers, self.records, self.starts, self.jobs, horizon, rows, first, last)
 
         return serve
 
-    def _room(self) -> tuple[routing.Records, NDArray[np.int32]]:
+    def _room(self) -> tuple[routing.Records, fifo.Grouped]:
         """Return room for the jobs of any window of the episode."""
         threads = self.engine.threads
         each = float(np.max(self.expected_jobs / np.maximum(self.windows, 1))) * (self.schedulers / threads + 1)
@@ -259,10 +259,10 @@ class _Run:
             np.empty((threads, room)),
             np.empty((threads, room)),
             np.empty((threads, room), dtype=np.int32),
-            np.empty(traced, dtype=np.int32),
+            np.empty((threads, room), dtype=np.int32),
             np.empty(traced, dtype=np.int32),
         )
-        return records, np.empty(threads * room, dtype=np.int32)
+        return records, fifo.grouped(threads * room)
 
     def _check(self, drawn: list[int]) -> None:
         if routing.WRONG_COLUMN in drawn:
