@@ -138,6 +138,8 @@ def _read_gml(text: str) -> Parsed:
         raise InputError(f": must hold one graph, got {len(graphs)}")
     nodes = [dict(value) for key, value in graphs[0] if key == "node"]
     edges = [dict(value) for key, value in graphs[0] if key == "edge"]
+    if not all("id" in node for node in nodes) or not all({"source", "target"} <= edge.keys() for edge in edges):
+        raise InputError(": each node must have an id, and each edge a source and a target")
     links: list[Link] = [(edge["source"], edge["target"], edge) for edge in edges]
     return _by_name([node["id"] for node in nodes], nodes), links, bool(dict(graphs[0]).get("directed", 0))
 
