@@ -107,7 +107,7 @@ def epoch_trace(
 
 
 def reached_epoch(jobs: JobTrace, times: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Return the epoch in which each job reached its server, -1 for one on its way; `times` (ms) are starts of epochs."""
+    """Return the epoch in which each job reached its server, -1 for one on its way; `times` (ms) are epochs' starts."""
     if jobs.reached_time is jobs.arrival_time:
         return jobs.epoch
     epoch = (np.searchsorted(times, jobs.reached_time, side="right") - 1).astype(np.int32)

@@ -205,8 +205,14 @@ def row_of(task: Task, episode: Episode, system: System, information: str) -> Ro
 
 
 def check_conservation(episode: Episode) -> None:
-    """Raise `RuntimeError` unless arrivals = completions + drops + jobs in the system."""
+    """Raise `RuntimeError` unless all jobs and all messages are accounted for.
+
+    Arrivals = completions + drops + jobs in the system, and messages sent = received + lost + under way.
+    """
     totals = episode.totals
     accounted = totals.completions + totals.drops + totals.in_system
     if totals.arrivals != accounted or totals.drops != totals.drops_by_epoch.sum():
         raise RuntimeError(f"{totals.arrivals} jobs arrived, but {accounted} are accounted for: {totals}")
+    mail = totals.mail
+    if mail.sent != mail.received + mail.lost + mail.under_way or mail.ignored > mail.received:
+        raise RuntimeError(f"{mail.sent} messages were sent, but not all are accounted for: {mail}")

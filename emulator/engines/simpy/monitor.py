@@ -56,6 +56,6 @@ class Observer:
                 ledger.queue_length[epoch, server.index] = len(server.jobs)
 
     def note_rules(self, ledger: Ledger, epoch: int) -> None:
-        """Note how schedulers send jobs at the end of an epoch, if there is one, and they have a server of their own."""
+        """Note how schedulers send jobs at the end of an epoch, if there is one and they have own servers."""
         for scheduler in self.schedulers if epoch >= 0 and ledger.system.access.has_own else ():
             ledger.offload_probability[epoch, scheduler.index] = scheduler.rule.offload_probability
