@@ -172,13 +172,12 @@ class View:
         ),
     )
     age = Field[Floats](
-        "Time since each accessible server sent what is known of it, ms; infinite if nothing came yet. "
-        "It is 0 in every run today, as messages arrive at once.",
+        "Time since what is known of each accessible server was so, ms; that queues are empty at time 0 is known to all.",
         BY_SERVER,
         np.float64,
         whose="decision",
         information="broadcast",
-        random=lambda generator, sizes: generator.choice([0.0, 1.5, np.inf], sizes.shape),
+        random=lambda generator, sizes: generator.choice([0.0, 1.5, 7.25], sizes.shape),
     )
     schedulers = Field[Integers](
         "The index of each scheduler.",
