@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,13 +68,21 @@ class Asked:
         return [self._choices(rows[i, : len(servers)]) for i, servers in enumerate(self.access)]
 
     @lru_cache(maxsize=2**16)  # noqa: B019 (lives as long as what is solved)
-    def law_of(self, scheduler: int, known: tuple[int, ...]) -> dict[Answer, float]:
-        """Return the same for one scheduler that knows these lengths, by column."""
+    def law_of(self, scheduler: int, known: tuple[int, ...]) -> tuple[dict[Answer, float], frozenset[str]]:
+        """Return the same for one scheduler that knows these lengths, by column, and what it read of the view."""
         if isinstance(self.dispatcher, PerJobDispatcher):
             raise InputError(f"{name_of(self.dispatcher)} has memory, and is solved for synchronous broadcasts alone")
         nothing = [[0] * len(servers) for servers in self.access]
-        rows = [list(known) if i == scheduler else row for i, row in enumerate(nothing)]
-        return self.laws(self.view(rows))[scheduler]
+        view = self.view([list(known) if i == scheduler else row for i, row in enumerate(nothing)])
+        return self.laws(view)[scheduler], frozenset(view.read)
+
+    def columns(self, scheduler: int) -> list[int]:
+        """Return the columns of which a scheduler's rule wants to know the length."""
+        count = len(self.access[scheduler])
+        read: set[str] = set()
+        for known in product(range(self.system.buffer + 1), repeat=count):
+            read |= self.law_of(scheduler, known)[1]
+        return list(range(count if "queue_lengths" in read else 1 if "own_lengths" in read else 0))
 
     def _choices(self, probabilities: NDArray[np.float64]) -> dict[Answer, float]:
         if self.dispatcher.draws == "job":
