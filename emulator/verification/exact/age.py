@@ -33,7 +33,7 @@ class Delay(NamedTuple):
 
 def fixed(latency: float, loss: float = 0.0) -> Delay:
     """Return that of a message which takes `latency` and is lost with probability `loss`."""
-    return Delay(lambda since: (1.0 - loss) * (since >= latency), (latency,))
+    return Delay(lambda since: np.where(since >= latency, 1.0 - loss, 0.0), (latency,))
 
 
 def exponential(mean: float, loss: float = 0.0, least: float = 0.0) -> Delay:

@@ -188,7 +188,7 @@ class MessageChain:
         heard, sure = ("heard", link.scheduler), self._is_sure(link)
 
         def act(values: Values, mass: Floats) -> Parts:
-            length = values[flight] if flight in values else None
+            length = values.get(flight)
             return [({} if length is None else {known: length, heard: True}, mass)]
 
         sets = frozenset([known, heard])
@@ -255,4 +255,3 @@ class MessageChain:
             return [({}, mass)]
 
         return Step(frozenset(reads), NOTHING, act)
-

@@ -157,5 +157,3 @@ def _check_keys(section: str, mapping: Mapping[str, Any], allowed: tuple[str, ..
     for key in mapping:
         if key not in allowed:
             raise InputError(f"{section}.{key} {unknown(key, allowed)}")
-
-
