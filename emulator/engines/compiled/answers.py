@@ -1,4 +1,4 @@
-"""The answers of one dispatcher to single schedulers: known by number of the observation, or asked when they are needed.
+"""The answers of one dispatcher to single schedulers: known by number of what they observe, or asked for.
 
 What a scheduler observes is numbered as `emulator.engines.compiled.numbering` does it for all at once.
 """

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emulator.engines.compiled.slices import NO_ROOM, Slice
 from emulator.engines.compiled.sorting import in_order
-from emulator.engines.news import REQUEST_BYTES, STATE_BYTES, distribution_bytes
+from emulator.engines.news import REQUEST_BYTES, STATE_BYTES, Mail, distribution_bytes
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.system import System
 from emulator.model.timetable import SHORTEST_EPOCH
@@ -42,6 +42,9 @@ MESSAGE = np.dtype(
 """A message that is delivered before the horizon."""
 
 NO_ENTRY, UNSEEN = -1, -1
+
+QUESTIONS, ANSWERS, TO_MONITOR, DISTRIBUTIONS, DRAWN_LOST = range(5)
+"""What is counted when it is drawn: messages sent, which are as many answers as questions received, and those lost."""
 
 
 class Events(NamedTuple):
@@ -89,13 +92,11 @@ class Calendar:
         """Of each sender's next sample."""
         self.next_time = draws.sample_clock[0].copy()
         """When it is, where gaps are drawn."""
-        self.carried = np.empty(0, dtype=MESSAGE)
-        """Messages under way."""
+        self.messages = np.empty(1024, dtype=MESSAGE)
+        self.under_way = 0
+        """How many messages, the first ones, are to be delivered, or sampled first."""
         self.tally = np.zeros(5, dtype=np.int64)
-        """Messages sent, received and lost, as far as they do not depend on lengths; questions and distributions sent.
-
-        Answers are sent, but are not received here.
-        """
+        """Messages that do not depend on lengths, see `QUESTIONS`."""
         laws = [network.latency.base.law, network.latency.jitter.law]
         gaps = draws.clock.gaps
         are_ours = is_ours(*laws, *([] if gaps is None else [gaps]))
@@ -105,61 +106,84 @@ class Calendar:
         """Return what happens in the next slice."""
         times, senders, numbers = self._samples(slice_.end)
         nothing = np.empty(0, dtype=np.int64)
-        if self.is_instant:
-            sample_times, places = in_order(times, senders, slice_.start, slice_.end)
-            messages = self._with_distribution(slice_, self.carried)
-            return self._events(slice_, sample_times, places, senders, nothing, nothing, senders, messages)
-        room = int(np.diff(self.seen.offsets)[senders].sum())
-        new = np.empty(room, dtype=MESSAGE)
-        first, stop, lost = (np.empty(len(times), dtype) for dtype in (np.int64, np.int64, np.int32))
+        first, stop, lost = nothing, nothing, senders
+        if not self.is_instant:
+            first, stop, lost = (np.empty(len(times), dtype) for dtype in (np.int64, np.int64, np.int32))
+            self._post(times, senders, numbers, (first, stop, lost))
+        if self.is_global and slice_.is_first:
+            self._distribute(slice_)
+        if self.is_poll:
+            times, places = self._within(slice_, "sampled")
+        else:
+            times, places = in_order(times, senders, slice_.start, slice_.end)
+        delivery_times, delivery_places = self._within(slice_, "time")
+        return Events(
+            times,
+            places,
+            senders,
+            first,
+            stop,
+            lost,
+            delivery_times,
+            delivery_places,
+            self.messages,
+            slice_.end,
+        )
+
+    def carry(self, slice_: Slice) -> None:
+        """Keep the messages that a slice has not delivered, and that are worth it."""
+        self.under_way = _keep(self.messages, self.under_way, slice_.end)
+
+    def _post(
+        self, times: Floats, senders: Indices, numbers: Indices, samples: tuple[Integers, Integers, Indices]
+    ) -> None:
+        """Add the messages of some samples, or of the questions asked then, to those under way."""
+        self._make_room(int(np.diff(self.seen.offsets)[senders].sum()))
         post = self.compiled.ask if self.is_poll else self.compiled.broadcast
-        count = post(
+        links = self.seen.offsets, self.seen.servers, self.entries, self.is_near, self.lengths, self.is_bad
+        self.under_way = post(
             self.draws.transit,
             self.system.horizon,
             self.system.network.loss.has_states,
-            times,
-            senders,
-            numbers,
-            (self.seen.offsets, self.seen.servers, self.entries, self.is_near, self.lengths, self.is_bad),
-            len(self.carried),
-            (first, stop, lost),
-            new,
+            (times, senders, numbers),
+            links,
+            samples,
+            self.messages,
+            self.under_way,
             self.tally,
         )
-        messages = self._with_distribution(slice_, np.concatenate([self.carried, new[:count]]))
-        if self.is_poll:
-            times, senders, places = self._within(slice_, messages, "sampled")
-        else:
-            times, places = in_order(times, senders, slice_.start, slice_.end)
-        return self._events(slice_, times, places, senders, first, stop, lost, messages)
 
-    def _events(
-        self,
-        slice_: Slice,
-        times: Floats,
-        places: Indices,
-        senders: Indices,
-        first: Integers,
-        stop: Integers,
-        lost: Indices,
-        messages: Any,
-    ) -> Events:
-        delivery_times, _, delivery_places = self._within(slice_, messages, "time")
-        return Events(times, places, senders, first, stop, lost, delivery_times, delivery_places, messages, slice_.end)
+    def _distribute(self, slice_: Slice) -> None:
+        """Add the monitor's messages at an epoch's start."""
+        access = self.system.access
+        self._make_room(access.scheduler_count)
+        self.under_way = self.compiled.distribute(
+            self.draws.monitor_transit,
+            self.system.horizon,
+            self.system.network.loss.has_states,
+            (max(access.scheduler_count, access.server_count), slice_.epoch, slice_.start),
+            self.is_bad_from_monitor,
+            self.messages,
+            self.under_way,
+            self.tally,
+        )
+        self.tally[TO_MONITOR] += access.server_count
 
-    def _within(self, slice_: Slice, messages: Any, what: str) -> tuple[Floats, Indices, Indices]:
+    def _make_room(self, messages: int) -> None:
+        """Make room for so many more messages."""
+        needed = self.under_way + messages
+        if needed > len(self.messages):
+            longer = np.empty(2 * needed, dtype=MESSAGE)
+            longer[: self.under_way] = self.messages[: self.under_way]
+            self.messages = longer
+
+    def _within(self, slice_: Slice, what: str) -> tuple[Floats, Indices]:
         """Return instants of messages in a slice, in order, and whose they are."""
-        times = messages[what]
-        those = np.flatnonzero((times >= slice_.start) & (times < slice_.end)).astype(np.int32)
-        if what == "sampled":
-            those = those[messages["entry"][those] != NO_ENTRY]
-        ordered, places = in_order(times[those], messages["number"][those], slice_.start, slice_.end)
-        return ordered, those, those[places]
-
-    def carry(self, slice_: Slice, messages: Any) -> None:
-        """Keep the messages that a slice has not delivered, and that are worth it."""
-        is_silent = (messages["length"] == UNSEEN) & (messages["sampled"] < slice_.end)
-        self.carried = messages[(messages["time"] >= slice_.end) & ~is_silent]
+        messages = self.messages[: self.under_way]
+        of_all = what == "time"
+        times, numbers, places = _those_within(messages, messages[what], slice_.start, slice_.end, of_all)
+        ordered, order = in_order(times, numbers, slice_.start, slice_.end)
+        return ordered, places[order]
 
     def _samples(self, end: float) -> tuple[Floats, Indices, Indices]:
         """Return the samples before `end` that were not returned before: their times, senders and numbers."""
@@ -181,34 +205,23 @@ class Calendar:
                 return times[:count], senders[:count], numbers[:count]
             room *= 2
 
-    def _with_distribution(self, slice_: Slice, messages: Any) -> Any:
-        """Add the monitor's messages at an epoch's start."""
-        if not self.is_global or not slice_.is_first:
-            return messages
-        access, horizon = self.system.access, self.system.horizon
-        new = np.empty(access.scheduler_count, dtype=MESSAGE)
-        count = self.compiled.distribute(
-            self.draws.monitor_transit,
-            max(access.scheduler_count, access.server_count),
-            slice_.epoch,
-            slice_.start,
-            horizon,
-            self.system.network.loss.has_states,
-            self.is_bad_from_monitor,
-            new,
-            self.tally,
-        )
-        self.tally[0] += access.server_count  # to the monitor, at once
-        self.tally[1] += access.server_count
-        return np.concatenate([messages, new[:count]])
+    def mail(self, sent: int, received: int, lost: int, ignored: int) -> Mail:
+        """Return the messages of the episode, given those about single servers that were counted on the way.
 
-    def bytes_of(self, sent: int) -> int:
-        """Return the bytes of all messages, so many, of the episode."""
-        questions, distributions = int(self.tally[3]), int(self.tally[4])
-        return (
-            questions * REQUEST_BYTES
-            + distributions * distribution_bytes(self.system.buffer)
-            + (sent - questions - distributions) * STATE_BYTES
+        Answers count here when they are sent, there when they are received.
+        """
+        questions, answers, to_monitor, distributions, drawn_lost = self.tally.tolist()
+        states = sent + answers + to_monitor
+        all_sent, all_received = questions + states + distributions, received + answers + to_monitor
+        return Mail(
+            sent=all_sent,
+            received=all_received,
+            lost=lost + drawn_lost,
+            under_way=all_sent - all_received - lost - drawn_lost,
+            ignored=ignored,
+            bytes_sent=questions * REQUEST_BYTES
+            + states * STATE_BYTES
+            + distributions * distribution_bytes(self.system.buffer),
         )
 
 
@@ -252,14 +265,46 @@ def _note(messages, place, time, sampled, entry, scheduler, number, length):  # 
     messages[place].number, messages[place].length = number, length
 
 
-def _broadcast(transit, horizon, has_states, times, senders, numbers, links, before, samples, messages, tally):  # type: ignore[no-untyped-def]
-    """Draw the messages of broadcasts, which count when they leave; return how many will be delivered."""
+@compiled(nogil=True, error_model="numpy")
+def _those_within(messages, instants, start, end, of_all):  # type: ignore[no-untyped-def]
+    """Return the instants that are in a slice, and the numbers and places of the messages that have them.
+
+    Those about all servers, which are sampled by nobody, only if wanted.
+    """
+    count = 0
+    times = np.empty(len(messages))
+    numbers, places = np.empty(len(messages), dtype=np.int32), np.empty(len(messages), dtype=np.int32)
+    for place in range(len(messages)):
+        times[count], numbers[count], places[count] = instants[place], messages[place].number, place
+        count += (start <= instants[place] < end) and (of_all or messages[place].entry != NO_ENTRY)
+    return times[:count], numbers[:count], places[:count]
+
+
+@compiled(nogil=True, error_model="numpy")
+def _keep(messages, count, end):  # type: ignore[no-untyped-def]
+    """Move the messages that are not delivered before `end` to the front; return how many they are.
+
+    Those that were sampled, but found not to be worth a message, are forgotten.
+    """
+    kept = 0
+    for place in range(count):
+        message = messages[place]
+        if message.time < end or (message.length == UNSEEN and message.sampled < end):
+            continue
+        if kept < place:
+            messages[kept] = message
+        kept += 1
+    return kept
+
+
+def _broadcast(transit, horizon, has_states, sampled, links, samples, messages, count, tally):  # type: ignore[no-untyped-def]
+    """Draw the messages of broadcasts, which count when they leave; return how many are under way then."""
+    times, senders, numbers = sampled
     offsets, receivers, entries, is_near, lengths, is_bad = links
     first, stop, lost = samples
-    count = 0
     for sample in range(len(times)):
         sender, number, time = senders[sample], numbers[sample], times[sample]
-        first[sample], lost[sample] = before + count, 0
+        first[sample], lost[sample] = count, 0
         for link in range(offsets[sender], offsets[sender + 1]):
             place = link - offsets[sender]
             if has_states:
@@ -274,14 +319,14 @@ def _broadcast(transit, horizon, has_states, times, senders, numbers, links, bef
             if delivered < horizon:
                 _note(messages, count, delivered, time, entries[link], receivers[link], number, UNSEEN)
                 count += 1
-        stop[sample] = before + count
+        stop[sample] = count
     return count
 
 
-def _ask(transit, horizon, has_states, times, senders, numbers, links, before, samples, messages, tally):  # type: ignore[no-untyped-def]
-    """Draw the messages of questions and their answers; return how many answers will be delivered."""
+def _ask(transit, horizon, has_states, sampled, links, samples, messages, count, tally):  # type: ignore[no-untyped-def]
+    """Draw the messages of questions and their answers; return how many answers are to come then."""
+    times, senders, numbers = sampled
     offsets, _, entries, is_near, lengths, is_bad = links
-    count = 0
     for sample in range(len(times)):
         sender, number = senders[sample], numbers[sample]
         for link in range(offsets[sender], offsets[sender + 1]):
@@ -293,36 +338,29 @@ def _ask(transit, horizon, has_states, times, senders, numbers, links, before, s
             if not is_near[link]:
                 there, is_lost = draw_message(transit, sender, number, place, lengths[link], is_bad[link])
                 back, is_answer_lost = draw_message(transit, sender, number, place + BACK, lengths[link], is_bad[link])
-            tally[0] += 1
-            tally[3] += 1
-            if is_lost:
-                tally[2] += 1
+            tally[QUESTIONS] += 1
+            tally[DRAWN_LOST] += is_lost
+            asked = times[sample] + there
+            if is_lost or asked >= horizon:
                 continue
-            sampled = times[sample] + there
-            if sampled >= horizon:
-                continue
-            tally[1] += 1
-            tally[0] += 1
-            if is_answer_lost:
-                tally[2] += 1
-                continue
-            delivered = sampled + back
-            if delivered < horizon:
-                _note(messages, count, delivered, sampled, entries[link], sender, number, UNSEEN)
+            tally[ANSWERS] += 1
+            tally[DRAWN_LOST] += is_answer_lost
+            delivered = asked + back
+            if not is_answer_lost and delivered < horizon:
+                _note(messages, count, delivered, asked, entries[link], sender, number, UNSEEN)
                 count += 1
     return count
 
 
-def _distribute(transit, monitor, number, time, horizon, has_states, is_bad, messages, tally):  # type: ignore[no-untyped-def]
-    """Draw the messages of the monitor; return how many will be delivered."""
-    count = 0
+def _distribute(transit, horizon, has_states, sampled, is_bad, messages, count, tally):  # type: ignore[no-untyped-def]
+    """Draw the messages of the monitor; return how many are under way then."""
+    monitor, number, time = sampled
     for scheduler in range(len(is_bad)):
         if has_states:
             is_bad[scheduler] = next_state(transit, monitor, number, scheduler, is_bad[scheduler])
         duration, is_lost = draw_message(transit, monitor, number, scheduler, 0.0, is_bad[scheduler])
-        tally[0] += 1
-        tally[4] += 1
-        tally[2] += is_lost
+        tally[DISTRIBUTIONS] += 1
+        tally[DRAWN_LOST] += is_lost
         if not is_lost and time + duration < horizon:
             _note(messages, count, time + duration, time, NO_ENTRY, scheduler, number, 0)
             count += 1

@@ -1,7 +1,7 @@
-"""The ordered engine: the SimPy engine's episodes to the last bit on any network, walked through once in order of time.
+"""The ordered engine: the SimPy engine's episodes to the last bit on any network, walked through in order of time.
 
-All that is drawn does not depend on what happens: jobs, samples, and how long messages take. So for each slice of time it
-is drawn and sorted before, and then one walk merges it. One thread walks; replications fill the cores.
+All that is drawn does not depend on what happens: jobs, samples, and how long messages take. So for each slice of time
+it is drawn and sorted before, and then one walk merges it. One thread walks; replications fill the cores.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from emulator.engines.episode import (
     reached_epoch,
     share_elsewhere,
 )
-from emulator.engines.news import Ages, Mail, age_over, ages_of
+from emulator.engines.news import Ages, age_over, ages_of
 from emulator.machine.compiling import is_ours
 from emulator.model.system import System
 from emulator.workload.messages import MessageDraws
@@ -201,7 +201,7 @@ class _Run:
         self._until_done(lambda: self.engine.walk(*self._rule(), jobs, events, cursor, self.rows, first_row))
         if self.is_traced:
             self.traced += len(jobs.work)
-        self.calendar.carry(slice_, events.messages)
+        self.calendar.carry(slice_)
 
     def _until_done(self, go_on: Callable[[], int]) -> None:
         """Let a kernel go on until it is done, and ask the dispatcher whenever it lacks an answer."""
@@ -247,8 +247,7 @@ class _Run:
         here = slice(self.traced, self.traced + len(jobs.work))
         rows = self.rows
         rows.scheduler[here], rows.number[here], rows.epoch[here] = jobs.scheduler, jobs.number, slice_.epoch
-        rows.work[here] = jobs.work
-        rows.arrival_time[here][jobs.places] = jobs.times[:-1]
+        rows.work[here], rows.arrival_time[here] = jobs.work, jobs.times[:-1]
 
     def _part(self, epoch: int) -> Part:
         """Return the traces of the epochs since the last part, up to this one."""
@@ -309,23 +308,9 @@ class _Run:
             sojourn_time=float(np.sum(world.sojourn_time)),
             presence_time=float(np.sum(time_here + world.waiting_time)),
             decisions=int(tally[DECISIONS]),
-            mail=self._mail(),
+            mail=self.calendar.mail(*(int(tally[what]) for what in (SENT, RECEIVED, LOST, IGNORED))),
             ages=self._ages(),
             fingerprint=int(world.fingerprint[0]),
-        )
-
-    def _mail(self) -> Mail:
-        tally, drawn = self.world.tally, self.calendar.tally
-        sent, received, lost = (
-            int(tally[here] + drawn[there]) for here, there in ((SENT, 0), (RECEIVED, 1), (LOST, 2))
-        )
-        return Mail(
-            sent=sent,
-            received=received,
-            lost=lost,
-            under_way=sent - received - lost,
-            ignored=int(tally[IGNORED]),
-            bytes_sent=self.calendar.bytes_of(sent),
         )
 
     def _ages(self) -> Ages:

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from emulator.engines.compiled.calendar import NO_ENTRY, UNSEEN
-from emulator.engines.compiled.deciding import INLINED, decide_for_end, decide_for_job, decide_for_news
+from emulator.engines.compiled.deciding import INLINED, decide, hear
 from emulator.engines.compiled.rules import column_of
 from emulator.engines.compiled.world import (
     COMPLETIONS,
@@ -36,7 +36,7 @@ JOB, SAMPLE, DELIVERY = range(3)
 
 
 class Rows(NamedTuple):
-    """The fates of jobs, in the order in which they were drawn; see `emulator.engines.episode.JobTrace`."""
+    """The fates of jobs, in the order in which they arrive; see `emulator.engines.episode.JobTrace`."""
 
     scheduler: Any
     number: Any
@@ -166,7 +166,7 @@ def _sample(rule, answers, world, settings, table, events, index, time):  # type
     if settings.is_instant:
         for seen in range(start + tally[PLACE], stop):
             scheduler = world.receivers[seen]
-            if not decide_for_news(rule, answers, world, settings, table, scheduler, time):
+            if not hear(rule, answers, world, settings, table, scheduler, time):
                 tally[PLACE] = seen - start
                 return False
             entry = world.entries[seen]
@@ -193,7 +193,7 @@ def _deliver(rule, answers, world, settings, table, events, index, time):  # typ
     if message.length == UNSEEN:
         return True
     scheduler, entry = message.scheduler, message.entry
-    if not decide_for_news(rule, answers, world, settings, table, scheduler, time):
+    if not hear(rule, answers, world, settings, table, scheduler, time):
         return False
     world.tally[RECEIVED] += 1
     if entry == NO_ENTRY:
@@ -221,39 +221,38 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
         if settings.has_dispatch and tally[UNDER_WAY] > 0 and on_their_way[0].time < events.end:
             reached = on_their_way[0].time
         if arrives < min(sampled, delivered, reached):
-            place = jobs.places[job]
-            scheduler = jobs.scheduler[place]
-            if not decide_for_job(rule, answers, world, settings, table, scheduler, arrives):
+            scheduler = jobs.scheduler[job]
+            if not decide(rule, answers, world, settings, table, scheduler, arrives, True, True):
                 cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
                 return ASK
             me = schedulers[scheduler]
             first, stop = world.offsets[scheduler], world.offsets[scheduler + 1]
             me.age_at_jobs += (stop - first - settings.own) * arrives - me.sampled
             number = world.total_sent[scheduler] if len(world.total_sent) > 0 else 0
-            column = column_of(rule, scheduler, first, stop, number, jobs.coin[place], arrives - me.decided)
+            column = column_of(rule, scheduler, first, stop, number, jobs.coin[job], arrives - me.decided)
             if not 0 <= column < stop - first:
                 return WRONG_COLUMN
             entry = first + column
-            server, work, row = world.servers[entry], jobs.work[place], first_row + place
+            server, work, row = world.servers[entry], jobs.work[job], first_row + job
             if len(world.total_sent) > 0:
                 world.total_sent[scheduler] += 1
                 world.sent_ever[entry] += 1
             if settings.is_traced:
                 rows.server[row] = server
-            job += 1
             duration = 0.0
             if settings.has_dispatch and not (settings.own_is_near and column == 0):
                 if len(settings.lengths) > 0:
                     duration = settings.lengths[entry] * settings.per_length
-                duration = duration + jobs.base[place] + jobs.jitter[place]
+                duration = duration + jobs.base[job] + jobs.jitter[job]
             if duration == 0.0:
                 _receive(world, settings, rows, server, arrives, arrives, work, row)
-                continue
-            new = on_their_way[tally[UNDER_WAY]]
-            new.time, new.arrival_time, new.work, new.place = arrives + duration, arrives, work, row
-            new.scheduler, new.server, new.number = scheduler, server, jobs.ever[place]
-            _push(on_their_way, tally[UNDER_WAY])
-            tally[UNDER_WAY] += 1
+            else:
+                new = on_their_way[tally[UNDER_WAY]]
+                new.time, new.arrival_time, new.work, new.place = arrives + duration, arrives, work, row
+                new.scheduler, new.server, new.number = scheduler, server, jobs.ever[job]
+                _push(on_their_way, tally[UNDER_WAY])
+                tally[UNDER_WAY] += 1
+            job += 1
         elif sampled <= min(delivered, reached):
             if sampled == np.inf:
                 return DONE
@@ -288,7 +287,7 @@ def decide_all(rule, answers, world, settings, table, time, is_needed):  # type:
     """Make all decisions before an epoch's end, whose answers are needed or not; return `DONE` or `ASK`."""
     tally = world.tally
     for scheduler in range(tally[PLACE], len(world.schedulers)):
-        if not decide_for_end(rule, answers, world, settings, table, scheduler, time, is_needed):
+        if not decide(rule, answers, world, settings, table, scheduler, time, False, is_needed):
             tally[PLACE] = scheduler
             return ASK
     tally[PLACE] = 0
