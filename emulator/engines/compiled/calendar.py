@@ -32,38 +32,47 @@ MESSAGE = np.dtype(
     [
         ("time", np.float64),  # when it is delivered
         ("sampled", np.float64),  # when what it says is so
-        ("sent_before", np.int64),  # jobs that its receiver had sent to the server then
-        ("entry", np.int32),  # whom it tells of whom; NO_ENTRY if of all servers
+        ("entry", np.int32),  # whom it tells of whom; of all servers if negative, and then -1 less its number
         ("scheduler", np.int32),
         ("number", np.int32),  # of the sample
-        ("length", np.int32),  # what it says; UNSEEN before the sample, and for ever if it is not worth a message
     ]
 )
 """A message that is delivered before the horizon."""
 
-NO_ENTRY, UNSEEN = -1, -1
+UNSEEN = -1
+"""What a message says before the sample, and for ever if that is found not to be worth a message."""
 
 QUESTIONS, ANSWERS, TO_MONITOR, DISTRIBUTIONS, DRAWN_LOST = range(5)
 """What is counted when it is drawn: messages sent, which are as many answers as questions received, and those lost."""
 
 
 class Events(NamedTuple):
-    """What happens in a slice beside jobs; `*_times`, and infinity after them, in order, `*_places` say to whom."""
+    """What happens in a slice beside jobs: samples in order of time, deliveries in order of time, messages as drawn."""
 
+    end: float
+    """When it ends."""
     sample_times: Floats
-    sample_places: Indices
-    """Places in what follows; in the messages, if schedulers ask."""
-    sender: Indices
+    """When queues are sampled, and infinity after the last."""
+    sampled: Indices
+    """Whose; the entry of the one who asks and the one who answers, if schedulers ask."""
     first: Integers
-    """The messages of a sample are those from `first` to `stop` - 1: none where all are heard at once."""
+    """A sample's messages are those from `first` to `stop` - 1: none where all are heard at once."""
     stop: Integers
     lost: Indices
     """How many others of the sample are lost."""
     delivery_times: Floats
-    delivery_places: Indices
+    """When messages are delivered, and infinity after the last."""
+    place: Indices
+    """Which message."""
+    scheduler: Indices
+    entry: Indices
+    sampled_time: Floats
     messages: Any
     """See `MESSAGE`."""
-    end: float
+    lengths: Indices
+    """What each message says."""
+    sent_before: Integers
+    """How many jobs its receiver had sent to the server at the sample; for rules with memory."""
 
 
 class Calendar:
@@ -92,7 +101,9 @@ class Calendar:
         """Of each sender's next sample."""
         self.next_time = draws.sample_clock[0].copy()
         """When it is, where gaps are drawn."""
-        self.messages = np.empty(1024, dtype=MESSAGE)
+        self.messages = np.empty(0, dtype=MESSAGE)
+        self.lengths_told = np.empty(0, dtype=np.int32)
+        self.sent_before = np.empty(0, dtype=np.int64)
         self.under_way = 0
         """How many messages, the first ones, are to be delivered, or sampled first."""
         self.tally = np.zeros(5, dtype=np.int64)
@@ -106,33 +117,43 @@ class Calendar:
         """Return what happens in the next slice."""
         times, senders, numbers = self._samples(slice_.end)
         nothing = np.empty(0, dtype=np.int64)
-        first, stop, lost = nothing, nothing, senders
+        first, stop, lost = nothing, nothing, np.empty(0, dtype=np.int32)
         if not self.is_instant:
             first, stop, lost = (np.empty(len(times), dtype) for dtype in (np.int64, np.int64, np.int32))
             self._post(times, senders, numbers, (first, stop, lost))
         if self.is_global and slice_.is_first:
             self._distribute(slice_)
+        messages = self.messages[: self.under_way]
         if self.is_poll:
-            times, places = self._within(slice_, "sampled")
+            times, places = self._within(slice_, messages["sampled"], only_asked=True)
+            sampled, first, stop = messages["entry"][places], places.astype(np.int64), places.astype(np.int64) + 1
+            lost = np.zeros(len(places), dtype=np.int32)
         else:
             times, places = in_order(times, senders, slice_.start, slice_.end)
-        delivery_times, delivery_places = self._within(slice_, "time")
+            sampled = senders[places]
+            if not self.is_instant:
+                first, stop, lost = first[places], stop[places], lost[places]
+        delivery_times, places = self._within(slice_, messages["time"])
         return Events(
+            slice_.end,
             times,
-            places,
-            senders,
+            sampled,
             first,
             stop,
             lost,
             delivery_times,
-            delivery_places,
+            places,
+            messages["scheduler"][places],
+            messages["entry"][places],
+            messages["sampled"][places],
             self.messages,
-            slice_.end,
+            self.lengths_told,
+            self.sent_before,
         )
 
     def carry(self, slice_: Slice) -> None:
         """Keep the messages that a slice has not delivered, and that are worth it."""
-        self.under_way = _keep(self.messages, self.under_way, slice_.end)
+        self.under_way = _keep(self.messages, self.lengths_told, self.sent_before, self.under_way, slice_.end)
 
     def _post(
         self, times: Floats, senders: Indices, numbers: Indices, samples: tuple[Integers, Integers, Indices]
@@ -173,15 +194,17 @@ class Calendar:
         """Make room for so many more messages."""
         needed = self.under_way + messages
         if needed > len(self.messages):
-            longer = np.empty(2 * needed, dtype=MESSAGE)
-            longer[: self.under_way] = self.messages[: self.under_way]
-            self.messages = longer
+            told = self.messages, self.lengths_told, self.sent_before
+            self.messages, self.lengths_told, self.sent_before = (
+                np.concatenate([column[: self.under_way], np.empty(2 * needed - self.under_way, column.dtype)])
+                for column in told
+            )
+        self.lengths_told[self.under_way : needed] = UNSEEN
 
-    def _within(self, slice_: Slice, what: str) -> tuple[Floats, Indices]:
-        """Return instants of messages in a slice, in order, and whose they are."""
+    def _within(self, slice_: Slice, instants: Floats, *, only_asked: bool = False) -> tuple[Floats, Indices]:
+        """Return the instants of messages in a slice, of all or of answers, in order, and whose they are."""
         messages = self.messages[: self.under_way]
-        of_all = what == "time"
-        times, numbers, places = _those_within(messages, messages[what], slice_.start, slice_.end, of_all)
+        times, numbers, places = _those_within(messages, instants, slice_.start, slice_.end, only_asked)
         ordered, order = in_order(times, numbers, slice_.start, slice_.end)
         return ordered, places[order]
 
@@ -259,29 +282,29 @@ def _tick_by_law(law, periods, horizon, end, next_time, number, seed, replicatio
 
 
 @njit(inline="always")
-def _note(messages, place, time, sampled, entry, scheduler, number, length):  # type: ignore[no-untyped-def]
+def _note(messages, place, time, sampled, entry, scheduler, number):  # type: ignore[no-untyped-def]
     messages[place].time, messages[place].sampled = time, sampled
     messages[place].entry, messages[place].scheduler = entry, scheduler
-    messages[place].number, messages[place].length = number, length
+    messages[place].number = number
 
 
 @compiled(nogil=True, error_model="numpy")
-def _those_within(messages, instants, start, end, of_all):  # type: ignore[no-untyped-def]
+def _those_within(messages, instants, start, end, only_asked):  # type: ignore[no-untyped-def]
     """Return the instants that are in a slice, and the numbers and places of the messages that have them.
 
-    Those about all servers, which are sampled by nobody, only if wanted.
+    With `only_asked` not those about all servers, for which nobody has asked.
     """
     count = 0
     times = np.empty(len(messages))
     numbers, places = np.empty(len(messages), dtype=np.int32), np.empty(len(messages), dtype=np.int32)
     for place in range(len(messages)):
         times[count], numbers[count], places[count] = instants[place], messages[place].number, place
-        count += (start <= instants[place] < end) and (of_all or messages[place].entry != NO_ENTRY)
+        count += (start <= instants[place] < end) and (messages[place].entry >= 0 or not only_asked)
     return times[:count], numbers[:count], places[:count]
 
 
 @compiled(nogil=True, error_model="numpy")
-def _keep(messages, count, end):  # type: ignore[no-untyped-def]
+def _keep(messages, lengths, sent_before, count, end):  # type: ignore[no-untyped-def]
     """Move the messages that are not delivered before `end` to the front; return how many they are.
 
     Those that were sampled, but found not to be worth a message, are forgotten.
@@ -289,10 +312,11 @@ def _keep(messages, count, end):  # type: ignore[no-untyped-def]
     kept = 0
     for place in range(count):
         message = messages[place]
-        if message.time < end or (message.length == UNSEEN and message.sampled < end):
+        is_silent = lengths[place] == UNSEEN and message.entry >= 0 and message.sampled < end
+        if message.time < end or is_silent:
             continue
         if kept < place:
-            messages[kept] = message
+            messages[kept], lengths[kept], sent_before[kept] = message, lengths[place], sent_before[place]
         kept += 1
     return kept
 
@@ -317,7 +341,7 @@ def _broadcast(transit, horizon, has_states, sampled, links, samples, messages, 
                     continue
                 delivered = time + duration
             if delivered < horizon:
-                _note(messages, count, delivered, time, entries[link], receivers[link], number, UNSEEN)
+                _note(messages, count, delivered, time, entries[link], receivers[link], number)
                 count += 1
         stop[sample] = count
     return count
@@ -347,7 +371,7 @@ def _ask(transit, horizon, has_states, sampled, links, samples, messages, count,
             tally[DRAWN_LOST] += is_answer_lost
             delivered = asked + back
             if not is_answer_lost and delivered < horizon:
-                _note(messages, count, delivered, asked, entries[link], sender, number, UNSEEN)
+                _note(messages, count, delivered, asked, entries[link], sender, number)
                 count += 1
     return count
 
@@ -362,7 +386,7 @@ def _distribute(transit, horizon, has_states, sampled, is_bad, messages, count, 
         tally[DISTRIBUTIONS] += 1
         tally[DRAWN_LOST] += is_lost
         if not is_lost and time + duration < horizon:
-            _note(messages, count, time + duration, time, NO_ENTRY, scheduler, number, 0)
+            _note(messages, count, time + duration, time, -1 - number, scheduler, number)
             count += 1
     return count
 

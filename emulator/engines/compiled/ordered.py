@@ -32,6 +32,7 @@ from emulator.engines.compiled.world import (
     LOST,
     ON_ITS_WAY,
     RECEIVED,
+    SCHEDULER,
     SENT,
     UNDER_WAY,
     Settings,
@@ -230,12 +231,14 @@ class _Run:
     def _make_room(self, jobs: int) -> None:
         """Make room for so many more jobs on their way, and in the rows of traced ones."""
         if self.settings.has_dispatch:
-            under_way = self.world.under_way
-            needed = int(self.world.tally[UNDER_WAY]) + jobs + 2
-            if needed > len(under_way):
-                longer = np.zeros(2 * needed, dtype=ON_ITS_WAY)
-                longer[: len(under_way)] = under_way
-                self.world = self.world._replace(under_way=longer)
+            room, needed = len(self.world.under_way), int(self.world.tally[UNDER_WAY]) + jobs
+            if needed > room:
+                more = 2 * needed - room
+                self.world = self.world._replace(
+                    reach_times=np.append(self.world.reach_times, np.zeros(more)),
+                    on_their_way=np.append(self.world.on_their_way, np.arange(room, room + more, dtype=np.int32)),
+                    under_way=np.append(self.world.under_way, np.zeros(more, dtype=ON_ITS_WAY)),
+                )
         if self.is_traced and self.traced + jobs > len(self.rows.server):
             longer_rows = empty_rows(2 * (self.traced + jobs))
             for old, new in zip(self.rows, longer_rows, strict=True):
@@ -298,14 +301,15 @@ class _Run:
         world, tally = self.world, self.world.tally
         arrivals = int(self.streams.before.sum() + self.streams.number.sum())
         drops, completions = int(tally[DROPS]), int(tally[COMPLETIONS])
-        time_here = world.time_here if self.settings.has_dispatch else world.sojourn_time
+        sojourn_time = world.queues["sojourn_time"]
+        time_here = world.queues["time_here"] if self.settings.has_dispatch else sojourn_time
         return Totals(
             arrivals=arrivals,
             completions=completions,
             drops=drops,
             in_system=arrivals - completions - drops,
             drops_by_epoch=self.drops_by_epoch,
-            sojourn_time=float(np.sum(world.sojourn_time)),
+            sojourn_time=float(np.sum(np.ascontiguousarray(sojourn_time))),
             presence_time=float(np.sum(time_here + world.waiting_time)),
             decisions=int(tally[DECISIONS]),
             mail=self.calendar.mail(*(int(tally[what]) for what in (SENT, RECEIVED, LOST, IGNORED))),
@@ -314,7 +318,8 @@ class _Run:
         )
 
     def _ages(self) -> Ages:
-        others, schedulers = self.system.access.others, self.world.schedulers
+        others = self.system.access.others
+        schedulers = {name: self.world.schedulers[name].copy() for name in SCHEDULER.names or ()}
         horizon = float(self.system.horizon)
         rest = age_over(others, schedulers["sampled"], schedulers["since"], horizon)
         return ages_of(
