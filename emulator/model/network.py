@@ -85,10 +85,6 @@ class Clock:
     gaps: Law | None = None
     """The law of the gaps in units of the period; None for a period each."""
 
-    def is_in_step(self, delta_t: float) -> bool:
-        """Whether all senders have the starts of epochs as their instants."""
-        return self.gaps is None and self.period == delta_t and self.phase == "synchronous"
-
 
 @dataclass(frozen=True)
 class Network:
@@ -112,15 +108,16 @@ class Network:
     own_dispatch_is_exact: bool = True
     """Whether a job to the own server takes no time."""
 
-    def is_synchronous(self, delta_t: float) -> bool:
+    @property
+    def is_synchronous(self) -> bool:
         """Whether all servers broadcast at the starts of epochs, and all is heard, and acted on, at once."""
         return (
             self.kind == "broadcast"
-            and (self.samples is None or self.samples.is_in_step(delta_t))
+            and self.samples is None
             and self.latency.is_none
             and self.loss.is_none
             and self.difference == 0
-            and (self.decisions is None or self.decisions.is_in_step(delta_t))
+            and self.decisions is None
             and self.dispatch.is_none
         )
 

@@ -31,7 +31,7 @@ class System:
     arrivals: ArrivalProcess = field(default_factory=Switched)
     work: Law = field(default_factory=Exponential)
     seed: int = 1
-    network: Network = Network()
+    network: Network = field(default_factory=Network)
     """When messages leave and how they travel, when schedulers decide, how long jobs take to servers."""
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from dispatchers.contract import Dispatcher
 from dispatchers.errors import DispatcherError
 from dispatchers.plugins import Files
 from dispatchers.user_modules import hash_of
-from emulator.engines.auto import obstacle_to
+from emulator.engines.auto import obstacle_to, quickest_for
 from emulator.errors import InputError
 from emulator.report.figure import Picture, picture_of
 from emulator.scenario.plan import Plan, Point
@@ -86,7 +86,7 @@ def check_plan(plan: Plan) -> Checked:
             if path is not None:
                 _append(checked.files, "edges of the topology", hash_of(path) or "")
         for index, spec in enumerate(scenario.dispatchers):
-            description = repr((spec, spec.folder, scenario.buffer, point.node_count()))
+            description = repr((spec, spec.folder, scenario.buffer, point.node_count(), quickest_for(scenario)))
             if description not in done:
                 done.add(description)
                 _check_dispatcher(point, index, checked)
@@ -117,9 +117,9 @@ def _check_dispatcher(point: Point, index: int, checked: Checked) -> None:
     spec, engine = point.scenario.dispatchers[index], point.scenario.engine
     made = make_dispatcher(point, index, thoroughly=True)
     with made.world:
-        obstacle = None if engine == "simpy" else obstacle_to(made.dispatcher)
+        obstacle = None if engine == "simpy" else obstacle_to(made.dispatcher, point.scenario)
     if obstacle is not None:
-        if engine == "compiled":
+        if engine != "auto":
             place = point.places[f"dispatchers.{index}"]
             raise InputError(f"{place}: {spec.display}: {obstacle}; use engine auto or simpy")
         checked.obstacles[spec.display] = obstacle

@@ -23,6 +23,7 @@ from emulator.results.measures import MEASURES
 from emulator.runs.check import make_dispatcher
 from emulator.runs.tasks import Cell, Cells, Row, Task
 from emulator.scenario.plan import Point
+from emulator.scenario.scenario import Scenario
 from emulator.version import __version__
 from emulator.workload.workload import Workload
 
@@ -52,13 +53,14 @@ class _Prepared:
 
     dispatcher: Dispatcher
     system: System
+    scenario: Scenario
     threads: int
     world: AbstractContextManager[Any]
     _engines: dict[str, Engine] = field(default_factory=dict, init=False)
 
     @cached_property
     def obstacle(self) -> str | None:
-        return obstacle_to(self.dispatcher)
+        return obstacle_to(self.dispatcher, self.scenario)
 
     def engine(self, name: str) -> Engine:
         if name not in self._engines:
@@ -143,14 +145,14 @@ class EpisodeRunner:
             times, rates = workload.times[:-1], workload.arrival_rates
             trace_files.write_epochs(paths["epochs"], parts("epochs"), keys, times, rates, metadata)
         if episode.messages is not None:
-            trace_files.write_messages(paths["messages"], episode.messages, keys, metadata)
+            trace_files.write_messages(paths["messages"], episode.messages, keys, workload.times[:-1], metadata)
 
     def _prepared(self, cell: Cell) -> _Prepared:
         system = self._system_of(cell.point)
         if cell not in self._dispatchers:
             made = make_dispatcher(cell.point, cell.place[1])
             self._refuse_changes(made.hashes)
-            self._dispatchers[cell] = _Prepared(made.dispatcher, system, self.threads, made.world)
+            self._dispatchers[cell] = _Prepared(made.dispatcher, system, cell.scenario, self.threads, made.world)
         return self._dispatchers[cell]
 
     def _refuse_changes(self, hashes: Mapping[str, str]) -> None:

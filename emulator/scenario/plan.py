@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from emulator.errors import InputError
-from emulator.keys import ScenarioError
+from emulator.keys import ScenarioError, Section
 from emulator.scenario.problems import Problem, locate, problems_in
 from emulator.scenario.scenario import Scenario
-from emulator.scenario.sweep import axes, doubtful_values, points
+from emulator.scenario.sweep import Axis, axes, doubtful_values, points
 from emulator.scenario.tree import Anchored, Override, read_scenario
 from emulator.scenario.yaml_tree import Place
 from emulator.text import to_document
@@ -27,6 +27,7 @@ PROBLEM_LIMIT = 1000
 """Points that are looked at for more to tell once one has a problem."""
 
 PROVED_LATE = ["topology", "arrivals", "service.rates", "service.work", "plot.kind", "plot.x", "plot.log_x"]
+PROVED_LATE += ["messages.phase", "messages.period", "messages.latency", "dispatch.latency", "decide.phase"]
 PROVED_LATE += ["plot.title", "plot.reference.policy", "plot.reference.key", "plot.differences_within", "plot.together"]
 """Keys that can prove wrong only when the system or the picture is made; beside them those of the dispatchers."""
 
@@ -133,7 +134,7 @@ def load(path: str | Path, overrides: Sequence[str | Override] = ()) -> Plan:
                 break
             continue
         values = {
-            axis.key: _value(scenario, axis.key, texts[number])
+            axis.key: _value(scenario, axis, number, texts[number])
             for axis, texts, number in zip(swept, labels, numbers, strict=True)
         }
         keys = [tuple(key.split(".")) for key in PROVED_LATE] + _keys_in_lists(scenario)
@@ -163,11 +164,16 @@ def _first(problems: set[Problem], source: str) -> str:
     return f"{min(problems, key=rank)}{others}"
 
 
-def _value(scenario: Scenario, key: str, text: str) -> int | float | str:
-    """Return a swept key's value: a number as the scenario has it, so 5.0 for `delta_t: 5`, else `text`."""
-    if key.startswith("dispatchers."):
+def _value(scenario: Any, axis: Axis, number: int, text: str) -> int | float | str:
+    """Return a swept key's value: a number as the scenario has it, so 5.0 for `delta_t: 5`, else `text`.
+
+    Where numbers are short for a mapping, as latencies are, they stay numbers if all values are.
+    """
+    if axis.key.startswith("dispatchers."):
         return text
-    value = reduce(getattr, key.split("."), scenario)
+    value = reduce(getattr, axis.key.split("."), scenario)
+    if isinstance(value, Section) and all(type(node.value) in (int, float) for node in axis.values):
+        value = float(axis.values[number].value)
     return value if isinstance(value, int | float) else text
 
 

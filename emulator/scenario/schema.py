@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from emulator.scenario.scenario import SECTIONS, Scenario
-from emulator.scenario.sweep import LIST_DEPTHS
+from emulator.scenario.sweep import LIST_DEPTHS, dotted
 
 
 def json_schema() -> dict[str, Any]:
@@ -18,8 +18,12 @@ def json_schema() -> dict[str, Any]:
             owner["required"] = ["kind", *owner.get("required", [])]
             del owner["properties"]["kind"]["default"]
         for key, entry in owner["properties"].items():
-            if ".".join([*section[:1], key]) in LIST_DEPTHS:
+            if dotted(section, key) in LIST_DEPTHS:
                 owner["properties"][key] = _sweeping(entry)
+    for model in SECTIONS.values():
+        if hasattr(model, "short"):
+            entry = definitions[model.__name__]
+            definitions[model.__name__] = {"anyOf": [model.short, entry]}
     definitions["DispatcherSpec"]["oneOf"] = [{"required": ["name"]}, {"required": ["class"]}]
     schema["properties"]["dispatchers"]["items"] = {
         "anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/DispatcherSpec"}]

@@ -239,7 +239,7 @@ def check(case: Case) -> None:
     reference = reference_of(case)
     for name, kind in ENGINES.items():
         engine = kind.load()
-        if name != REFERENCE and engine.obstacle(case.dispatcher, case.system) is None:
+        if name != REFERENCE and engine.obstacle(case.dispatcher, case.system.network) is None:
             compare(engine, case, reference)
 
 

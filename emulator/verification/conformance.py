@@ -120,7 +120,7 @@ def check_engine(engine: type[Engine], *, first: int = 0, count: int = 20) -> No
     """Check that an engine does what the reference does, to the last bit, in the random cases that it can run."""
     for number in range(first, first + count):
         case = random_case(number)
-        if engine.obstacle(case.dispatcher, case.system) is None:
+        if engine.obstacle(case.dispatcher, case.system.network) is None:
             try:
                 compare(engine, case, reference_of(case))
             except EnginesDifferError as error:

@@ -13,7 +13,7 @@ RANKED = 32
 
 @compiled()
 def decision_coins(seed, replication, number, first, last):  # type: ignore[no-untyped-def]
-    """Return a number, uniform on [0, 1), for the decision of this number of each scheduler from `first` to `last` - 1."""
+    """Return a coin, uniform on [0, 1), for this decision of each of the schedulers `first` to `last` - 1."""
     coins = np.empty(last - first)
     for scheduler in range(first, last):
         coins[scheduler - first] = random_uniform(scheduler, number, 0, DECISION, seed, replication)
@@ -22,7 +22,7 @@ def decision_coins(seed, replication, number, first, last):  # type: ignore[no-u
 
 @compiled(nogil=True)
 def decision_orders(seed, replication, number, offsets, first_one, last):  # type: ignore[no-untyped-def]
-    """Return the columns in a random order for the decision of this number, of the schedulers `first_one` to `last` - 1.
+    """Return the columns in a random order for this decision of the schedulers `first_one` to `last` - 1.
 
     Those of scheduler i are `[offsets[i], offsets[i + 1])`, less what comes before the first scheduler's.
     """

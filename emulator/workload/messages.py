@@ -1,8 +1,8 @@
 """What is drawn of the network: when messages leave, how long they take, which are lost; times in ms.
 
 Addresses: PHASE and SAMPLE (sender, k, what), MESSAGE and LINK (sender, k, place), DISPATCH (scheduler, job, 0). A
-sender is a server that broadcasts or a scheduler that asks, and k numbers its samples. A place is that of the other side
-in the sender's list: for a server `access.transpose.of(server)`, for a scheduler `access.of(scheduler)`.
+sender is a server that broadcasts or a scheduler that asks, and k numbers its samples. A place is that of the other
+side in the sender's list: for a server `access.transpose.of(server)`, for a scheduler `access.of(scheduler)`.
 """
 
 from __future__ import annotations
@@ -286,6 +286,6 @@ class MessageDraws:
 def instants(phase: float, period: float, horizon: float) -> Floats:
     """Return `phase + k * period`, computed as that, before the horizon; for `SHORTEST_EPOCH` see there."""
     count = max(0, math.ceil((horizon - phase) / period) + 2)
-    times: Floats = phase + np.arange(count) * period
+    times = phase + np.arange(count, dtype=np.float64) * period
     rest = horizon - times
     return times[(rest > 0.0) & (rest >= SHORTEST_EPOCH * period)]

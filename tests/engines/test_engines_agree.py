@@ -23,6 +23,7 @@ from emulator.engines.compiled import windows as compiled_engine
 from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.episode import COMPLETED, Traces
 from emulator.engines.simpy.engine import SimpyEngine
+from emulator.model.network import Network
 from emulator.model.system import System
 from emulator.model.topologies import cycle, edge_list, torus
 from emulator.runs.remarks import engine_lines
@@ -133,13 +134,13 @@ def compare(system, dispatcher, **options):
 
 
 def test_a_users_rule_for_each_job_is_compiled():
-    assert WindowEngine.obstacle(Greedy()) is None
+    assert WindowEngine.obstacle(Greedy(), Network()) is None
     compare(small(), Greedy())
 
 
 def test_what_cannot_be_compiled_is_told():
-    assert WindowEngine.obstacle(RoundRobin()) is None
-    assert "numba cannot compile its choose: " in WindowEngine.obstacle(Unfit())
+    assert WindowEngine.obstacle(RoundRobin(), Network()) is None
+    assert "numba cannot compile its choose: " in WindowEngine.obstacle(Unfit(), Network())
     with pytest.raises(DispatcherError, match="Outside: choose must return a column of an accessible server"):
         WindowEngine(small(), Outside()).episode(Workload(small(), 0))
 

@@ -28,6 +28,7 @@ from emulator.engines.episode import UNTRACED, Episode, EpochTrace, Totals, Trac
 from emulator.engines.news import STATE_BYTES, Ages, Mail, age_over, ages_of, distribution_bytes
 from emulator.engines.observations import EpochDraws
 from emulator.machine.compiling import is_ours
+from emulator.model.network import Network
 from emulator.model.system import System
 from emulator.workload.workload import Workload
 
@@ -67,9 +68,9 @@ class WindowEngine:
         return routing.draw_counting if is_kept else routing.draw_for_users
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, system: System, traces: Traces = UNTRACED) -> str | None:
+    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
         """See `Engine.obstacle`: all happens in step here, and numba cannot compile all users' per-job rules."""
-        if not system.network.is_synchronous(system.delta_t):
+        if not network.is_synchronous:
             return "its schedulers hear and decide in step alone"
         if traces.messages:
             return "messages travel in SimPy alone"

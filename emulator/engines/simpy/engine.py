@@ -1,6 +1,6 @@
 """The reference engine: SimPy processes for every server, every scheduler and every message.
 
-Written to be read. A job's way: `Scheduler.send_jobs` meets it at its arrival time, the scheduler's current rule names a
+Written to be read. A job's way: `Scheduler.send_jobs` meets it at its arrival time, the scheduler's rule names a
 server, `Scheduler.bring` takes it there if that takes time, `Server.receive` queues or drops it, `Server.serve`
 completes it. A message's way: `Server.broadcast` hands it to the `Carrier`, where it travels or is lost, and arrives in
 an inbox; `Scheduler.read` reads it once all that arrives at that instant has arrived, and decides.
@@ -28,6 +28,7 @@ from emulator.engines.simpy.network import Carrier, Links
 from emulator.engines.simpy.scheduler import Scheduler, TravelTime
 from emulator.engines.simpy.server import Server
 from emulator.model.access import Access
+from emulator.model.network import Network
 from emulator.model.system import System
 from emulator.workload.messages import MessageDraws
 from emulator.workload.workload import Workload
@@ -47,7 +48,7 @@ class SimpyEngine:
         self.carrier = carrier
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, system: System, traces: Traces = UNTRACED) -> str | None:
+    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
         """See `Engine.obstacle`: there is none."""
         return None
 
@@ -102,7 +103,7 @@ class _World:
     def processes(self) -> Iterator[Process]:
         """Yield the processes of servers, messages, decisions and jobs, and of those who look at all servers."""
         system, network, starts = self.system, self.system.network, self.ledger.starts
-        in_step = network.is_synchronous(system.delta_t)
+        in_step = network.is_synchronous
         for server in self.servers:
             yield server.serve()
             if network.kind == "broadcast":

@@ -71,7 +71,7 @@ class Server:
     def broadcast(
         self, carrier: Carrier, receivers: Sequence[int], links: Links, times: Iterable[float], difference: int
     ) -> Process:
-        """Tell schedulers, at each of some times, how long the queue is, if it differs from what was told by so much."""
+        """Tell schedulers, at each of some times, how long the queue is, if that differs so much from what was told."""
         told = 0
         for number, time in enumerate(times):
             yield self.loop.at(time, turn(SAMPLE, self.index))
