@@ -119,7 +119,8 @@ class Calendar:
         nothing = np.empty(0, dtype=np.int64)
         first, stop, lost = nothing, nothing, np.empty(0, dtype=np.int32)
         if not self.is_instant:
-            first, stop, lost = (np.empty(len(times), dtype) for dtype in (np.int64, np.int64, np.int32))
+            first, stop = np.empty((2, len(times)), dtype=np.int64)
+            lost = np.empty(len(times), dtype=np.int32)
             self._post(times, senders, numbers, (first, stop, lost))
         if self.is_global and slice_.is_first:
             self._distribute(slice_)
@@ -212,6 +213,8 @@ class Calendar:
         """Return the samples before `end` that were not returned before: their times, senders and numbers."""
         phases, periods = self.draws.sample_clock
         gaps, horizon = self.draws.clock.gaps, self.system.horizon
+        if self.system.network.is_synchronous:
+            horizon = max(horizon, SHORTEST_EPOCH * self.system.delta_t)  # the first epoch is there in any case
         room = 64 + 2 * len(phases)
         while True:
             times, senders, numbers = np.empty(room), *np.empty((2, room), dtype=np.int32)

@@ -6,6 +6,8 @@ or before what it knows changes. One that another follows before any job is coun
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit, uint64
 from numba.extending import overload
@@ -16,7 +18,7 @@ from emulator.engines.news import age_over
 from emulator.model.timetable import SHORTEST_EPOCH
 from emulator.randomness import DECISION, ORDER, philox, random_uniform
 
-INLINED = {
+INLINED: Any = {
     "nogil": True,
     "error_model": "numpy",
     "forceinline": True,

@@ -52,6 +52,7 @@ from emulator.engines.episode import (
 )
 from emulator.engines.news import Ages, age_over, ages_of
 from emulator.machine.compiling import is_ours
+from emulator.model.network import Network
 from emulator.model.system import System
 from emulator.workload.messages import MessageDraws
 from emulator.workload.workload import Workload
@@ -75,7 +76,7 @@ class OrderedEngine:
             self.walk = walk.walk_for_users if self.chosen is Chosen else walk.walk_counting
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, system: System, traces: Traces = UNTRACED) -> str | None:
+    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
         """See `Engine.obstacle`: messages are no objects here, and numba cannot compile all users' per-job rules."""
         if traces.messages:
             return "messages travel in SimPy alone"
