@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numba import uint64
@@ -53,11 +53,12 @@ class JobTrace:
 
 @dataclass(frozen=True)
 class EpochTrace:
-    """Epochs x nodes.
+    """Epochs x nodes; a node is the server and the scheduler of its number, as far as there are such.
 
     `queue_length` is the server's at the epoch's start; `arrivals` and `drops` are jobs that reached the server in
     the epoch, and those of them dropped. `offload_probability` is the scheduler's: of sending a job elsewhere than to
-    its own server; for a per-job rule the share of the epoch's jobs sent elsewhere, NaN if it had none.
+    its own server; for a per-job rule the share of the epoch's jobs sent elsewhere, NaN if it had none. Where there
+    is no such server or scheduler, whole numbers are -1 and probabilities NaN.
     """
 
     queue_length: NDArray[np.int32]
@@ -84,19 +85,29 @@ def epoch_trace(
 ) -> EpochTrace:
     """Return the trace of some epochs, in which job i reached `server[i]` in `epoch[i]` with this `outcome`.
 
-    The first two are epochs x nodes. A job that has reached no server has epoch -1.
+    `queue_length` is epochs x servers, `offload_probability` epochs x schedulers. A job that has reached no server has
+    epoch -1.
     """
     shape = queue_length.shape
     place = epoch.astype(np.int64) * shape[1] + server
+    nodes = max(shape[1], offload_probability.shape[1])
 
     def counted(those: NDArray[np.bool_]) -> NDArray[np.int32]:
         return np.bincount(place[those], minlength=shape[0] * shape[1]).reshape(shape).astype(np.int32)
 
-    return EpochTrace(queue_length, counted(epoch >= 0), counted(outcome == DROPPED), offload_probability)
+    def of_nodes(values: NDArray[Any], nothing: float) -> NDArray[Any]:
+        return np.pad(values, ((0, 0), (0, nodes - values.shape[1])), constant_values=nothing)
+
+    return EpochTrace(
+        of_nodes(queue_length, -1),
+        of_nodes(counted(epoch >= 0), -1),
+        of_nodes(counted(outcome == DROPPED), -1),
+        of_nodes(offload_probability, np.nan),
+    )
 
 
 def reached_epoch(jobs: JobTrace, times: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Return the epoch in which each job reached its server, -1 for one on its way; `times` are starts and the horizon."""
+    """Return the epoch in which each job reached its server, -1 for one on its way; `times` (ms) are epochs' starts."""
     if jobs.reached_time is jobs.arrival_time:
         return jobs.epoch
     epoch = (np.searchsorted(times, jobs.reached_time, side="right") - 1).astype(np.int32)

@@ -23,6 +23,9 @@ from dispatchers.view import BY_SERVER, FIELDS, OF_ONE_DECISION, Floats, View
 from emulator.model.system import System
 from emulator.workload.workload import Workload
 
+NARROW = 16
+"""Accessible servers up to which views of all schedulers are padded to the same number of columns."""
+
 
 class DecisionSource(Protocol):
     """What draws for decisions: the workload of an episode, or those of several as one."""
@@ -104,9 +107,11 @@ class Observations:
     def __init__(self, dispatcher: Dispatcher, system: System):
         self.dispatcher = dispatcher
         self.system = system
+        self.scheduler_count = system.access.scheduler_count
         self.counts = system.access.counts
         """How many servers each scheduler can access."""
-        self.columns = np.arange(system.access.width)
+        self.widths = _widths(self.counts)
+        """How many columns each scheduler's view has, padded ones included."""
         self.hidden = hidden_width(dispatcher)
         """How many numbers each scheduler carries from one decision to the next."""
         self.is_global = "global" in declared(dispatcher)
@@ -121,10 +126,11 @@ class Observations:
         the indices of schedulers. An engine adds those that messages and earlier decisions fill."""
 
     def view(self, schedulers: NDArray[np.int64]) -> View:
-        """Return what some schedulers know now."""
+        """Return what some schedulers, whose views have the same number of columns, know now."""
         system, makers = self.system, self.makers
-        accessible = self.columns < self.counts[schedulers, None]
-        places = np.where(accessible, system.access.offsets[schedulers, None] + self.columns, 0)
+        columns = np.arange(self.widths[schedulers[0]])
+        accessible = columns < self.counts[schedulers, None]
+        places = np.where(accessible, system.access.offsets[schedulers, None] + columns, 0)
 
         def later(name: str) -> Any:
             field = FIELDS[name]
@@ -132,7 +138,8 @@ class Observations:
                 return field.padded(makers[name](places), accessible)
             return makers[name](schedulers)
 
-        return View(later, accessible=accessible, buffer=system.buffer, delta_t=system.delta_t)
+        has_own = system.access.has_own
+        return View(later, has_own=has_own, accessible=accessible, buffer=system.buffer, delta_t=system.delta_t)
 
     def answer(self, view: View) -> Answer:
         """Return the dispatcher's checked answer, its probabilities, unless it is a plan, made cumulative."""
@@ -140,6 +147,16 @@ class Observations:
         if isinstance(self.dispatcher, PerJobDispatcher):
             return answer
         return answer._replace(numbers=cumulate(answer.numbers))
+
+
+def _widths(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the columns of each scheduler's view, by how many servers it can access: a power of two, `NARROW` or more.
+
+    So memory goes by the entries of the access relation. A function of one scheduler alone: numpy adds up rows of
+    different lengths in different orders, and engines must agree.
+    """
+    powers = 2 ** np.ceil(np.log2(np.maximum(counts, NARROW))).astype(np.int64)
+    return np.minimum(powers, counts.max())
 
 
 class Knowledge:
@@ -206,7 +223,7 @@ class OneByOne(Observations):
             order = self.draws.order(scheduler, number)
             return Chosen(numbers, (0,), order, np.array(sent, dtype=np.int64), self.choose)
         if self.dispatcher.draws == "epoch":
-            return Fixed((pick(numbers[0], self.draws.coin(scheduler, number)),))
+            return Fixed((pick(numbers, self.draws.coin(scheduler, number)),))
         return Drawn(numbers, (0,))
 
     def _padded_order(self, shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -219,7 +236,7 @@ class OneByOne(Observations):
         """Return the dispatcher's answer, and remember it unless it depends on what nobody else observes."""
         view = self.view(np.array([scheduler]))
         numbers, hidden = self.answer(view)
-        numbers = numbers[:, : self.counts[scheduler]]
+        numbers = numbers[0, : self.counts[scheduler]]
         answer = (numbers if self.choose is not None else numbers.tolist()), hidden[0]
         if not view.read <= self.read:
             self.read |= view.read

@@ -35,13 +35,13 @@ class Measure(NamedTuple):
 
 def drops_per_queue(episode: Episode, system: System) -> float:
     """Return the dropped jobs per server, scaled to `REFERENCE_TIME`."""
-    return episode.totals.drops * REFERENCE_TIME / system.horizon / system.nodes
+    return episode.totals.drops * REFERENCE_TIME / system.horizon / system.servers
 
 
 def discounted_drops(episode: Episode, system: System) -> float:
     """Return the drops of each epoch per server, discounted and added up: -J of section 1.3.2."""
     by_epoch = episode.totals.drops_by_epoch
-    return float(np.sum(DISCOUNT ** np.arange(len(by_epoch)) * by_epoch)) / system.nodes
+    return float(np.sum(DISCOUNT ** np.arange(len(by_epoch)) * by_epoch)) / system.servers
 
 
 def mean_sojourn_time(episode: Episode, system: System) -> float:
@@ -52,7 +52,7 @@ def mean_sojourn_time(episode: Episode, system: System) -> float:
 
 def mean_queue_length(episode: Episode, system: System) -> float:
     """Return the mean over servers and time of the jobs in a server."""
-    return episode.totals.presence_time / system.horizon / system.nodes
+    return episode.totals.presence_time / system.horizon / system.servers
 
 
 def _of_messages() -> tuple[Measure, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal
+from math import inf
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field, model_serializer, model_validator
+from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
 from emulator.keys import ScenarioError, Section
 from emulator.model.laws import Exponential, Law
@@ -15,7 +16,28 @@ from emulator.text import show
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Time = Annotated[float, Field(ge=0)]
-PhaseKey = Literal["synchronous", "even", "random"] | Annotated[list[Time], Field(min_length=1)]
+
+
+def _phase_key(value: Any) -> Any:
+    """Tell in one sentence what a phase may be."""
+    is_list = isinstance(value, list) and bool(value) and all(_is_number(time) and 0 <= time < inf for time in value)
+    if not is_list and value not in get_args(Word):
+        allowed = "synchronous, even, random or a list of times >= 0"
+        raise ScenarioError("", f"must be {allowed}, got {show(value)}")
+    return value
+
+
+def _times_key(value: Any) -> Any:
+    """Tell in one sentence what the law of gaps may be."""
+    if not isinstance(value, dict) and value not in get_args(TimesWord):
+        raise ScenarioError("", f"must be periodic, poisson or a mapping with a law, got {show(value)}")
+    return value
+
+
+Word = Literal["synchronous", "even", "random"]
+TimesWord = Literal["periodic", "poisson"]
+PhaseKey = Annotated[Word | Annotated[list[Time], Field(min_length=1)], BeforeValidator(_phase_key)]
+TimesKey = Annotated[TimesWord | PluggedLaw, BeforeValidator(_times_key)]
 
 
 def _is_number(value: Any) -> bool:
@@ -35,7 +57,11 @@ class _Drawn(PluggedLaw):
     @classmethod
     def _from_number(cls, value: Any) -> Any:
         if _is_number(value):
+            if not 0 <= value < inf:
+                raise ScenarioError("", f"must be a finite number >= 0, got {show(value)}")
             value = {"mean": value}
+        if not isinstance(value, dict | cls):
+            raise ScenarioError("", f"must be a number or a mapping with mean, got {show(value)}")
         if isinstance(value, dict) and "law" not in value and "class" not in value:
             return {**value, "law": "deterministic"}
         return value
@@ -140,7 +166,11 @@ class LossKeys(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_number(cls, value: Any) -> Any:
-        return {"good": value, "bad": value} if _is_number(value) else value
+        if not _is_number(value):
+            return value
+        if not 0 <= value <= 1:
+            raise ScenarioError("", f"must be from 0 to 1, got {show(value)}")
+        return {"good": value, "bad": value}
 
     @model_serializer
     def _as_written(self) -> Any:
@@ -184,7 +214,7 @@ class Messages(Section):
     """Time between a server's broadcasts, or a scheduler's questions, ms; delta_t if not given."""
     phase: PhaseKey = "synchronous"
     """When the first one is: at 0, spread evenly or at random over a period, or a list with a time for each, ms."""
-    times: Literal["periodic", "poisson"] | PluggedLaw = "periodic"
+    times: TimesKey = "periodic"
     """periodic, poisson, or a law of the gaps in units of the period."""
     latency: LatencyKeys | None = None
     """How long a message takes, ms: a number, a law with its mean, or by the lengths of the edges."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,6 +22,9 @@ from emulator.text import to_document
 
 if TYPE_CHECKING:
     from emulator.model.system import System
+    from emulator.scenario.scenario import AnyTopology
+
+Number = TypeVar("Number", bound=int)
 
 PROBLEM_LIMIT = 1000
 """Points that are looked at for more to tell once one has a problem."""
@@ -42,17 +45,41 @@ class Point:
     places: dict[str, Place] = field(compare=False, repr=False)
     """Where those keys stand that can prove wrong only when the system or the dispatchers are made."""
 
-    def system(self) -> System:
-        """Build the system. Raises `InputError` with the place in the file."""
+    def system(self, replication: int = 0) -> System:
+        """Build the system, see `Scenario.system`. Raises `InputError` with the place in the file."""
         try:
-            return self.scenario.system()
+            return self.scenario.system(replication)
         except ScenarioError as error:
             raise InputError(f"{self.places[error.key]}: {error}") from None
 
     def node_count(self) -> int:
-        """Return how many nodes there are, reading a file of edges for it. Raises `InputError`."""
+        """Return how many nodes there are, or the larger number of schedulers and servers. Raises `InputError`.
+
+        A file may have to be read for it.
+        """
+        return self._counted(lambda topology: topology.node_count())
+
+    def scheduler_count(self) -> int:
+        """Return how many schedulers there are, see `node_count`."""
+        return self._counted(lambda topology: topology.scheduler_count())
+
+    def server_count(self) -> int:
+        """Return how many servers there are, see `node_count`."""
+        return self._counted(lambda topology: topology.server_count())
+
+    def has_own(self) -> bool:
+        """Return whether each scheduler has an own server, see `node_count`."""
+        return self._counted(lambda topology: topology.has_own())
+
+    def size(self) -> str:
+        """Return how many nodes there are, or schedulers and servers, as people write it."""
+        if self._counted(lambda topology: topology.has_nodes()):
+            return f"{self.node_count():,} nodes"
+        return f"{self.scheduler_count():,} schedulers and {self.server_count():,} servers"
+
+    def _counted(self, of: Callable[[AnyTopology], Number]) -> Number:
         try:
-            return self.scenario.topology.node_count()
+            return of(self.scenario.topology)
         except InputError as error:
             raise InputError(f"{self.places['topology']}: topology {error}") from None
 

@@ -24,7 +24,7 @@ from emulator.keys import ScenarioError, Section, Seed
 from emulator.model.arrivals import Switched
 from emulator.model.laws import LAWS, Law
 from emulator.model.topologies import TOPOLOGIES
-from emulator.model.topologies.edge_list import EdgeList
+from emulator.model.topologies.file import FileLatency
 from emulator.model.topologies.kind import TopologyKind, check_size
 from emulator.scenario.dispatchers import DispatcherSpec
 from emulator.scenario.network import (
@@ -87,7 +87,7 @@ class Service(Section):
     rates: Annotated[list[Positive], Field(min_length=1)] | None = None
     """Service rates, jobs per ms, shared out as `assignment` says."""
     assignment: Literal["random", "given"] | None = None
-    """random: each server draws one of the rates, all equally likely; given: one rate for each node."""
+    """random: each server draws one of the rates, all equally likely; given: one rate for each server."""
     work: AnyLaw = "exponential"
     """The law of a job's work."""
     scv: Annotated[float, Field(gt=1, le=1_000_000)] | None = None
@@ -121,18 +121,18 @@ class Service(Section):
             return self.work.made()
         return LAWS[self.work].model_validate({} if self.scv is None else {"scv": self.scv})
 
-    def rates_of(self, nodes: int, seed: int) -> NDArray[np.float64]:
-        """Return the service rate of each of `nodes` servers, jobs per ms."""
+    def rates_of(self, servers: int, seed: int) -> NDArray[np.float64]:
+        """Return the service rate of each of so many servers, jobs per ms."""
         import numpy as np
 
         from emulator.randomness import SERVICE, random_words
 
         if self.rates is None:
-            return np.full(nodes, self.rate)
+            return np.full(servers, self.rate)
         rates = np.array(self.rates)
         if self.assignment == "given":
             return rates
-        halves = random_words(seed, SERVICE, nodes) >> np.uint64(32)
+        halves = random_words(seed, SERVICE, servers) >> np.uint64(32)
         choices = (halves * np.uint64(len(rates))) >> np.uint64(32)  # each equally likely to within 2**-32
         return rates[choices.astype(np.int64)]
 
@@ -163,7 +163,7 @@ class Scenario(Section):
     folder: Annotated[str, Field(min_length=1)] = "."
     """Where relative paths and modules of dispatchers start; by default beside the file that lists them."""
     topology: AnyTopology
-    """Which nodes are neighbours."""
+    """Which servers each scheduler can access: neighbours in a graph, or those of a list."""
     delta_t: Positive
     """Time between broadcasts, ms."""
     horizon: Positive = 50.0
@@ -264,8 +264,8 @@ class Scenario(Section):
         if self.engine == "compiled" and not self.network().is_synchronous:
             allowed = "must be auto, simpy or ordered where schedulers do not hear and decide in step"
             raise ScenarioError("engine", f"{allowed}, got compiled")
-        if not isinstance(self.topology, EdgeList) or self.topology.path is None:
-            self._check_nodes(self.topology.node_count())
+        if not self.topology.is_read:
+            self._check_sizes(self.topology.scheduler_count(), self.topology.server_count())
         return self
 
     def plugins(self) -> dict[str, Plugin]:
@@ -293,36 +293,41 @@ class Scenario(Section):
             if latency.per_length and access.lengths is None:
                 raise ScenarioError(key, "needs a topology whose edges have lengths")
 
-    def _check_nodes(self, nodes: int) -> None:
-        """Check what depends on the number of nodes, which a file must be read for if `path` is given."""
+    def _check_sizes(self, schedulers: int, servers: int) -> None:
+        """Check what depends on how many schedulers and servers there are, which a file must be read for if given."""
         try:
-            check_size(nodes)
+            check_size(schedulers)
+            check_size(servers)
         except InputError as error:
             raise ScenarioError("topology", str(error)) from None
         rates = self.service.rates
-        if rates is not None and self.service.assignment == "given" and len(rates) != nodes:
-            raise ScenarioError("service.rates", f"must hold one rate for each of {nodes} nodes, got {len(rates)}")
-        jobs = self.arrivals.highest_rate() * min(self.delta_t, self.horizon) * nodes
+        if rates is not None and self.service.assignment == "given" and len(rates) != servers:
+            each = f"{servers} {'nodes' if schedulers == servers else 'servers'}"
+            raise ScenarioError("service.rates", f"must hold one rate for each of {each}, got {len(rates)}")
+        jobs = self.arrivals.highest_rate() * min(self.delta_t, self.horizon) * schedulers
         if jobs > EPOCH_JOB_LIMIT:
             raise ScenarioError("arrivals", f"must bring at most {EPOCH_JOB_LIMIT} jobs in an epoch, got {jobs:.3g}")
 
-    def system(self) -> System:
-        """Build the topology and share out the service rates. Raises `ScenarioError`."""
+    def system(self, replication: int = 0) -> System:
+        """Build the topology and share out the service rates; those of a replication where each has a graph of its own.
+
+        Raises `ScenarioError`.
+        """
         from emulator.model.system import System
 
         try:
-            topology = self.topology.build(self.seed)
+            topology = self.topology.build_for(self.seed, replication)
         except InputError as error:
             raise ScenarioError("topology", str(error)) from None
         except MemoryError:
             raise ScenarioError("topology", "needs more memory than there is") from None
-        self._check_nodes(topology.nodes)
+        self._check_sizes(topology.schedulers, topology.servers)
         system = System(
             topology=topology,
             delta_t=self.delta_t,
             horizon=self.horizon,
             buffer=self.buffer,
-            service_rates=self.service.rates_of(topology.nodes, self.seed),
+            service_rates=self.service.rates_of(topology.servers, self.seed),
             arrivals=self.arrivals,
             work=self.service.law(),
             seed=self.seed,
@@ -348,6 +353,7 @@ def single_values(data: Mapping[str, Any]) -> dict[str, int | float | str]:
 SECTIONS: dict[tuple[str, ...], type[Section]] = {
     (): Scenario,
     **{("topology", kind): model for kind, model in TOPOLOGIES.items()},
+    ("topology", "file", "latency"): FileLatency,
     ("arrivals",): Switched,
     ("service",): Service,
     ("messages",): Messages,
@@ -365,3 +371,8 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("plot", "reference"): Reference,
 }
 """Every mapping of fixed keys by where it stands, a topology's kind being the second part."""
+
+
+def dotted(section: tuple[str, ...], key: str) -> str:
+    """Return a key of a section as it is written, without the kind of a topology."""
+    return ".".join([*(section[:1] + section[2:] if section[:1] == ("topology",) else section), key])

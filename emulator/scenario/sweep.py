@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin
 from emulator.errors import InputError
 from emulator.scenario.plugins import PluggedLaw, PluggedTopology, Plugin
 from emulator.scenario.problems import NEVER_SWEPT, Problem
-from emulator.scenario.scenario import SECTIONS
+from emulator.scenario.scenario import SECTIONS, dotted
 from emulator.scenario.yaml_tree import Node
 from emulator.text import show, text_of, to_text
 
@@ -25,11 +25,6 @@ def _list_depth(annotation: Any) -> int:
     """Return how deep lists are nested in one value of a type: 0 for a number, 2 for pairs of nodes."""
     inner = max(map(_list_depth, get_args(annotation)), default=0)
     return inner + (get_origin(annotation) is list)
-
-
-def dotted(section: tuple[str, ...], key: str) -> str:
-    """Return a key of a section, dotted; a topology's kind is no part of it."""
-    return ".".join([*(section[:1] if section[:1] == ("topology",) else section), key])
 
 
 LIST_DEPTHS: dict[str, int] = {
@@ -77,16 +72,16 @@ def axes(tree: Node, prefix: str = "", folder: Path | None = None) -> Iterator[A
     for key, node in tree.value.items():
         if "." in key:
             continue  # which is no key, though it looks like one in a section
-        whole = prefix + key
-        if whole == "dispatchers" and isinstance(node.value, list):
+        name = prefix + key
+        if name == "dispatchers" and isinstance(node.value, list):
             yield from _policy_axes(node)
-        if whole not in depths:
+        if name not in depths:
             continue
-        if node.value != [] and _depth(node) > _depth_of_one(whole, node, depths):
-            variants = (variant for item in node.value for variant in _variants(item, whole, folder))
-            yield Axis(whole, list(itertools.islice(variants, POINT_LIMIT + 1)))
+        if node.value != [] and _depth(node) > _depth_of_one(name, node, depths):
+            variants = (variant for item in node.value for variant in _variants(item, name, folder))
+            yield Axis(name, list(itertools.islice(variants, POINT_LIMIT + 1)))
         elif isinstance(node.value, dict):
-            yield from axes(node, f"{whole}.", folder)
+            yield from axes(node, f"{name}.", folder)
 
 
 def _depth_of_one(key: str, node: Node, depths: dict[str, int]) -> int:

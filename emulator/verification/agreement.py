@@ -197,7 +197,7 @@ def _graph(generator: np.random.Generator) -> Topology:
 
 def _dispatchers(generator: np.random.Generator, system: System) -> list[Callable[[], Dispatcher]]:
     """Return what makes each of the dispatchers that a system can have."""
-    buffer, degrees = system.buffer, system.topology.degrees
+    buffer, degrees = system.buffer, system.graph.degrees
     makers: list[Callable[[], Dispatcher]] = [
         SendToOwn,
         Random,

@@ -196,7 +196,7 @@ def test_episodes_of_one_engine_that_run_side_by_side_carry_their_own(dispatcher
 
 
 @RECURRENT
-@pytest.mark.parametrize("limit", ["LARGEST_TABLE", "ROWS_AT_ONCE"])
+@pytest.mark.parametrize("limit", ["LARGEST_TABLE", "NUMBERS_AT_ONCE"])
 def test_limits_of_the_table_change_nothing_of_recurrent_rules(dispatcher, limit, monkeypatch):
     monkeypatch.setattr(numbering, limit, 9)
     compare(small(), dispatcher)

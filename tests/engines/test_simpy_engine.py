@@ -14,8 +14,8 @@ from emulator.engines.episode import IN_SYSTEM, LOST, RECEIVED, UNDER_WAY, Trace
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.engines.simpy.event_loop import ARRIVAL, DECISION, DELIVERY, DEPARTURE, SAMPLE, EventLoop, turn
 from emulator.engines.simpy.network import Carrier
-from emulator.model.network import Clock, Duration, Latency, Loss, Network
 from emulator.model.laws import Exponential
+from emulator.model.network import Clock, Duration, Latency, Loss, Network
 from emulator.model.system import System
 from emulator.model.topologies import cycle, edge_list, torus
 from emulator.workload.workload import Workload

@@ -17,6 +17,8 @@ def episode(dispatcher, replication, drops_per_queue, **values):
         "scenario": "test",
         "topology": "torus",
         "nodes": 9,
+        "schedulers": 6,
+        "servers": 9,
         "dispatcher": dispatcher,
         "information": "broadcast",
         "delta_t": 5.0,

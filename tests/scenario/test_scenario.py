@@ -199,6 +199,9 @@ def test_keys_that_sweep_are_all_but_those_that_never_do():
         "messages.phase": 1,
         "topology.degrees": 1,
         "topology.edges": 2,
+        "topology.choices": 1,
+        "topology.sides": 1,
+        "topology.latencies": 1,
         "service.rates": 1,
         "training.hidden": 1,
     }

@@ -33,6 +33,7 @@ class OnDemand(Observations):
         self.schedulers = system.access.scheduler_count
         self.base = system.buffer + (2 if (system.service_rates != 1.0).any() else 1)
         """How many different things a scheduler can know of a server: a length, or, if rates differ, nothing yet."""
+        self.columns = np.arange(system.access.width)
         self.numbers: Floats = np.empty((0, len(self.columns)))
         """Cumulative probabilities, or plans: rows x columns (x fields)."""
         self.known = 0

@@ -77,8 +77,8 @@ class Records(NamedTuple):
     work: Floats
     server: Indices
     scheduler: Indices
-    """Empty unless jobs are traced, like `number`."""
     number: Indices
+    """Empty unless jobs are traced."""
 
 
 class Block(NamedTuple):
@@ -136,9 +136,9 @@ def _draw(rule, window, access, streams, records, counts, block, part, first, la
     if the records are too short, or `WRONG_COLUMN` if a per-job rule chose a server that is not there.
     """
     times, works, servers = records.arrival_time[part], records.work[part], records.server[part]
-    counted = counts[part]
+    schedulers, counted = records.scheduler[part], counts[part]
     counted[:] = 0
-    traced = len(records.scheduler) > 0
+    traced = len(records.number) > 0
     total = 0
     for start in range(first, last, BLOCK):
         count = min(BLOCK, last - start)
@@ -162,10 +162,10 @@ def _draw(rule, window, access, streams, records, counts, block, part, first, la
                 if not 0 <= column < stop - entry:
                     return WRONG_COLUMN
                 server = access.servers[entry + column]
-                times[total], servers[total] = time, server
+                times[total], servers[total], schedulers[total] = time, server, scheduler
                 counted[server] += 1
                 if traced:
-                    records.scheduler[part, total], records.number[part, total] = scheduler, number
+                    records.number[part, total] = number
                 block.number[i] = number + 1
                 streams.clock[scheduler], streams.number[scheduler] = time, number + 1
                 total += 1
@@ -183,7 +183,8 @@ draw_for_users = njit(nogil=True, error_model="numpy")(_draw)
 
 
 @kernel
-def fixed_columns(cumulative, row, coins, column):
-    """Draw each scheduler's column of the epoch with its decision coin."""
-    for scheduler in range(len(row)):
-        column[scheduler] = _pick(cumulative[row[scheduler]], coins[scheduler])
+def fixed_columns(cumulative, start, offsets, coins, column):
+    """Draw each scheduler's column of the epoch with its decision coin; see `Drawn`."""
+    for scheduler in range(len(start)):
+        stop = start[scheduler] + offsets[scheduler + 1] - offsets[scheduler]
+        column[scheduler] = _pick(cumulative[start[scheduler] : stop], coins[scheduler])

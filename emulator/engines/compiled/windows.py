@@ -140,7 +140,7 @@ class _Run:
         """Of a scheduler in each epoch."""
         self.windows = np.ceil(self.expected_jobs / max(WINDOW_JOBS, SMALLEST_WINDOW / self.schedulers))
         """In each epoch; none where nothing arrives."""
-        self.records, self.places = self._room()
+        self.records, self.jobs = self._room()
         self.counts = np.zeros((engine.threads, self.server_count), dtype=np.int32)
         self.starts = np.zeros(self.server_count + 1, dtype=np.int32)
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
@@ -219,12 +219,14 @@ class _Run:
         observations.decide(self.lengths, draws, self.carried)
         if isinstance(dispatcher, PerJobDispatcher):
             self.sent[:] = 0
-            return self.engine.chosen(observations.answers, observations.row, draws.orders, self.sent)
+            return self.engine.chosen(observations.answers, observations.start, draws.orders, self.sent)
         if dispatcher.draws == "epoch":
             columns = np.empty(self.schedulers, dtype=np.int32)
-            routing.fixed_columns(observations.answers, observations.row, draws.coins, columns)
+            routing.fixed_columns(
+                observations.answers, observations.start, self.engine.access.offsets, draws.coins, columns
+            )
             return Fixed(columns)
-        return Drawn(observations.answers, observations.row)
+        return Drawn(observations.answers, observations.start)
 
     def _windows(self, epoch: int) -> Iterator[routing.Window]:
         source, (start, end) = self.workload.source(epoch), self.workload.times[epoch : epoch + 2]
@@ -260,7 +262,7 @@ class _Run:
         fifo.offsets_of(self.counts, self.starts)
         total = int(self.starts[-1])
         rows = empty_rows(total) if self.is_traced else None
-        served = engine.each_part(self.server_count, self._serving(np.array(drawn), self.places[:total], rows))
+        served = engine.each_part(self.server_count, self._serving(np.array(drawn), rows))
         for dropped, completed, fingerprint in served:
             self.drops_by_epoch[window.source.epoch] += dropped
             self.completions += completed
@@ -269,18 +271,18 @@ class _Run:
         return rows
 
     def _serving(
-        self, drawn: NDArray[np.int64], places: NDArray[np.int32], rows: JobRows | None
+        self, drawn: NDArray[np.int64], rows: JobRows | None
     ) -> Callable[[int, int, int], tuple[int, int, int]]:
         """Return what lets a part of the servers take their jobs."""
 
         def serve(part: int, first: int, last: int) -> tuple[int, int, int]:
-            largest = fifo.group(self.counts, drawn, self.records, self.starts, places, first, last)
+            fifo.group(self.counts, drawn, self.records, self.starts, self.jobs, first, last)
             horizon = float(self.system.horizon)
-            return fifo.serve(self.servers, self.records, self.starts, places, largest, horizon, rows, first, last)
+            return fifo.serve(self.servers, self.records, self.starts, self.jobs, horizon, rows, first, last)
 
         return serve
 
-    def _room(self) -> tuple[routing.Records, NDArray[np.int32]]:
+    def _room(self) -> tuple[routing.Records, fifo.Grouped]:
         """Return room for the jobs of any window of the episode."""
         threads = self.engine.threads
         each = float(np.max(self.expected_jobs / np.maximum(self.windows, 1))) * (self.schedulers / threads + 1)
@@ -290,10 +292,10 @@ class _Run:
             np.empty((threads, room)),
             np.empty((threads, room)),
             np.empty((threads, room), dtype=np.int32),
-            np.empty(traced, dtype=np.int32),
+            np.empty((threads, room), dtype=np.int32),
             np.empty(traced, dtype=np.int32),
         )
-        return records, np.empty(threads * room, dtype=np.int32)
+        return records, fifo.grouped(threads * room)
 
     def _check(self, drawn: list[int]) -> None:
         if routing.WRONG_COLUMN in drawn:
@@ -315,8 +317,10 @@ class _Run:
         )
 
     def _offload_probability(self, rule: Any) -> NDArray[np.float64]:
+        if not self.system.access.has_own:
+            return np.full(self.schedulers, np.nan)
         if isinstance(rule, Drawn):
-            return 1.0 - rule.cumulative[rule.row, 0]
+            return 1.0 - rule.cumulative[rule.start]
         if isinstance(rule, Fixed):
             return (rule.chosen != 0).astype(np.float64)
         number = self.streams.number

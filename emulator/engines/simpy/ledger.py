@@ -42,9 +42,8 @@ class Ledger:
         """All jobs born so far, by epoch, then scheduler, then time."""
         self.offsets: list[list[int]] = []
         """Of each epoch so far, where the jobs of each scheduler begin."""
-        nodes = max(system.access.scheduler_count, system.access.server_count)
-        self.offload_probability = np.full((self.epochs, nodes), np.nan)
-        self.queue_length = np.full((self.epochs, nodes), -1, dtype=np.int32)
+        self.offload_probability = np.full((self.epochs, system.access.scheduler_count), np.nan)
+        self.queue_length = np.zeros((self.epochs, system.access.server_count), dtype=np.int32)
 
     def born(self, epoch: int, scheduler: int) -> list[Job]:
         """Return the jobs that a scheduler meets in an epoch, in time order."""

@@ -51,12 +51,11 @@ class Observer:
         """Look at each epoch's start, when nothing has been told or decided yet at that instant."""
         for epoch, time in enumerate(ledger.starts):
             yield self.loop.at(time, turn(SAMPLE))
-            if epoch > 0:
-                self.note_rules(ledger, epoch - 1)
+            self.note_rules(ledger, epoch - 1)
             for server in self.servers:
                 ledger.queue_length[epoch, server.index] = len(server.jobs)
 
     def note_rules(self, ledger: Ledger, epoch: int) -> None:
-        """Note how schedulers send jobs at the end of an epoch."""
-        for scheduler in self.schedulers:
+        """Note how schedulers send jobs at the end of an epoch, if there is one and they have own servers."""
+        for scheduler in self.schedulers if epoch >= 0 and ledger.system.access.has_own else ():
             ledger.offload_probability[epoch, scheduler.index] = scheduler.rule.offload_probability
