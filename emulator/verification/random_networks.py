@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from dispatchers.view import View
 from emulator.model.access import Access
+from emulator.model.arrivals.process import ArrivalProcess
 from emulator.model.laws import Deterministic, Exponential, Hyperexponential, Law
 from emulator.model.network import Clock, Duration, Latency, Loss, Network, Phase
 from emulator.model.system import System
@@ -30,6 +33,86 @@ class Ageing(Dispatcher):
         return weight / np.cumsum(weight, axis=1)[:, -1:]
 
 
+class TickingStream(NamedTuple):
+    """Gaps of whole ticks, often none."""
+
+    mean_gap: float
+
+    @staticmethod
+    def compiled_next() -> Callable[[Any, Any, Any, Any, Any], Any]:
+        """See `emulator.model.arrivals.process.Stream.compiled_next`."""
+        from emulator.randomness import exponential
+
+        def next_arrival(stream: Any, scheduler: Any, number: Any, time: Any, bits: Any) -> Any:
+            return time + 0.125 * np.floor(8.0 * exponential(bits) * stream.mean_gap)
+
+        return next_arrival
+
+
+class Ticking(ArrivalProcess):
+    """Arrivals at the ticks of a common clock, so that many things happen at once."""
+
+    kind: ClassVar[str] = "ticking"
+    rate: float = 1.0
+
+    def expected_rate(self) -> float:
+        """See `ArrivalProcess.expected_rate`."""
+        return self.rate
+
+    def highest_rate(self) -> float:
+        """See `ArrivalProcess.highest_rate`."""
+        return self.rate
+
+    def rates(self, seed: int, replication: int, epochs: int) -> np.ndarray:
+        """See `ArrivalProcess.rates`."""
+        return np.full(epochs, self.rate)
+
+    def stream(self, rate: float) -> TickingStream:
+        """See `ArrivalProcess.stream`."""
+        return TickingStream(1.0 / rate)
+
+    @classmethod
+    def sample(cls, generator: np.random.Generator) -> Ticking:
+        """See `ArrivalProcess.sample`."""
+        return cls(rate=float(generator.uniform(0.1, 2.0)))
+
+
+class CoarseNumbers(NamedTuple):
+    """There are none."""
+
+    @staticmethod
+    def compiled_draw() -> Callable[[Any, Any], Any]:
+        """See `emulator.model.laws.law.WorkNumbers.compiled_draw`."""
+
+        def draw(numbers: Any, bits: Any) -> Any:
+            return 0.5 * np.float64(np.int64(bits) % 5)
+
+        return draw
+
+
+class Coarse(Law):
+    """0, 1/2, 1, 3/2 or 2, so that many things take equally long, or no time."""
+
+    law: Literal["coarse"] = "coarse"
+
+    def numbers(self) -> CoarseNumbers:
+        """See `Law.numbers`."""
+        return CoarseNumbers()
+
+    def variance(self) -> float:
+        """See `Law.variance`."""
+        return 0.5
+
+    def cdf(self, work: np.ndarray) -> np.ndarray:
+        """See `Law.cdf`."""
+        return np.minimum(0.2 * np.floor(2.0 * work + 1.0), 1.0)
+
+    @classmethod
+    def sample(cls, generator: np.random.Generator) -> Coarse:
+        """See `Law.sample`."""
+        return cls()
+
+
 def random_network(number: int) -> Case:
     """Return the random system of a number: one of `random_case`, or one with other servers, with a random network."""
     generator = np.random.default_rng([number, 16])
@@ -38,7 +121,9 @@ def random_network(number: int) -> Case:
         case = _with_other_servers(generator, case)
     elif generator.random() < 0.2:
         case = replace(case, dispatcher=Ageing())
-    network = _network(generator, case.system)
+    if is_coarse := bool(generator.random() < 0.4):
+        case = replace(case, system=_on_ticks(generator, case.system))
+    network = _network(generator, case.system, is_coarse)
     return replace(case, system=_copy(case.system, network=network, access=case.system.access))
 
 
@@ -46,6 +131,23 @@ def _copy(system: System, *, network: Network, access: Access) -> System:
     """Return a system with another network and another access relation."""
     copy = replace(system, network=network)
     vars(copy)["access"] = access
+    return copy
+
+
+def _on_ticks(generator: np.random.Generator, system: System) -> System:
+    """Return a system in which jobs arrive and depart at ticks."""
+    rates = generator.choice([0.5, 1.0, 2.0], len(system.service_rates))
+    schedulers = system.access.scheduler_count
+    rate = float(generator.uniform(0.2, 1.5))
+    copy = replace(
+        system,
+        delta_t=float(generator.choice([0.5, 1.0, 3.0, 4.5])),
+        horizon=min(30.0, max(1.0, np.round(1500.0 / (rate * schedulers)))),
+        service_rates=rates if (system.service_rates != 1.0).any() else np.ones(len(rates)),
+        arrivals=Ticking(rate=rate),
+        work=Coarse() if generator.random() < 0.5 else Deterministic(),
+    )
+    vars(copy)["access"] = system.access
     return copy
 
 
@@ -70,19 +172,23 @@ def _with_other_servers(generator: np.random.Generator, case: Case) -> Case:
     return replace(case, system=system, dispatcher=dispatcher)
 
 
-def _network(generator: np.random.Generator, system: System) -> Network:
+def _network(generator: np.random.Generator, system: System, is_coarse: bool) -> Network:
     access, period = system.access, system.delta_t
     # Few instants, as SimPy makes an object of each message.
     shortest = system.horizon * len(access.servers) / MESSAGES
+    if is_coarse:
+        shortest = 2.0 ** np.ceil(np.log2(max(shortest, 0.125)))
     is_poll = bool(generator.random() < 0.4)
     senders = access.scheduler_count if is_poll else access.server_count
     samples = None
     if generator.random() < 0.8 or period < shortest:
-        samples = _clock(generator, max(shortest, period * float(generator.choice([0.3, 1.0, 1.0, 2.0]))), senders)
+        samples = _clock(
+            generator, max(shortest, period * float(generator.choice([0.25, 1.0, 1.0, 2.0]))), senders, is_coarse
+        )
     decisions = None
     if generator.random() < 0.4:
-        usual = max(shortest, period * float(generator.choice([0.3, 1.0, 2.0])))
-        decisions = replace(_clock(generator, usual, access.scheduler_count), gaps=None)
+        usual = max(shortest, period * float(generator.choice([0.25, 1.0, 2.0])))
+        decisions = replace(_clock(generator, usual, access.scheduler_count, is_coarse), gaps=None)
     loss = Loss()
     if generator.random() < 0.5:
         share = float(generator.choice([0.05, 0.3, 0.9]))
@@ -91,41 +197,44 @@ def _network(generator: np.random.Generator, system: System) -> Network:
     return Network(
         kind="poll" if is_poll else "broadcast",
         samples=samples,
-        latency=_latency(generator, period),
+        latency=_latency(generator, period, is_coarse),
         loss=loss,
         own_is_exact=bool(generator.random() < 0.7),
         keeps_newest=bool(generator.random() < 0.7),
         difference=int(generator.choice([0, 0, 1, 2])) if not is_poll else 0,
         decisions=decisions,
-        dispatch=_latency(generator, 0.3 * period),
+        dispatch=_latency(generator, 0.25 * period, is_coarse),
         own_dispatch_is_exact=bool(generator.random() < 0.6),
     )
 
 
-def _law(generator: np.random.Generator) -> Law:
-    laws = [Deterministic(), Exponential(), Hyperexponential(scv=4.0)]
+def _law(generator: np.random.Generator, is_coarse: bool) -> Law:
+    laws: list[Law] = [Deterministic(), Exponential(), Hyperexponential(scv=4.0)]
+    if is_coarse:
+        laws = [Deterministic(), Coarse()]
     return laws[generator.integers(len(laws))]
 
 
-def _clock(generator: np.random.Generator, period: float, senders: int) -> Clock:
+def _clock(generator: np.random.Generator, period: float, senders: int, is_coarse: bool) -> Clock:
     """Return instants of so many senders about a period apart."""
     kind = generator.random()
-    phases: list[Phase] = ["synchronous", "even", "random", tuple((generator.random(senders) * period).tolist())]
-    phase = phases[generator.integers(len(phases))]
+    listed = (generator.integers(0, 9, senders) * 0.125 if is_coarse else generator.random(senders)) * period
+    phases: list[Phase] = ["synchronous", "even", "random", tuple(listed.tolist())]
+    phase = phases[generator.integers(2 if is_coarse else 0, 4)] if kind < 0.8 else "synchronous"
     if kind < 0.2:
         return Clock(tuple((period * generator.choice([0.5, 1.0, 1.5], senders)).tolist()), phase)
-    if kind < 0.4:
-        # Not exponential: very short ones make very many instants.
-        return Clock(Duration(period), phase)
-    return Clock(period, phase, _law(generator) if kind < 0.6 else None)
+    if kind < 0.4 and not is_coarse:
+        return Clock(Duration(period, Hyperexponential(scv=1.5)), phase)
+    # A law of gaps that draws 0 now and then, but not for ever.
+    return Clock(period, phase, _law(generator, is_coarse) if kind < 0.6 else None)
 
 
-def _latency(generator: np.random.Generator, usual: float) -> Latency:
+def _latency(generator: np.random.Generator, usual: float, is_coarse: bool) -> Latency:
     """Return latencies that are none, or shorter or longer than usual."""
     if generator.random() < 0.4:
         return Latency()
-    mean = usual * float(generator.choice([0.1, 0.5, 1.0, 3.0]))
+    mean = usual * float(generator.choice([0.125, 0.5, 1.0, 3.0]))
     per_length = mean if generator.random() < 0.5 else 0.0
-    base = Duration(mean if generator.random() < 0.8 else 0.0, _law(generator))
-    jitter = Duration(0.2 * mean if generator.random() < 0.3 else 0.0, _law(generator))
+    base = Duration(mean if generator.random() < 0.8 else 0.0, _law(generator, is_coarse))
+    jitter = Duration(0.25 * mean if generator.random() < 0.3 else 0.0, _law(generator, is_coarse))
     return Latency(per_length, base, jitter)

@@ -1,4 +1,4 @@
-"""The answers of one dispatcher to single schedulers: known by number of the observation, or asked when they are needed.
+"""The answers of one dispatcher to single schedulers: known by number of what they observe, or asked for.
 
 What a scheduler observes is numbered as `emulator.engines.compiled.numbering` does it for all at once.
 """
@@ -38,6 +38,8 @@ class OnDemand(Observations):
         """Cumulative probabilities, or plans: rows x columns (x fields)."""
         self.known = 0
         """Rows of `numbers` in use."""
+        self.equal: dict[bytes, int] = {}
+        """The row of each answer: many observations have the same, and few rows stay in a cache."""
         self.each = False
         """Whether every decision is asked, so that row i is scheduler i's."""
         self.carried = np.zeros((self.schedulers, self.hidden))
@@ -101,8 +103,10 @@ class OnDemand(Observations):
         if self.each:
             self.numbers[scheduler] = answer.numbers[0]
             return scheduler
-        row, self.known = self.known, self.known + 1
-        self.numbers[row] = answer.numbers[0]
+        row = self.equal.setdefault(answer.numbers[0].tobytes(), self.known)
+        if row == self.known:
+            self.numbers[row] = answer.numbers[0]
+            self.known += 1
         observation = self._observation(scheduler)
         self.row[observation] = row
         if self.is_global:
@@ -130,6 +134,7 @@ class OnDemand(Observations):
 
     def _keep_what_holds(self, holds: Any) -> None:
         self.numbers = self.numbers[holds]
+        self.equal.clear()
         holds[:] = np.arange(self.schedulers)
 
     def _observation(self, scheduler: int) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emulator.engines.compiled.slices import NO_ROOM, Slice
 from emulator.engines.compiled.sorting import in_order
-from emulator.engines.news import REQUEST_BYTES, STATE_BYTES, distribution_bytes
+from emulator.engines.news import REQUEST_BYTES, STATE_BYTES, Mail, distribution_bytes
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.system import System
 from emulator.model.timetable import SHORTEST_EPOCH
@@ -32,35 +32,47 @@ MESSAGE = np.dtype(
     [
         ("time", np.float64),  # when it is delivered
         ("sampled", np.float64),  # when what it says is so
-        ("sent_before", np.int64),  # jobs that its receiver had sent to the server then
-        ("entry", np.int32),  # whom it tells of whom; NO_ENTRY if of all servers
+        ("entry", np.int32),  # whom it tells of whom; of all servers if negative, and then -1 less its number
         ("scheduler", np.int32),
         ("number", np.int32),  # of the sample
-        ("length", np.int32),  # what it says; UNSEEN before the sample, and for ever if it is not worth a message
     ]
 )
 """A message that is delivered before the horizon."""
 
-NO_ENTRY, UNSEEN = -1, -1
+UNSEEN = -1
+"""What a message says before the sample, and for ever if that is found not to be worth a message."""
+
+QUESTIONS, ANSWERS, TO_MONITOR, DISTRIBUTIONS, DRAWN_LOST = range(5)
+"""What is counted when it is drawn: messages sent, which are as many answers as questions received, and those lost."""
 
 
 class Events(NamedTuple):
-    """What happens in a slice beside jobs; `*_times`, and infinity after them, in order, `*_places` say to whom."""
+    """What happens in a slice beside jobs: samples in order of time, deliveries in order of time, messages as drawn."""
 
+    end: float
+    """When it ends."""
     sample_times: Floats
-    sample_places: Indices
-    """Places in what follows; in the messages, if schedulers ask."""
-    sender: Indices
+    """When queues are sampled, and infinity after the last."""
+    sampled: Indices
+    """Whose; the entry of the one who asks and the one who answers, if schedulers ask."""
     first: Integers
-    """The messages of a sample are those from `first` to `stop` - 1: none where all are heard at once."""
+    """A sample's messages are those from `first` to `stop` - 1: none where all are heard at once."""
     stop: Integers
     lost: Indices
     """How many others of the sample are lost."""
     delivery_times: Floats
-    delivery_places: Indices
+    """When messages are delivered, and infinity after the last."""
+    place: Indices
+    """Which message."""
+    scheduler: Indices
+    entry: Indices
+    sampled_time: Floats
     messages: Any
     """See `MESSAGE`."""
-    end: float
+    lengths: Indices
+    """What each message says."""
+    sent_before: Integers
+    """How many jobs its receiver had sent to the server at the sample; for rules with memory."""
 
 
 class Calendar:
@@ -89,13 +101,13 @@ class Calendar:
         """Of each sender's next sample."""
         self.next_time = draws.sample_clock[0].copy()
         """When it is, where gaps are drawn."""
-        self.carried = np.empty(0, dtype=MESSAGE)
-        """Messages under way."""
+        self.messages = np.empty(0, dtype=MESSAGE)
+        self.lengths_told = np.empty(0, dtype=np.int32)
+        self.sent_before = np.empty(0, dtype=np.int64)
+        self.under_way = 0
+        """How many messages, the first ones, are to be delivered, or sampled first."""
         self.tally = np.zeros(5, dtype=np.int64)
-        """Messages sent, received and lost, as far as they do not depend on lengths; questions and distributions sent.
-
-        Answers are sent, but are not received here.
-        """
+        """Messages that do not depend on lengths, see `QUESTIONS`."""
         laws = [network.latency.base.law, network.latency.jitter.law]
         gaps = draws.clock.gaps
         are_ours = is_ours(*laws, *([] if gaps is None else [gaps]))
@@ -105,66 +117,104 @@ class Calendar:
         """Return what happens in the next slice."""
         times, senders, numbers = self._samples(slice_.end)
         nothing = np.empty(0, dtype=np.int64)
-        if self.is_instant:
-            sample_times, places = in_order(times, senders, slice_.start, slice_.end)
-            messages = self._with_distribution(slice_, self.carried)
-            return self._events(slice_, sample_times, places, senders, nothing, nothing, senders, messages)
-        room = int(np.diff(self.seen.offsets)[senders].sum())
-        new = np.empty(room, dtype=MESSAGE)
-        first, stop, lost = (np.empty(len(times), dtype) for dtype in (np.int64, np.int64, np.int32))
+        first, stop, lost = nothing, nothing, np.empty(0, dtype=np.int32)
+        if not self.is_instant:
+            first, stop = np.empty((2, len(times)), dtype=np.int64)
+            lost = np.empty(len(times), dtype=np.int32)
+            self._post(times, senders, numbers, (first, stop, lost))
+        if self.is_global and slice_.is_first:
+            self._distribute(slice_)
+        messages = self.messages[: self.under_way]
+        if self.is_poll:
+            times, places = self._within(slice_, messages["sampled"], only_asked=True)
+            sampled, first, stop = messages["entry"][places], places.astype(np.int64), places.astype(np.int64) + 1
+            lost = np.zeros(len(places), dtype=np.int32)
+        else:
+            times, places = in_order(times, senders, slice_.start, slice_.end)
+            sampled = senders[places]
+            if not self.is_instant:
+                first, stop, lost = first[places], stop[places], lost[places]
+        delivery_times, places = self._within(slice_, messages["time"])
+        return Events(
+            slice_.end,
+            times,
+            sampled,
+            first,
+            stop,
+            lost,
+            delivery_times,
+            places,
+            messages["scheduler"][places],
+            messages["entry"][places],
+            messages["sampled"][places],
+            self.messages,
+            self.lengths_told,
+            self.sent_before,
+        )
+
+    def carry(self, slice_: Slice) -> None:
+        """Keep the messages that a slice has not delivered, and that are worth it."""
+        self.under_way = _keep(self.messages, self.lengths_told, self.sent_before, self.under_way, slice_.end)
+
+    def _post(
+        self, times: Floats, senders: Indices, numbers: Indices, samples: tuple[Integers, Integers, Indices]
+    ) -> None:
+        """Add the messages of some samples, or of the questions asked then, to those under way."""
+        self._make_room(int(np.diff(self.seen.offsets)[senders].sum()))
         post = self.compiled.ask if self.is_poll else self.compiled.broadcast
-        count = post(
+        links = self.seen.offsets, self.seen.servers, self.entries, self.is_near, self.lengths, self.is_bad
+        self.under_way = post(
             self.draws.transit,
             self.system.horizon,
             self.system.network.loss.has_states,
-            times,
-            senders,
-            numbers,
-            (self.seen.offsets, self.seen.servers, self.entries, self.is_near, self.lengths, self.is_bad),
-            len(self.carried),
-            (first, stop, lost),
-            new,
+            (times, senders, numbers),
+            links,
+            samples,
+            self.messages,
+            self.under_way,
             self.tally,
         )
-        messages = self._with_distribution(slice_, np.concatenate([self.carried, new[:count]]))
-        if self.is_poll:
-            times, senders, places = self._within(slice_, messages, "sampled")
-        else:
-            times, places = in_order(times, senders, slice_.start, slice_.end)
-        return self._events(slice_, times, places, senders, first, stop, lost, messages)
 
-    def _events(
-        self,
-        slice_: Slice,
-        times: Floats,
-        places: Indices,
-        senders: Indices,
-        first: Integers,
-        stop: Integers,
-        lost: Indices,
-        messages: Any,
-    ) -> Events:
-        delivery_times, _, delivery_places = self._within(slice_, messages, "time")
-        return Events(times, places, senders, first, stop, lost, delivery_times, delivery_places, messages, slice_.end)
+    def _distribute(self, slice_: Slice) -> None:
+        """Add the monitor's messages at an epoch's start."""
+        access = self.system.access
+        self._make_room(access.scheduler_count)
+        self.under_way = self.compiled.distribute(
+            self.draws.monitor_transit,
+            self.system.horizon,
+            self.system.network.loss.has_states,
+            (max(access.scheduler_count, access.server_count), slice_.epoch, slice_.start),
+            self.is_bad_from_monitor,
+            self.messages,
+            self.under_way,
+            self.tally,
+        )
+        self.tally[TO_MONITOR] += access.server_count
 
-    def _within(self, slice_: Slice, messages: Any, what: str) -> tuple[Floats, Indices, Indices]:
-        """Return instants of messages in a slice, in order, and whose they are."""
-        times = messages[what]
-        those = np.flatnonzero((times >= slice_.start) & (times < slice_.end)).astype(np.int32)
-        if what == "sampled":
-            those = those[messages["entry"][those] != NO_ENTRY]
-        ordered, places = in_order(times[those], messages["number"][those], slice_.start, slice_.end)
-        return ordered, those, those[places]
+    def _make_room(self, messages: int) -> None:
+        """Make room for so many more messages."""
+        needed = self.under_way + messages
+        if needed > len(self.messages):
+            told = self.messages, self.lengths_told, self.sent_before
+            self.messages, self.lengths_told, self.sent_before = (
+                np.concatenate([column[: self.under_way], np.empty(2 * needed - self.under_way, column.dtype)])
+                for column in told
+            )
+        self.lengths_told[self.under_way : needed] = UNSEEN
 
-    def carry(self, slice_: Slice, messages: Any) -> None:
-        """Keep the messages that a slice has not delivered, and that are worth it."""
-        is_silent = (messages["length"] == UNSEEN) & (messages["sampled"] < slice_.end)
-        self.carried = messages[(messages["time"] >= slice_.end) & ~is_silent]
+    def _within(self, slice_: Slice, instants: Floats, *, only_asked: bool = False) -> tuple[Floats, Indices]:
+        """Return the instants of messages in a slice, of all or of answers, in order, and whose they are."""
+        messages = self.messages[: self.under_way]
+        times, numbers, places = _those_within(messages, instants, slice_.start, slice_.end, only_asked)
+        ordered, order = in_order(times, numbers, slice_.start, slice_.end)
+        return ordered, places[order]
 
     def _samples(self, end: float) -> tuple[Floats, Indices, Indices]:
         """Return the samples before `end` that were not returned before: their times, senders and numbers."""
         phases, periods = self.draws.sample_clock
         gaps, horizon = self.draws.clock.gaps, self.system.horizon
+        if self.system.network.is_synchronous:
+            horizon = max(horizon, SHORTEST_EPOCH * self.system.delta_t)  # the first epoch is there in any case
         room = 64 + 2 * len(phases)
         while True:
             times, senders, numbers = np.empty(room), *np.empty((2, room), dtype=np.int32)
@@ -181,34 +231,23 @@ class Calendar:
                 return times[:count], senders[:count], numbers[:count]
             room *= 2
 
-    def _with_distribution(self, slice_: Slice, messages: Any) -> Any:
-        """Add the monitor's messages at an epoch's start."""
-        if not self.is_global or not slice_.is_first:
-            return messages
-        access, horizon = self.system.access, self.system.horizon
-        new = np.empty(access.scheduler_count, dtype=MESSAGE)
-        count = self.compiled.distribute(
-            self.draws.monitor_transit,
-            max(access.scheduler_count, access.server_count),
-            slice_.epoch,
-            slice_.start,
-            horizon,
-            self.system.network.loss.has_states,
-            self.is_bad_from_monitor,
-            new,
-            self.tally,
-        )
-        self.tally[0] += access.server_count  # to the monitor, at once
-        self.tally[1] += access.server_count
-        return np.concatenate([messages, new[:count]])
+    def mail(self, sent: int, received: int, lost: int, ignored: int) -> Mail:
+        """Return the messages of the episode, given those about single servers that were counted on the way.
 
-    def bytes_of(self, sent: int) -> int:
-        """Return the bytes of all messages, so many, of the episode."""
-        questions, distributions = int(self.tally[3]), int(self.tally[4])
-        return (
-            questions * REQUEST_BYTES
-            + distributions * distribution_bytes(self.system.buffer)
-            + (sent - questions - distributions) * STATE_BYTES
+        Answers count here when they are sent, there when they are received.
+        """
+        questions, answers, to_monitor, distributions, drawn_lost = self.tally.tolist()
+        states = sent + answers + to_monitor
+        all_sent, all_received = questions + states + distributions, received + answers + to_monitor
+        return Mail(
+            sent=all_sent,
+            received=all_received,
+            lost=lost + drawn_lost,
+            under_way=all_sent - all_received - lost - drawn_lost,
+            ignored=ignored,
+            bytes_sent=questions * REQUEST_BYTES
+            + states * STATE_BYTES
+            + distributions * distribution_bytes(self.system.buffer),
         )
 
 
@@ -246,20 +285,53 @@ def _tick_by_law(law, periods, horizon, end, next_time, number, seed, replicatio
 
 
 @njit(inline="always")
-def _note(messages, place, time, sampled, entry, scheduler, number, length):  # type: ignore[no-untyped-def]
+def _note(messages, place, time, sampled, entry, scheduler, number):  # type: ignore[no-untyped-def]
     messages[place].time, messages[place].sampled = time, sampled
     messages[place].entry, messages[place].scheduler = entry, scheduler
-    messages[place].number, messages[place].length = number, length
+    messages[place].number = number
 
 
-def _broadcast(transit, horizon, has_states, times, senders, numbers, links, before, samples, messages, tally):  # type: ignore[no-untyped-def]
-    """Draw the messages of broadcasts, which count when they leave; return how many will be delivered."""
+@compiled(nogil=True, error_model="numpy")
+def _those_within(messages, instants, start, end, only_asked):  # type: ignore[no-untyped-def]
+    """Return the instants that are in a slice, and the numbers and places of the messages that have them.
+
+    With `only_asked` not those about all servers, for which nobody has asked.
+    """
+    count = 0
+    times = np.empty(len(messages))
+    numbers, places = np.empty(len(messages), dtype=np.int32), np.empty(len(messages), dtype=np.int32)
+    for place in range(len(messages)):
+        times[count], numbers[count], places[count] = instants[place], messages[place].number, place
+        count += (start <= instants[place] < end) and (messages[place].entry >= 0 or not only_asked)
+    return times[:count], numbers[:count], places[:count]
+
+
+@compiled(nogil=True, error_model="numpy")
+def _keep(messages, lengths, sent_before, count, end):  # type: ignore[no-untyped-def]
+    """Move the messages that are not delivered before `end` to the front; return how many they are.
+
+    Those that were sampled, but found not to be worth a message, are forgotten.
+    """
+    kept = 0
+    for place in range(count):
+        message = messages[place]
+        is_silent = lengths[place] == UNSEEN and message.entry >= 0 and message.sampled < end
+        if message.time < end or is_silent:
+            continue
+        if kept < place:
+            messages[kept], lengths[kept], sent_before[kept] = message, lengths[place], sent_before[place]
+        kept += 1
+    return kept
+
+
+def _broadcast(transit, horizon, has_states, sampled, links, samples, messages, count, tally):  # type: ignore[no-untyped-def]
+    """Draw the messages of broadcasts, which count when they leave; return how many are under way then."""
+    times, senders, numbers = sampled
     offsets, receivers, entries, is_near, lengths, is_bad = links
     first, stop, lost = samples
-    count = 0
     for sample in range(len(times)):
         sender, number, time = senders[sample], numbers[sample], times[sample]
-        first[sample], lost[sample] = before + count, 0
+        first[sample], lost[sample] = count, 0
         for link in range(offsets[sender], offsets[sender + 1]):
             place = link - offsets[sender]
             if has_states:
@@ -272,16 +344,16 @@ def _broadcast(transit, horizon, has_states, times, senders, numbers, links, bef
                     continue
                 delivered = time + duration
             if delivered < horizon:
-                _note(messages, count, delivered, time, entries[link], receivers[link], number, UNSEEN)
+                _note(messages, count, delivered, time, entries[link], receivers[link], number)
                 count += 1
-        stop[sample] = before + count
+        stop[sample] = count
     return count
 
 
-def _ask(transit, horizon, has_states, times, senders, numbers, links, before, samples, messages, tally):  # type: ignore[no-untyped-def]
-    """Draw the messages of questions and their answers; return how many answers will be delivered."""
+def _ask(transit, horizon, has_states, sampled, links, samples, messages, count, tally):  # type: ignore[no-untyped-def]
+    """Draw the messages of questions and their answers; return how many answers are to come then."""
+    times, senders, numbers = sampled
     offsets, _, entries, is_near, lengths, is_bad = links
-    count = 0
     for sample in range(len(times)):
         sender, number = senders[sample], numbers[sample]
         for link in range(offsets[sender], offsets[sender + 1]):
@@ -293,38 +365,31 @@ def _ask(transit, horizon, has_states, times, senders, numbers, links, before, s
             if not is_near[link]:
                 there, is_lost = draw_message(transit, sender, number, place, lengths[link], is_bad[link])
                 back, is_answer_lost = draw_message(transit, sender, number, place + BACK, lengths[link], is_bad[link])
-            tally[0] += 1
-            tally[3] += 1
-            if is_lost:
-                tally[2] += 1
+            tally[QUESTIONS] += 1
+            tally[DRAWN_LOST] += is_lost
+            asked = times[sample] + there
+            if is_lost or asked >= horizon:
                 continue
-            sampled = times[sample] + there
-            if sampled >= horizon:
-                continue
-            tally[1] += 1
-            tally[0] += 1
-            if is_answer_lost:
-                tally[2] += 1
-                continue
-            delivered = sampled + back
-            if delivered < horizon:
-                _note(messages, count, delivered, sampled, entries[link], sender, number, UNSEEN)
+            tally[ANSWERS] += 1
+            tally[DRAWN_LOST] += is_answer_lost
+            delivered = asked + back
+            if not is_answer_lost and delivered < horizon:
+                _note(messages, count, delivered, asked, entries[link], sender, number)
                 count += 1
     return count
 
 
-def _distribute(transit, monitor, number, time, horizon, has_states, is_bad, messages, tally):  # type: ignore[no-untyped-def]
-    """Draw the messages of the monitor; return how many will be delivered."""
-    count = 0
+def _distribute(transit, horizon, has_states, sampled, is_bad, messages, count, tally):  # type: ignore[no-untyped-def]
+    """Draw the messages of the monitor; return how many are under way then."""
+    monitor, number, time = sampled
     for scheduler in range(len(is_bad)):
         if has_states:
             is_bad[scheduler] = next_state(transit, monitor, number, scheduler, is_bad[scheduler])
         duration, is_lost = draw_message(transit, monitor, number, scheduler, 0.0, is_bad[scheduler])
-        tally[0] += 1
-        tally[4] += 1
-        tally[2] += is_lost
+        tally[DISTRIBUTIONS] += 1
+        tally[DRAWN_LOST] += is_lost
         if not is_lost and time + duration < horizon:
-            _note(messages, count, time + duration, time, NO_ENTRY, scheduler, number, 0)
+            _note(messages, count, time + duration, time, -1 - number, scheduler, number)
             count += 1
     return count
 

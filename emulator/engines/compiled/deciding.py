@@ -6,6 +6,8 @@ or before what it knows changes. One that another follows before any job is coun
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit, uint64
 from numba.extending import overload
@@ -16,7 +18,7 @@ from emulator.engines.news import age_over
 from emulator.model.timetable import SHORTEST_EPOCH
 from emulator.randomness import DECISION, ORDER, philox, random_uniform
 
-INLINED = {
+INLINED: Any = {
     "nogil": True,
     "error_model": "numpy",
     "forceinline": True,
@@ -32,7 +34,7 @@ _age_over = njit(inline="always")(age_over)
 
 
 @njit(**INLINED)
-def add_up(world, settings, scheduler):  # type: ignore[no-untyped-def]
+def _add_up(world, settings, scheduler):  # type: ignore[no-untyped-def]
     """Add up when what a scheduler knows of others was so, in the order of its columns."""
     total = 0.0
     for entry in range(world.offsets[scheduler] + settings.own, world.offsets[scheduler + 1]):
@@ -138,16 +140,31 @@ def _decide(rule, answers, world, settings, table, scheduler, time, is_needed): 
 
 
 @njit(**INLINED)
-def decide_until(rule, answers, world, settings, table, scheduler, time, is_needed):  # type: ignore[no-untyped-def]
-    """Make the decisions by a scheduler's own clock before `time`; return whether all were made."""
-    while world.next_decision[scheduler] < time:
-        now = world.next_decision[scheduler]
+def _is_due(decision, time, is_included):  # type: ignore[no-untyped-def]
+    return decision < time or (is_included and decision == time)
+
+
+@njit(**INLINED)
+def decide(rule, answers, world, settings, table, scheduler, time, is_included, is_needed):  # type: ignore[no-untyped-def]
+    """Make a scheduler's decisions before `time`, or then; return whether all were made.
+
+    `is_needed` says whether what is decided last holds for a job, or has to be told.
+    """
+    me = world.schedulers[scheduler]
+    if me.heard != NEVER:
+        _add_up(world, settings, scheduler)
+        if not (settings.has_clock or _decide(rule, answers, world, settings, table, scheduler, me.heard, is_needed)):
+            return False
+        me.heard = NEVER
+    while settings.has_clock and _is_due(world.next_decision[scheduler], time, is_included):
         phase, period = world.decision_phase[scheduler], world.decision_period[scheduler]
         following = phase + world.tick[scheduler] * period
         rest = settings.horizon - following
         if not (rest > 0.0 and rest >= SHORTEST_EPOCH * period):
             following = np.inf
-        if not _decide(rule, answers, world, settings, table, scheduler, now, is_needed and following >= time):
+        is_last = not _is_due(following, time, is_included)
+        now = world.next_decision[scheduler]
+        if not _decide(rule, answers, world, settings, table, scheduler, now, is_needed and is_last):
             return False
         world.next_decision[scheduler] = following
         world.tick[scheduler] += 1
@@ -155,51 +172,16 @@ def decide_until(rule, answers, world, settings, table, scheduler, time, is_need
 
 
 @njit(**INLINED)
-def decide_for_job(rule, answers, world, settings, table, scheduler, time):  # type: ignore[no-untyped-def]
-    """Make the decisions that come before a scheduler's job; return whether all were made."""
-    me = world.schedulers[scheduler]
-    if me.heard != NEVER:
-        add_up(world, settings, scheduler)
-        if not settings.has_clock:
-            if not _decide(rule, answers, world, settings, table, scheduler, me.heard, True):
-                return False
-        me.heard = NEVER
-    if settings.has_clock:
-        # Those at the job's own instant come before it.
-        return decide_until(rule, answers, world, settings, table, scheduler, np.nextafter(time, np.inf), True)
-    return True
+def hear(rule, answers, world, settings, table, scheduler, time):  # type: ignore[no-untyped-def]
+    """Let a scheduler make its decisions before what it knows changes; return whether all were made.
 
-
-@njit(**INLINED)
-def decide_for_news(rule, answers, world, settings, table, scheduler, time):  # type: ignore[no-untyped-def]
-    """Make the decisions that come before what a scheduler knows changes; return whether all were made."""
+    Those at this instant come after all deliveries. By its own clock the last one holds on, else another one follows.
+    """
     me = world.schedulers[scheduler]
     if me.heard == time:
         return True
-    if me.heard != NEVER:
-        add_up(world, settings, scheduler)
-    if settings.has_clock:
-        if not decide_until(rule, answers, world, settings, table, scheduler, time, True):
-            return False
-    elif me.heard != NEVER:
-        if not _decide(rule, answers, world, settings, table, scheduler, me.heard, False):
-            return False
+    if not decide(rule, answers, world, settings, table, scheduler, time, False, settings.has_clock):
+        return False
     me.age_over_time += _age_over(others_of(world, settings, scheduler), me.sampled, me.since, time)
-    me.since = time
-    me.heard = time
-    return True
-
-
-@njit(**INLINED)
-def decide_for_end(rule, answers, world, settings, table, scheduler, time, is_needed):  # type: ignore[no-untyped-def]
-    """Make the decisions before `time`, an epoch's end; return whether all were made."""
-    me = world.schedulers[scheduler]
-    if me.heard != NEVER:
-        add_up(world, settings, scheduler)
-        if not settings.has_clock:
-            if not _decide(rule, answers, world, settings, table, scheduler, me.heard, is_needed):
-                return False
-        me.heard = NEVER
-    if settings.has_clock:
-        return decide_until(rule, answers, world, settings, table, scheduler, time, is_needed)
+    me.since = me.heard = time
     return True

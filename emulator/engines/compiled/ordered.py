@@ -1,7 +1,7 @@
-"""The ordered engine: the SimPy engine's episodes to the last bit on any network, walked through once in order of time.
+"""The ordered engine: the SimPy engine's episodes to the last bit on any network, walked through in order of time.
 
-All that is drawn does not depend on what happens: jobs, samples, and how long messages take. So for each slice of time it
-is drawn and sorted before, and then one walk merges it. One thread walks; replications fill the cores.
+All that is drawn does not depend on what happens: jobs, samples, and how long messages take. So for each slice of time
+it is drawn and sorted before, and then one walk merges it. One thread walks; replications fill the cores.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from emulator.engines.compiled.world import (
     LOST,
     ON_ITS_WAY,
     RECEIVED,
+    SCHEDULER,
     SENT,
     UNDER_WAY,
     Settings,
@@ -49,8 +50,9 @@ from emulator.engines.episode import (
     reached_epoch,
     share_elsewhere,
 )
-from emulator.engines.news import Ages, Mail, age_over, ages_of
+from emulator.engines.news import Ages, age_over, ages_of
 from emulator.machine.compiling import is_ours
+from emulator.model.network import Network
 from emulator.model.system import System
 from emulator.workload.messages import MessageDraws
 from emulator.workload.workload import Workload
@@ -74,7 +76,7 @@ class OrderedEngine:
             self.walk = walk.walk_for_users if self.chosen is Chosen else walk.walk_counting
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, system: System, traces: Traces = UNTRACED) -> str | None:
+    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
         """See `Engine.obstacle`: messages are no objects here, and numba cannot compile all users' per-job rules."""
         if traces.messages:
             return "messages travel in SimPy alone"
@@ -201,7 +203,7 @@ class _Run:
         self._until_done(lambda: self.engine.walk(*self._rule(), jobs, events, cursor, self.rows, first_row))
         if self.is_traced:
             self.traced += len(jobs.work)
-        self.calendar.carry(slice_, events.messages)
+        self.calendar.carry(slice_)
 
     def _until_done(self, go_on: Callable[[], int]) -> None:
         """Let a kernel go on until it is done, and ask the dispatcher whenever it lacks an answer."""
@@ -230,12 +232,14 @@ class _Run:
     def _make_room(self, jobs: int) -> None:
         """Make room for so many more jobs on their way, and in the rows of traced ones."""
         if self.settings.has_dispatch:
-            under_way = self.world.under_way
-            needed = int(self.world.tally[UNDER_WAY]) + jobs + 2
-            if needed > len(under_way):
-                longer = np.zeros(2 * needed, dtype=ON_ITS_WAY)
-                longer[: len(under_way)] = under_way
-                self.world = self.world._replace(under_way=longer)
+            room, needed = len(self.world.under_way), int(self.world.tally[UNDER_WAY]) + jobs
+            if needed > room:
+                more = 2 * needed - room
+                self.world = self.world._replace(
+                    reach_times=np.append(self.world.reach_times, np.zeros(more)),
+                    on_their_way=np.append(self.world.on_their_way, np.arange(room, room + more, dtype=np.int32)),
+                    under_way=np.append(self.world.under_way, np.zeros(more, dtype=ON_ITS_WAY)),
+                )
         if self.is_traced and self.traced + jobs > len(self.rows.server):
             longer_rows = empty_rows(2 * (self.traced + jobs))
             for old, new in zip(self.rows, longer_rows, strict=True):
@@ -247,8 +251,7 @@ class _Run:
         here = slice(self.traced, self.traced + len(jobs.work))
         rows = self.rows
         rows.scheduler[here], rows.number[here], rows.epoch[here] = jobs.scheduler, jobs.number, slice_.epoch
-        rows.work[here] = jobs.work
-        rows.arrival_time[here][jobs.places] = jobs.times[:-1]
+        rows.work[here], rows.arrival_time[here] = jobs.work, jobs.times[:-1]
 
     def _part(self, epoch: int) -> Part:
         """Return the traces of the epochs since the last part, up to this one."""
@@ -299,37 +302,25 @@ class _Run:
         world, tally = self.world, self.world.tally
         arrivals = int(self.streams.before.sum() + self.streams.number.sum())
         drops, completions = int(tally[DROPS]), int(tally[COMPLETIONS])
-        time_here = world.time_here if self.settings.has_dispatch else world.sojourn_time
+        sojourn_time = world.queues["sojourn_time"]
+        time_here = world.queues["time_here"] if self.settings.has_dispatch else sojourn_time
         return Totals(
             arrivals=arrivals,
             completions=completions,
             drops=drops,
             in_system=arrivals - completions - drops,
             drops_by_epoch=self.drops_by_epoch,
-            sojourn_time=float(np.sum(world.sojourn_time)),
+            sojourn_time=float(np.sum(np.ascontiguousarray(sojourn_time))),
             presence_time=float(np.sum(time_here + world.waiting_time)),
             decisions=int(tally[DECISIONS]),
-            mail=self._mail(),
+            mail=self.calendar.mail(*(int(tally[what]) for what in (SENT, RECEIVED, LOST, IGNORED))),
             ages=self._ages(),
             fingerprint=int(world.fingerprint[0]),
         )
 
-    def _mail(self) -> Mail:
-        tally, drawn = self.world.tally, self.calendar.tally
-        sent, received, lost = (
-            int(tally[here] + drawn[there]) for here, there in ((SENT, 0), (RECEIVED, 1), (LOST, 2))
-        )
-        return Mail(
-            sent=sent,
-            received=received,
-            lost=lost,
-            under_way=sent - received - lost,
-            ignored=int(tally[IGNORED]),
-            bytes_sent=self.calendar.bytes_of(sent),
-        )
-
     def _ages(self) -> Ages:
-        others, schedulers = self.system.access.others, self.world.schedulers
+        others = self.system.access.others
+        schedulers = {name: self.world.schedulers[name].copy() for name in SCHEDULER.names or ()}
         horizon = float(self.system.horizon)
         rest = age_over(others, schedulers["sampled"], schedulers["since"], horizon)
         return ages_of(

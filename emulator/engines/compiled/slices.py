@@ -46,10 +46,10 @@ class Slice(NamedTuple):
 
 
 class Jobs(NamedTuple):
-    """The jobs of a slice as they were drawn; `times`, and infinity after them, in order, `places` say whose they are."""
+    """The jobs of a slice in order of time."""
 
     times: Floats
-    places: Indices
+    """When they arrive, and infinity after the last."""
     work: Floats
     coin: Floats
     scheduler: Indices
@@ -112,11 +112,12 @@ class JobStreams:
         self.clock, self.number = clock, number
         times, work, coin, scheduler, numbers = (column[:count] for column in drawn)
         ordered, places = in_order(times, scheduler, slice_.start, slice_.end)
+        work, coin, scheduler, numbers = (column[places] for column in (work, coin, scheduler, numbers))
         ever, base, jitter = np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
         if not self.system.network.dispatch.is_none:
             ever, base, jitter = self.before[scheduler] + numbers, np.empty(count), np.empty(count)
             self._ways(self.draws.dispatch, scheduler, ever, base, jitter)
-        return Jobs(ordered, places, work, coin, scheduler, numbers, ever, base, jitter)
+        return Jobs(ordered, work, coin, scheduler, numbers, ever, base, jitter)
 
 
 def _draw_jobs(source, end, clock, number, block, times, work, coin, scheduler, numbers):  # type: ignore[no-untyped-def]

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from emulator.engines.compiled.calendar import NO_ENTRY, UNSEEN
-from emulator.engines.compiled.deciding import INLINED, decide_for_end, decide_for_job, decide_for_news
+from emulator.engines.compiled.calendar import UNSEEN
+from emulator.engines.compiled.deciding import INLINED, decide, hear
 from emulator.engines.compiled.rules import column_of
 from emulator.engines.compiled.world import (
     COMPLETIONS,
@@ -36,7 +36,7 @@ JOB, SAMPLE, DELIVERY = range(3)
 
 
 class Rows(NamedTuple):
-    """The fates of jobs, in the order in which they were drawn; see `emulator.engines.episode.JobTrace`."""
+    """The fates of jobs, in the order in which they arrive; see `emulator.engines.episode.JobTrace`."""
 
     scheduler: Any
     number: Any
@@ -70,24 +70,24 @@ def _length(departures, time):  # type: ignore[no-untyped-def]
 @njit(**INLINED)
 def _receive(world, settings, rows, server, arrival, reached, work, row):  # type: ignore[no-untyped-def]
     """Let a server queue or drop a job; it is dropped if the oldest of the last `buffer` departures is to come."""
-    departures, oldest, tally = world.departures[server], world.oldest[server], world.tally
+    queue, departures, tally = world.queues[server], world.departures[server], world.tally
+    oldest = queue.oldest
     start, departure, outcome = -1.0, -1.0, DROPPED
     if settings.is_traced:
         rows.queue_length_at_arrival[row] = _length(departures, reached)
     if departures[oldest] > reached:
         tally[DROPS] += 1
     else:
-        previous = departures[oldest - 1 if oldest > 0 else len(departures) - 1]
-        start = max(reached, previous)
-        departure = start + work / world.service_rates[server]
+        start = max(reached, departures[oldest - 1 if oldest > 0 else len(departures) - 1])
+        departure = start + work / queue.service_rate
         departures[oldest] = departure
-        world.oldest[server] = oldest + 1 if oldest + 1 < len(departures) else 0
+        queue.oldest = oldest + 1 if oldest + 1 < len(departures) else 0
         if departure <= settings.horizon:
             outcome = COMPLETED
             tally[COMPLETIONS] += 1
-            world.sojourn_time[server] += departure - arrival
+            queue.sojourn_time += departure - arrival
             if settings.has_dispatch:
-                world.time_here[server] += departure - reached
+                queue.time_here += departure - reached
         else:
             outcome = IN_SYSTEM
             world.waiting_time[server] += settings.horizon - reached
@@ -103,157 +103,151 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
 
 
 @njit(**INLINED)
-def _comes_first(one, other):  # type: ignore[no-untyped-def]
-    """Return whether a job on its way reaches its server before another one."""
-    if one.time != other.time:
-        return one.time < other.time
-    if one.scheduler != other.scheduler:
-        return one.scheduler < other.scheduler
-    return one.number < other.number
+def _comes_first(jobs, one, other):  # type: ignore[no-untyped-def]
+    """Return whether a job on its way reaches its server before another one that does so at the same time."""
+    if jobs[one].scheduler != jobs[other].scheduler:
+        return jobs[one].scheduler < jobs[other].scheduler
+    return jobs[one].number < jobs[other].number
 
 
 @njit(**INLINED)
-def _copy(heap, place, other):  # type: ignore[no-untyped-def]
-    here, there = heap[place], heap[other]
-    here.time, here.arrival_time, here.work = there.time, there.arrival_time, there.work
-    here.number, here.place, here.scheduler, here.server = there.number, there.place, there.scheduler, there.server
-
-
-@njit(**INLINED)
-def _push(heap, count):  # type: ignore[no-untyped-def]
-    """Let the job behind the `count` ones of a heap find its place among them; the place after it is room."""
-    _copy(heap, count + 1, count)
+def _push(times, whose, jobs, count, time, who):  # type: ignore[no-untyped-def]
+    """Let a job on its way find its place in a heap of `count` others."""
     place = count
-    while place > 0 and _comes_first(heap[count + 1], heap[(place - 1) >> 1]):
-        _copy(heap, place, (place - 1) >> 1)
-        place = (place - 1) >> 1
-    _copy(heap, place, count + 1)
+    while place > 0:
+        parent = (place - 1) >> 1
+        if not (time < times[parent] or (time == times[parent] and _comes_first(jobs, who, whose[parent]))):
+            break
+        times[place], whose[place] = times[parent], whose[parent]
+        place = parent
+    times[place], whose[place] = time, who
 
 
 @njit(**INLINED)
-def _pop(heap, count):  # type: ignore[no-untyped-def]
-    """Remove the first job of a heap of `count`."""
-    last, place = count - 1, 0
+def _pop(times, whose, jobs, count):  # type: ignore[no-untyped-def]
+    """Remove the first job of a heap of `count`, and note behind the others that its place among the jobs is free."""
+    first, last, place = whose[0], count - 1, 0
+    time, who = times[last], whose[last]
     while True:
         child = 2 * place + 1
         if child >= last:
             break
-        if child + 1 < last and _comes_first(heap[child + 1], heap[child]):
-            child += 1
-        if not _comes_first(heap[child], heap[last]):
+        if child + 1 < last:
+            one, other = times[child], times[child + 1]
+            child += other < one or (other == one and _comes_first(jobs, whose[child + 1], whose[child]))
+        if not (times[child] < time or (times[child] == time and _comes_first(jobs, whose[child], who))):
             break
-        _copy(heap, place, child)
+        times[place], whose[place] = times[child], whose[child]
         place = child
-    _copy(heap, place, last)
+    times[place], whose[place] = time, who
+    whose[last] = first
 
 
 @njit(**INLINED)
 def _sample(rule, answers, world, settings, table, events, index, time):  # type: ignore[no-untyped-def]
     """Let a server say how long its queue is; return whether no answer is missing."""
-    tally, messages = world.tally, events.messages
-    place = events.sample_places[index]
-    if settings.is_poll:
-        entry = messages[place].entry
-        messages[place].length = _length(world.departures[world.servers[entry]], time)
+    tally, sampled = world.tally, events.sampled[index]
+    server = world.servers[sampled] if settings.is_poll else sampled
+    length = _length(world.departures[server], time)
+    if not settings.is_instant:
+        if abs(length - world.queues[server].told) < settings.difference:
+            return True
+        for message in range(events.first[index], events.stop[index]):
+            events.lengths[message] = length
+            if len(world.sent_ever) > 0:
+                events.sent_before[message] = world.sent_ever[events.messages[message].entry]
+        if not settings.is_poll:
+            tally[LOST] += events.lost[index]
+            tally[SENT] += world.seen_offsets[server + 1] - world.seen_offsets[server]
+        world.queues[server].told = length
+        return True
+    if abs(length - world.queues[server].told) < settings.difference:
+        return True
+    start, stop = world.seen_offsets[server], world.seen_offsets[server + 1]
+    for seen in range(start + tally[PLACE], stop):
+        scheduler = world.receivers[seen]
+        if not hear(rule, answers, world, settings, table, scheduler, time):
+            tally[PLACE] = seen - start
+            return False
+        entry = world.entries[seen]
+        world.known[entry], world.sampled[entry] = length, time
         if len(world.sent_ever) > 0:
-            messages[place].sent_before = world.sent_ever[entry]
-        return True
-    sender = events.sender[place]
-    length = _length(world.departures[sender], time)
-    if abs(length - world.told[sender]) < settings.difference:
-        return True
-    start, stop = world.seen_offsets[sender], world.seen_offsets[sender + 1]
-    if settings.is_instant:
-        for seen in range(start + tally[PLACE], stop):
-            scheduler = world.receivers[seen]
-            if not decide_for_news(rule, answers, world, settings, table, scheduler, time):
-                tally[PLACE] = seen - start
-                return False
-            entry = world.entries[seen]
-            world.known[entry], world.sampled[entry] = length, time
-            if len(world.sent_ever) > 0:
-                world.sent_before_news[entry] = world.sent_ever[entry]
-        tally[PLACE] = 0
-        tally[RECEIVED] += stop - start
-    else:
-        for message in range(events.first[place], events.stop[place]):
-            messages[message].length = length
-            if len(world.sent_ever) > 0:
-                messages[message].sent_before = world.sent_ever[messages[message].entry]
-        tally[LOST] += events.lost[place]
-    world.told[sender] = length
+            world.sent_before_news[entry] = world.sent_ever[entry]
+    tally[PLACE] = 0
     tally[SENT] += stop - start
+    tally[RECEIVED] += stop - start
+    world.queues[server].told = length
     return True
 
 
 @njit(**INLINED)
 def _deliver(rule, answers, world, settings, table, events, index, time):  # type: ignore[no-untyped-def]
     """Let a scheduler read a message; return whether no answer is missing."""
-    message = events.messages[events.delivery_places[index]]
-    if message.length == UNSEEN:
+    place, scheduler, entry = events.place[index], events.scheduler[index], events.entry[index]
+    length, sampled_time = events.lengths[place], events.sampled_time[index]
+    if length == UNSEEN and entry >= 0:
         return True
-    scheduler, entry = message.scheduler, message.entry
-    if not decide_for_news(rule, answers, world, settings, table, scheduler, time):
+    if not hear(rule, answers, world, settings, table, scheduler, time):
         return False
     world.tally[RECEIVED] += 1
-    if entry == NO_ENTRY:
-        if settings.keeps_newest and message.sampled < world.heard_of_time[scheduler]:
+    if entry < 0:
+        if settings.keeps_newest and sampled_time < world.heard_of_time[scheduler]:
             world.tally[IGNORED] += 1
         else:
-            world.heard_of[scheduler], world.heard_of_time[scheduler] = message.number, message.sampled
-    elif settings.keeps_newest and message.sampled < world.sampled[entry]:
+            world.heard_of[scheduler], world.heard_of_time[scheduler] = -1 - entry, sampled_time
+    elif settings.keeps_newest and sampled_time < world.sampled[entry]:
         world.tally[IGNORED] += 1
     else:
-        world.known[entry], world.sampled[entry] = message.length, message.sampled
+        world.known[entry], world.sampled[entry] = length, sampled_time
         if len(world.sent_ever) > 0:
-            world.sent_before_news[entry] = message.sent_before
+            world.sent_before_news[entry] = events.sent_before[place]
     return True
 
 
 def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, first_row):  # type: ignore[no-untyped-def]
     """Go on through a slice, whose jobs are traced from `first_row` on; see `DONE`, `ASK` and `WRONG_COLUMN`."""
-    tally, schedulers, on_their_way = world.tally, world.schedulers, world.under_way
+    tally, schedulers, reach_times, whose = world.tally, world.schedulers, world.reach_times, world.on_their_way
     job, sample, delivery = cursor[JOB], cursor[SAMPLE], cursor[DELIVERY]
     while True:
         arrives, sampled = jobs.times[job], events.sample_times[sample]
         delivered = events.delivery_times[delivery]
         reached = np.inf
-        if settings.has_dispatch and tally[UNDER_WAY] > 0 and on_their_way[0].time < events.end:
-            reached = on_their_way[0].time
+        if settings.has_dispatch and tally[UNDER_WAY] > 0 and reach_times[0] < events.end:
+            reached = reach_times[0]
         if arrives < min(sampled, delivered, reached):
-            place = jobs.places[job]
-            scheduler = jobs.scheduler[place]
-            if not decide_for_job(rule, answers, world, settings, table, scheduler, arrives):
+            scheduler = jobs.scheduler[job]
+            if not decide(rule, answers, world, settings, table, scheduler, arrives, True, True):
                 cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
                 return ASK
             me = schedulers[scheduler]
             first, stop = world.offsets[scheduler], world.offsets[scheduler + 1]
             me.age_at_jobs += (stop - first - settings.own) * arrives - me.sampled
             number = world.total_sent[scheduler] if len(world.total_sent) > 0 else 0
-            column = column_of(rule, scheduler, first, stop, number, jobs.coin[place], arrives - me.decided)
+            column = column_of(rule, scheduler, first, stop, number, jobs.coin[job], arrives - me.decided)
             if not 0 <= column < stop - first:
                 return WRONG_COLUMN
             entry = first + column
-            server, work, row = world.servers[entry], jobs.work[place], first_row + place
+            server, work, row = world.servers[entry], jobs.work[job], first_row + job
             if len(world.total_sent) > 0:
                 world.total_sent[scheduler] += 1
                 world.sent_ever[entry] += 1
             if settings.is_traced:
                 rows.server[row] = server
-            job += 1
             duration = 0.0
             if settings.has_dispatch and not (settings.own_is_near and column == 0):
                 if len(settings.lengths) > 0:
                     duration = settings.lengths[entry] * settings.per_length
-                duration = duration + jobs.base[place] + jobs.jitter[place]
+                duration = duration + jobs.base[job] + jobs.jitter[job]
             if duration == 0.0:
                 _receive(world, settings, rows, server, arrives, arrives, work, row)
-                continue
-            new = on_their_way[tally[UNDER_WAY]]
-            new.time, new.arrival_time, new.work, new.place = arrives + duration, arrives, work, row
-            new.scheduler, new.server, new.number = scheduler, server, jobs.ever[place]
-            _push(on_their_way, tally[UNDER_WAY])
-            tally[UNDER_WAY] += 1
+            else:
+                free = whose[tally[UNDER_WAY]]
+                new = world.under_way[free]
+                new.arrival_time, new.work, new.place = arrives, work, row
+                new.scheduler, new.server, new.number = scheduler, server, jobs.ever[job]
+                _push(reach_times, whose, world.under_way, tally[UNDER_WAY], arrives + duration, free)
+                tally[UNDER_WAY] += 1
+            job += 1
         elif sampled <= min(delivered, reached):
             if sampled == np.inf:
                 return DONE
@@ -267,9 +261,9 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
                 return ASK
             delivery += 1
         else:
-            there = on_their_way[0]
-            _receive(world, settings, rows, there.server, there.arrival_time, there.time, there.work, there.place)
-            _pop(on_their_way, tally[UNDER_WAY])
+            there = world.under_way[whose[0]]
+            _receive(world, settings, rows, there.server, there.arrival_time, reached, there.work, there.place)
+            _pop(reach_times, whose, world.under_way, tally[UNDER_WAY])
             tally[UNDER_WAY] -= 1
 
 
@@ -288,7 +282,7 @@ def decide_all(rule, answers, world, settings, table, time, is_needed):  # type:
     """Make all decisions before an epoch's end, whose answers are needed or not; return `DONE` or `ASK`."""
     tally = world.tally
     for scheduler in range(tally[PLACE], len(world.schedulers)):
-        if not decide_for_end(rule, answers, world, settings, table, scheduler, time, is_needed):
+        if not decide(rule, answers, world, settings, table, scheduler, time, False, is_needed):
             tally[PLACE] = scheduler
             return ASK
     tally[PLACE] = 0
@@ -299,7 +293,7 @@ def decide_all(rule, answers, world, settings, table, time, is_needed):  # type:
 def close(world, settings, rows):  # type: ignore[no-untyped-def]
     """Note the jobs that are on their way at the horizon."""
     for place in range(world.tally[UNDER_WAY]):
-        job = world.under_way[place]
+        job = world.under_way[world.on_their_way[place]]
         world.fingerprint[0] += job_fingerprint(job.server, IN_SYSTEM, job.arrival_time, -1.0, -1.0)
         if settings.is_traced:
             rows.reached_time[job.place] = np.nan

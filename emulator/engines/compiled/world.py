@@ -17,6 +17,9 @@ Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
+LINE = 64
+"""Bytes that a cache fetches together."""
+
 NEVER = -1.0
 """In the place of an instant that there was not, or that is over."""
 
@@ -35,9 +38,19 @@ SCHEDULER = np.dtype(
 )
 """A scheduler, in one line of a cache."""
 
+QUEUE = np.dtype(
+    [
+        ("service_rate", np.float64),
+        ("sojourn_time", np.float64),  # from arrival to departure, added up over the jobs completed by the horizon
+        ("time_here", np.float64),  # the part of it since the server was reached, if that is not the same
+        ("oldest", np.int32),  # where in its ring of departures the oldest one stands
+        ("told", np.int32),  # the length that it told last
+    ]
+)
+"""A server."""
+
 ON_ITS_WAY = np.dtype(
     [
-        ("time", np.float64),  # when it reaches its server
         ("arrival_time", np.float64),
         ("work", np.float64),
         ("number", np.int64),  # of its scheduler's jobs in the episode
@@ -68,17 +81,10 @@ class World(NamedTuple):
 
     departures: Floats
     """Servers x buffer, a ring of the last departures: minus infinity before there were any."""
-    oldest: Indices
-    """Where in its ring the oldest departure stands."""
-    service_rates: Floats
-    sojourn_time: Floats
-    """From arrival to departure, added up over the jobs completed by the horizon."""
-    time_here: Floats
-    """The part of it since the server was reached, if that is not the same."""
+    queues: Any
+    """See `QUEUE`."""
     waiting_time: Floats
     """From reaching the server to the horizon, added up over the accepted jobs that are still there then."""
-    told: Indices
-    """The length that a server told last."""
 
     schedulers: Any
     """See `SCHEDULER`."""
@@ -106,8 +112,12 @@ class World(NamedTuple):
     keys: NDArray[np.uint64]
     """Room to draw them."""
 
+    reach_times: Floats
+    """A heap: when jobs that are on their way reach their servers; and the places of these in `under_way`, free ones
+    behind them."""
+    on_their_way: Indices
     under_way: Any
-    """A heap of jobs, see `ON_ITS_WAY`."""
+    """See `ON_ITS_WAY`."""
 
     tally: Integers
     asked_at: Floats
@@ -165,7 +175,8 @@ def new_world(system: System, is_per_job: bool) -> World:
     untold = system.buffer + 1 if (system.service_rates != 1.0).any() else 0
     remembered = entries if is_per_job else 0
     has_clock = network.decisions is not None
-    by_scheduler = np.zeros(schedulers, dtype=SCHEDULER)
+    by_scheduler, by_server = _aligned(schedulers, SCHEDULER), _aligned(servers, QUEUE)
+    by_server["service_rate"] = system.service_rates
     return World(
         access.offsets,
         access.servers,
@@ -173,12 +184,8 @@ def new_world(system: System, is_per_job: bool) -> World:
         access.transpose.servers,
         access.turned.astype(np.int32),
         np.full((servers, system.buffer), -np.inf),
-        np.zeros(servers, dtype=np.int32),
-        system.service_rates,
+        by_server,
         np.zeros(servers),
-        np.zeros(0 if network.dispatch.is_none else servers),
-        np.zeros(servers),
-        np.zeros(servers, dtype=np.int32),
         by_scheduler,
         np.full(entries, untold, dtype=np.int32),
         np.zeros(entries),
@@ -194,8 +201,17 @@ def new_world(system: System, is_per_job: bool) -> World:
         np.zeros(schedulers if is_per_job else 0, dtype=np.int64),
         np.zeros(remembered, dtype=np.int64),
         np.zeros(access.width, dtype=np.uint64),
+        np.zeros(0),
+        np.zeros(0, dtype=np.int32),
         np.zeros(0, dtype=ON_ITS_WAY),
         np.array([-1, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0], dtype=np.int64),
         np.zeros(1),
         np.zeros(1, dtype=np.uint64),
     )
+
+
+def _aligned(count: int, dtype: np.dtype[Any]) -> Any:
+    """Return so many records of zeros, none of which lies in more lines of a cache than it has to."""
+    room = np.zeros((count + 1) * dtype.itemsize + LINE, dtype=np.uint8)
+    start = -room.ctypes.data % LINE
+    return room[start : start + count * dtype.itemsize].view(dtype)
