@@ -106,7 +106,9 @@ def plainly(system, dispatcher, replication):
 def check(system, dispatcher, threads=1, replication=0):
     """Compare the window engine with the plain list; return the engine's episode."""
     fates, lengths = plainly(system, dispatcher, replication)
-    episode = WindowEngine(system, dispatcher, threads).episode(Workload(system, replication), EVERYTHING)
+    engine = WindowEngine(system, dispatcher, threads)
+    episode = engine.episode(Workload(system, replication), EVERYTHING)
+    check_equal(replace(episode, jobs=None, epochs=None), engine.episode(Workload(system, replication)))
     for name in Fate._fields:
         if name != "number":
             mine = np.array([getattr(fate, name) for fate in fates])
