@@ -229,7 +229,7 @@ def test_a_plain_list_has_the_same_order(make, threads):
     """Schedulers whose first jobs are drawn together meet there with the second and third jobs of others."""
     arrivals = InStep(high=2.0, low=2.0, steps=3)
     lists = [*random_lists(40, 7, 4, seed=5), *[np.array([7])] * 20]
-    check(system_of(lists, 8, horizon=7.0, arrivals=arrivals, work=Deterministic()), make(), threads)
+    check(system_of(lists, 8, horizon=7.0, arrivals=arrivals), make(), threads)
 
 
 class Adding(Dispatcher):
