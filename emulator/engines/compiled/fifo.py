@@ -79,9 +79,9 @@ def group(counts, totals, records, starts, jobs, first, last):
         for i in range(totals[part]):
             server = servers[i]
             if first <= server < last:
-                place = next_place[server]
+                place = uint64(next_place[uint64(server)])
                 jobs.arrival_time[place], jobs.work[place], jobs.place[place] = times[i], works[i], part * room + i
-                next_place[server] = place + 1
+                next_place[uint64(server)] += 1
 
 
 @kernel

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 LANES = 256
 """Servers that are served at once."""
 
-SLOTS = 24
+SLOTS = 32
 """Jobs of a server up to which exchanging all neighbours is the quickest way to sort them."""
 
 BUFFER = 16
