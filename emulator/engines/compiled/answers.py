@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatchers.contract import Dispatcher
+from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
+from dispatchers.errors import DispatcherError
 from dispatchers.view import Floats
 from emulator.engines.compiled.numbering import LARGEST_TABLE, LASTING, NUMBERED
 from emulator.engines.compiled.world import Table, World
@@ -21,8 +22,8 @@ from emulator.workload.workload import Workload
 Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]
 
-MOST = 2**16
-"""Rows of answers that are kept beside those that hold."""
+MOST = 2**18
+"""Numbers of answers that are kept beside those that hold, in any case."""
 
 
 class OnDemand(Observations):
@@ -30,19 +31,17 @@ class OnDemand(Observations):
 
     def __init__(self, dispatcher: Dispatcher, system: System):
         super().__init__(dispatcher, system)
-        self.schedulers = system.access.scheduler_count
         self.base = system.buffer + (2 if (system.service_rates != 1.0).any() else 1)
         """How many different things a scheduler can know of a server: a length, or, if rates differ, nothing yet."""
-        self.columns = np.arange(system.access.width)
-        self.numbers: Floats = np.empty((0, len(self.columns)))
-        """Cumulative probabilities, or plans: rows x columns (x fields)."""
-        self.known = 0
-        """Rows of `numbers` in use."""
+        self.entries = len(system.access.servers)
+        self.numbers: Floats = np.empty((0,) * (2 if isinstance(dispatcher, PerJobDispatcher) else 1))
+        """Cumulative probabilities, or plans (x fields), without padding: room for one of each scheduler, laid out as
+        the access relation, for those whose observations are not numbered; behind it those of numbered ones."""
+        self.filled = self.entries
+        """How much of `numbers` is in use."""
         self.equal: dict[bytes, int] = {}
-        """The row of each answer: many observations have the same, and few rows stay in a cache."""
-        self.each = False
-        """Whether every decision is asked, so that row i is scheduler i's."""
-        self.carried = np.zeros((self.schedulers, self.hidden))
+        """Where each answer begins: many observations have the same, and few answers stay in a cache."""
+        self.carried = np.zeros((self.scheduler_count, self.hidden))
         """What each scheduler carries to its next decision."""
         self.distributions: list[Floats] = []
         """The shares of lengths that the monitor saw at the start of each epoch."""
@@ -85,12 +84,10 @@ class OnDemand(Observations):
 
     def table(self) -> Table:
         """Return what the walk needs to find answers."""
-        return Table(
-            self.first, self.columns_read, self.base, self.row, self.version, self.each, all_count=self.hidden > 0
-        )
+        return Table(self.first, self.columns_read, self.base, self.start, self.version, all_count=self.hidden > 0)
 
     def learn(self, scheduler: int) -> int:
-        """Ask for a scheduler, which is about to decide, and return the row of the answer."""
+        """Ask for a scheduler, which is about to decide, and return where in `numbers` the answer begins."""
         view = self.view(np.array([scheduler]))
         answer = self.answer(view)
         if not view.read <= self.read:
@@ -98,44 +95,45 @@ class OnDemand(Observations):
             self._tell_apart()
         if self.hidden:
             self.carried[scheduler] = answer.hidden[0]
-        if len(self.numbers) == 0 or self.each or self.known == len(self.numbers):
-            self._make_room(answer.numbers)
-        if self.each:
-            self.numbers[scheduler] = answer.numbers[0]
-            return scheduler
-        row = self.equal.setdefault(answer.numbers[0].tobytes(), self.known)
-        if row == self.known:
-            self.numbers[row] = answer.numbers[0]
-            self.known += 1
+        numbers = answer.numbers[0, : self.counts[scheduler]]
+        self._make_room(numbers)
+        if self.first[scheduler] < 0:
+            start = int(self.system.access.offsets[scheduler])
+            self.numbers[start : start + len(numbers)] = numbers
+            return start
+        start = self.equal.setdefault(numbers.tobytes(), self.filled)
+        if start == self.filled:
+            self.filled += len(numbers)
+            self.numbers[start : self.filled] = numbers
         observation = self._observation(scheduler)
-        self.row[observation] = row
+        self.start[observation] = start
         if self.is_global:
             self.version[observation] = self.world.heard_of[scheduler]
-        return row
+        return start
 
-    def _make_room(self, like: Floats) -> None:
-        """Make the table of answers longer, or keep of it the rows that hold for schedulers."""
-        shape = like.shape[1:]
-        holds: Any = self.world.schedulers["row"]
+    def _make_room(self, answer: Floats) -> None:
+        """Let there be room for an answer: in a longer table, or in place of those that hold for no scheduler."""
+        fields = answer.shape[1:]
         if len(self.numbers) == 0:
-            self.numbers = np.empty((self.schedulers if self.each else 64, *shape))
+            self.numbers = np.empty((self.entries + 256, *fields))
+        if self.numbers.shape[1:] != fields:
+            raise DispatcherError(f"{name_of(self.dispatcher)}: plan must return as many fields each time")
+        if self.filled + len(answer) <= len(self.numbers):
             return
-        if self.each:
-            if self.known >= 0:
-                self._keep_what_holds(holds)
-                self.known = -1
-        elif self.known >= max(MOST, 4 * self.schedulers):
-            self._keep_what_holds(holds)
-            self.numbers = np.concatenate([self.numbers, np.empty((3 * self.schedulers + 1, *shape))])
-            self.known = self.schedulers
-            self._forget()
+        if self.filled > 4 * self.entries + MOST:
+            self._keep_what_holds()
         else:
             self.numbers = np.concatenate([self.numbers, np.empty_like(self.numbers)])
+            self._make_room(answer)
 
-    def _keep_what_holds(self, holds: Any) -> None:
-        self.numbers = self.numbers[holds]
-        self.equal.clear()
-        holds[:] = np.arange(self.schedulers)
+    def _keep_what_holds(self) -> None:
+        """Forget all answers but those that hold for a scheduler now, each of which becomes its own."""
+        holds: Any = self.world.schedulers["start"]
+        offsets = self.system.access.offsets[:-1]
+        self.numbers[: self.entries] = self.numbers[np.arange(self.entries) + np.repeat(holds - offsets, self.counts)]
+        holds[:] = offsets
+        self.filled = self.entries
+        self._forget()
 
     def _observation(self, scheduler: int) -> int:
         """Return the number of what a scheduler observes."""
@@ -149,26 +147,33 @@ class OnDemand(Observations):
         """Number what schedulers can observe, by what has been read so far."""
         self.columns_read = int("own_lengths" in self.read)
         if "queue_lengths" in self.read or ("service_rates" in self.read and self.base > self.system.buffer + 1):
-            self.columns_read = len(self.columns)
+            self.columns_read = int(self.counts.max())
         _, places, classes = np.unique(self._classes(), return_index=True, return_inverse=True)
         seen = np.minimum(self.columns_read, self.counts)[places]
-        sizes = [min(self.base**count, LARGEST_TABLE + 1) for count in seen.tolist()]
-        self.first = np.cumsum([0, *sizes[:-1]])[classes]
-        """For each scheduler the number of the first observation of its class."""
-        self.observations = sum(sizes)
-        self.each = self.hidden > 0 or not self.read <= NUMBERED or self.observations > LARGEST_TABLE
+        sizes = np.array([min(self.base**count, LARGEST_TABLE + 1) for count in seen.tolist()])
+        smallest_first = np.argsort(sizes, kind="stable")
+        before = np.cumsum([0, *sizes[smallest_first]])
+        # Small classes are numbered, while there is room; schedulers of the others are asked at each decision.
+        room = LARGEST_TABLE if self.hidden == 0 and self.read <= NUMBERED else 0
+        numbered = int(np.searchsorted(before, room, side="right")) - 1
+        firsts = np.full(len(sizes), -1)
+        firsts[smallest_first[:numbered]] = before[:numbered]
+        self.first = firsts[classes]
+        """For each scheduler the number of the first observation of its class, -1 if they are not numbered."""
+        self.observations = int(before[numbered])
         self._forget()
 
     def _forget(self) -> None:
         """Let no answer be known."""
-        self.row = np.full(0 if self.each else self.observations, -1, dtype=np.int32)
-        """The row of the answer to each observation, -1 if it has not been asked."""
-        self.version = np.zeros(len(self.row) if self.is_global else 0, dtype=np.int32)
+        self.equal.clear()
+        self.start = np.full(self.observations, -1, dtype=np.int32)
+        """Where the answer to each observation begins, -1 if it has not been asked."""
+        self.version = np.zeros(self.observations if self.is_global else 0, dtype=np.int32)
         """Which distribution was known when each observation was asked."""
 
     def _classes(self) -> Integers:
         """Number the schedulers by what never changes: how many servers they access, and what is read of these."""
-        access, indices = self.system.access, np.arange(self.schedulers)
+        access, indices = self.system.access, np.arange(self.scheduler_count)
         if "schedulers" in self.read:
             return indices
         classes = np.unique(self.counts, return_inverse=True)[1]
@@ -177,9 +182,9 @@ class OnDemand(Observations):
             kinds = np.unique(values, return_inverse=True)[1]
             if not kinds.any():
                 continue  # all alike
-            for column in self.columns.tolist():
+            for column in range(int(self.counts.max())):
                 there = self.counts > column
-                kind = np.zeros(self.schedulers, dtype=np.int64)
+                kind = np.zeros(self.scheduler_count, dtype=np.int64)
                 kind[there] = kinds[access.servers[access.offsets[:-1][there] + column]] + 1
                 classes = np.unique(classes * (kinds.max() + 2) + kind, return_inverse=True)[1]
         return np.asarray(classes)

@@ -49,9 +49,9 @@ def others_of(world, settings, scheduler):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINED)
-def _row(world, table, scheduler):  # type: ignore[no-untyped-def]
-    """Return the row of the answer to what a scheduler observes, -1 if it is not known."""
-    if table.each:
+def _answer(world, table, scheduler):  # type: ignore[no-untyped-def]
+    """Return where the answer to what a scheduler observes begins, -1 if it is not known."""
+    if table.first[scheduler] < 0:
         return -1
     start, stop = world.offsets[scheduler], world.offsets[scheduler + 1]
     observation = 0
@@ -60,7 +60,7 @@ def _row(world, table, scheduler):  # type: ignore[no-untyped-def]
     observation += table.first[scheduler]
     if len(table.version) > 0 and table.version[observation] != world.heard_of[scheduler]:
         return -1
-    return table.row[observation]
+    return np.int64(table.start[observation])
 
 
 def take_up(rule, answers, world, settings, scheduler):  # type: ignore[no-untyped-def]
@@ -77,7 +77,8 @@ def _take_up_by_kind(rule, answers, world, settings, scheduler):  # type: ignore
         def fix(rule, answers, world, settings, scheduler):  # type: ignore[no-untyped-def]
             me = world.schedulers[scheduler]
             coin = random_uniform(scheduler, me.decisions, 0, DECISION, settings.seed, settings.replication)
-            rule.chosen[scheduler] = _pick(answers[me.row], coin)
+            count = world.offsets[scheduler + 1] - world.offsets[scheduler]
+            rule.chosen[scheduler] = _pick(answers[me.start : me.start + count], coin)
 
         return fix
 
@@ -123,14 +124,14 @@ def _decide(rule, answers, world, settings, table, scheduler, time, is_needed): 
     """Make a decision; return whether it was made: False if an answer is missing, and nothing was changed."""
     me, tally = world.schedulers[scheduler], world.tally
     if is_needed or table.all_count:
-        row = tally[ANSWERED]
-        if row < 0:
-            row = _row(world, table, scheduler)
-        if row < 0:
+        start = tally[ANSWERED]
+        if start < 0:
+            start = _answer(world, table, scheduler)
+        if start < 0:
             tally[ASKED], world.asked_at[0] = scheduler, time
             return False
         tally[ANSWERED] = -1
-        me.row = row
+        me.start = start
         me.decided = time
         take_up(rule, answers, world, settings, scheduler)
     me.age_at_decisions += others_of(world, settings, scheduler) * time - me.sampled

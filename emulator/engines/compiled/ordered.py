@@ -219,12 +219,10 @@ class _Run:
     def _rule(self) -> tuple[Any, ...]:
         """Return the rule, its answers and what else every kernel takes."""
         observations, world, engine = self.observations, self.world, self.engine
-        numbers, row = observations.numbers, world.schedulers["row"]
-        rule: Any = Drawn(numbers, row)
+        numbers, start = observations.numbers, world.schedulers["start"]
+        rule: Any = Drawn(numbers, start)
         if engine.chosen is not None:
-            if numbers.ndim == 2:
-                numbers = np.empty((0, 0, 0))
-            rule = engine.chosen(numbers, row, world.order, world.sent, engine.choose)
+            rule = engine.chosen(numbers, start, world.order, world.sent, engine.choose)
         elif engine.dispatcher.draws == "epoch":
             rule = Fixed(self.column)
         return rule, numbers, world, self.settings, observations.table()
@@ -261,19 +259,13 @@ class _Run:
         first = epoch + 1 - len(self.born)
         epochs = None
         if self.traces.epochs:
-            access = self.system.access
-            nodes = max(access.scheduler_count, access.server_count)
-            queue_length = np.full((len(self.born), nodes), -1, dtype=np.int32)
-            queue_length[:, : access.server_count] = self.lengths
-            probability = np.full(queue_length.shape, np.nan)
+            queue_length, probability = np.array(self.lengths), np.array(self.offload_probability)
             reached = reached_epoch(jobs, self.workload.times)
             if self.engine.chosen is not None:
-                probability = share_elsewhere(replace(jobs, epoch=jobs.epoch - first), access, probability.shape)
-            else:
-                probability[:, : access.scheduler_count] = self.offload_probability
-            epochs = epoch_trace(
-                queue_length, probability, np.where(reached < 0, reached, reached - first), jobs.server, jobs.outcome
-            )
+                relative = replace(jobs, epoch=jobs.epoch - first)
+                probability = share_elsewhere(relative, self.system.access, probability.shape)
+            relative_epoch = np.where(reached < 0, reached, reached - first)
+            epochs = epoch_trace(queue_length, probability, relative_epoch, jobs.server, jobs.outcome)
         self.traced = 0
         self.born.clear()
         self.lengths.clear()
@@ -290,12 +282,13 @@ class _Run:
         return JobTrace(**columns)
 
     def _offload_probability(self) -> NDArray[np.float64]:
-        """Return each scheduler's probability of sending a job elsewhere, if the rule has one."""
-        if self.engine.chosen is not None:
-            return np.empty(0)
+        """Return each scheduler's probability of sending a job elsewhere, if it has an own server and the rule one."""
+        access = self.system.access
+        if self.engine.chosen is not None or not access.has_own:
+            return np.full(access.scheduler_count, np.nan)
         if self.engine.dispatcher.draws == "epoch":
             return (self.column != 0).astype(np.float64)
-        return 1.0 - self.observations.numbers[self.world.schedulers["row"], 0]
+        return 1.0 - self.observations.numbers[self.world.schedulers["start"]]
 
     def totals(self) -> Totals:
         """Return the sums, when all epochs have been run."""

@@ -32,7 +32,7 @@ SCHEDULER = np.dtype(
         ("age_at_decisions", np.float64),
         ("age_at_jobs", np.float64),
         ("decided", np.float64),  # when it decided last
-        ("row", np.int32),  # of the answers, which holds since then
+        ("start", np.int32),  # where the answer begins that holds since then
         ("decisions", np.int32),  # how many it has made
     ]
 )
@@ -65,7 +65,7 @@ ON_ITS_WAY = np.dtype(
 """What `World.tally` counts, and where a walk was when it had to stop.
 
 The scheduler for which an answer is missing, the place reached among the receivers of a sample or among all schedulers,
-and the row of the answer that was missing, -1 if none was; the jobs that are on their way.
+and where the answer begins that was missing, -1 if none was; the jobs that are on their way.
 """
 
 
@@ -151,19 +151,17 @@ class Settings(NamedTuple):
 
 
 class Table(NamedTuple):
-    """How observations are numbered, and the row of the answer to each; see `emulator.engines.compiled.answers`."""
+    """How observations are numbered, and where the answers are; see `emulator.engines.compiled.answers`."""
 
     first: Integers
-    """For each scheduler the number of the first observation of its class."""
+    """For each scheduler the number of the first observation of its class; -1 if it is asked at every decision."""
     columns: int
     """How many of its servers are looked at."""
     base: int
-    row: Indices
-    """-1 if it was not asked."""
+    start: Indices
+    """Where the answer to each observation begins, -1 if it was not asked."""
     version: Indices
     """Which distribution was known when it was asked; empty if no rule knows any."""
-    each: bool
-    """Whether every decision is asked."""
     all_count: bool
     """Whether a decision matters even if no job comes before the next."""
 
