@@ -1,8 +1,8 @@
 """Servers side by side: the k-th job of each of many servers in one loop, of which the compiler makes vector code.
 
-The same as `emulator.engines.compiled.fifo` does one by one, to the last bit, for servers with few jobs in a window, in
-half of the time: no branch depends on a time. Servers with the most jobs stand first, so the lanes of a loop are those
-from the first one on. Times in ms, rates per ms.
+The same as `emulator.engines.compiled.fifo` does one by one, to the last bit, for servers with few jobs in a window:
+1.5 times as fast at 4,900 nodes and 1.2 times at a million, as no branch depends on a time. Servers with the most jobs
+stand first, so the lanes of a loop are those from the first one on. Times in ms, rates per ms.
 """
 
 from __future__ import annotations
