@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emulator.model.system import System
-from emulator.model.topologies import edge_list
-from emulator.verification.exact import age, dispatch, independent, phases, solve
+from emulator.verification.exact import age, dispatch, phases, solve
 
 DROPS, AGE = "drops_per_queue", "age_of_knowledge"
 """Jobs per queue, scaled to 50 ms; ms, of what schedulers know of the servers that are not their own."""
@@ -36,7 +34,7 @@ class Case(NamedTuple):
             return self.how()
         if self.measure == AGE:
             return solve.mean_age(self.scenario)
-        return solve.of_scenario(self.scenario).measures()[self.measure]
+        return solve.measures(self.scenario)[self.measure]
 
 
 def pair(**keys: Any) -> dict[str, Any]:
@@ -65,17 +63,7 @@ OFFLOAD = {"name": "MF-R", "rule": [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]}
 HALF_APART = [0.0, 2.5]
 PERIODS = {"period": {"each": [3.0, 4.0]}, "phase": [0.5, 2.0]}
 EVERY_5 = 5.0 * np.arange(10)
-
-
-def _bipartite_rnd() -> float:
-    alone = System(edge_list(np.empty((0, 2), dtype=int), nodes=1), 5.0, 50.0, arrivals=_constant(0.9))
-    return float(independent.of_queue(alone, 100 / 150, 1.0)[0][1])
-
-
-def _constant(rate: float) -> Any:
-    from emulator.model.arrivals import Switched
-
-    return Switched(high=rate, low=rate)
+RANDOM_PHASES = pair(messages={"phase": "random"})
 
 
 JSQ_CASES = {
@@ -140,12 +128,8 @@ EXACT: dict[str, Case] = {
         4.830690,
         partial(dispatch.exponential, 1.0, 0.9, 50.0),
     ),
-    "random phases": Case(
-        pair(messages={"phase": "random"}), DROPS, 7.002248, partial(phases.drops_per_queue, pair(messages={}))
-    ),
-    "bipartite RND": Case(
-        pair(topology=BIPARTITE, dispatchers=["RND"], messages={"kind": "poll"}), DROPS, 0.852167, _bipartite_rnd
-    ),
+    "random phases": Case(RANDOM_PHASES, DROPS, 7.002248, partial(phases.drops_per_queue, RANDOM_PHASES)),
+    "bipartite RND": Case(pair(topology=BIPARTITE, dispatchers=["RND"], messages={"kind": "poll"}), DROPS, 0.852167),
     "age": Case(pair(messages={"latency": 1.0}), AGE, 3.400000),
     "age, loss": Case(pair(messages={"latency": 1.0, "loss": 0.1}), AGE, 3.882716),
     "age, bursts": Case(path(messages={"latency": 1.0, "loss": BURSTS, "phase": "even"}), AGE, 5.752076),
