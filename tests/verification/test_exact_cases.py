@@ -135,6 +135,20 @@ def test_what_is_lost_or_too_late_tells_nothing():
     assert drops(messages={"phase": [50.0, 50.0]}) == pytest.approx(nothing, abs=1e-9)
 
 
+def test_times_go_by_the_length_of_each_edge(tmp_path):
+    file = tmp_path / "edges.csv"
+    topology = {"kind": "edge_list", "path": str(file)}
+    by_length = {"edges": "latency", "factor": 0.5}
+    file.write_text("source,target,latency\n0,1,2.0\n")
+    keys = {"messages": {"latency": 1.0, "phase": "even"}, "dispatch": {"latency": 1.0}}
+    same = {"messages": {"latency": by_length, "jitter": 0.0, "phase": "even"}, "dispatch": {"latency": by_length}}
+    assert drops(topology=topology, **same) == pytest.approx(drops(**keys), abs=1e-9)
+    file.write_text("source,target,latency\n0,1,2.0\n1,2,4.0\n")
+    found = solve.mean_age(path(topology=topology, messages={"latency": by_length, "jitter": 0.5}))
+    each = [age.mean_until(50.0, 5.0 * np.arange(10), age.fixed(latency)) for latency in (1.5, 2.5)]
+    assert found == pytest.approx(np.mean(each), abs=1e-9)
+
+
 def test_knowledge_that_is_never_old_keeps_two_queues_level():
     """As the period goes to 0 the drops go to those of the chain that joins the shortest queue at each arrival."""
     keys = {"horizon": 5.0, "buffer": 2}

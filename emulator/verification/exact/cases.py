@@ -55,6 +55,7 @@ def path(**keys: Any) -> dict[str, Any]:
 
 
 BIPARTITE = {"kind": "bipartite", "schedulers": 100, "servers": 150, "choices": 3, "balanced": True}
+TWO_SETS = {"kind": "edge_list", "directed": True, "edges": [[0, 1], [0, 0], [1, 1], [1, 2]]}
 EXPONENTIAL = {"law": "exponential", "mean": 1.0}
 SWITCHED = {"high": 0.9, "low": 0.6}
 BURSTS = {"good_to_bad": 0.1, "bad_to_good": 0.3, "bad": 0.9, "good": 0.05}
@@ -97,6 +98,8 @@ JSQ_CASES = {
     "switched rates": (pair(horizon=33.0, arrivals=SWITCHED, messages={"phase": [1.0, 3.0], "latency": 1.0}), 4.586131),
     "path": (path(messages={"phase": "even", "latency": 1.0}), 13.021114),
     "path, polls": (path(messages={"kind": "poll", "phase": [0.0, 1.0, 3.0], "latency": 0.5}), 11.467029),
+    "two sets": (path(topology=TWO_SETS, messages={"latency": 1.0}), 5.698058),
+    "one home for two": (path(topology=TWO_SETS | {"home": "first"}, messages={"latency": 1.0, "loss": 0.2}), 5.439238),
 }
 """Drops under JSQ, by the joint chain (`messages.py`)."""
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from emulator.errors import InputError
-from emulator.model.laws import Deterministic
+from emulator.model.laws import Deterministic, Law
 from emulator.model.network import Duration, Latency, Network
 from emulator.model.system import System
 from emulator.workload.messages import MessageDraws
@@ -89,17 +89,21 @@ def _random_keys(network: Network) -> Iterator[str]:
             continue
         if clock.phase == "random":
             yield f"{section}.phase"
-        if isinstance(clock.period, Duration):
+        if isinstance(clock.period, Duration) and _is_random(clock.period.law):
             yield f"{section}.period"
-        if clock.gaps is not None:
+        if clock.gaps is not None and _is_random(clock.gaps):
             yield f"{section}.times"
     for key, time in (
         ("messages.latency", network.latency.base),
         ("messages.jitter", network.latency.jitter),
         ("dispatch.latency", network.dispatch.base),
     ):
-        if not time.is_none and not isinstance(time.law, Deterministic):
+        if not time.is_none and _is_random(time.law):
             yield key
+
+
+def _is_random(law: Law) -> bool:
+    return not isinstance(law, Deterministic)
 
 
 def _links(system: System) -> Iterator[Link]:
