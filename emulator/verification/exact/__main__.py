@@ -57,8 +57,8 @@ def _solved(path: Path, settings: Sequence[str]) -> Iterator[str]:
         title = ", ".join(f"{key} {text_of(value)}" for key, value in point.values.items())
         for index, spec in enumerate(point.scenario.dispatchers):
             yield f"{spec.display}{', ' if title else ''}{title}"
-            dispatcher = make_dispatcher(point, index).dispatcher
-            for measure, value in solve.measures_of(point.system(), dispatcher).items():
+            rule = make_dispatcher(point, index).dispatcher
+            for measure, value in solve.measures_of(point.system(), rule).items():
                 if not math.isnan(value):
                     yield f"  {measure:18} {value:12.6f}"
 
