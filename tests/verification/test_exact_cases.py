@@ -123,7 +123,7 @@ def test_what_makes_no_difference_makes_none():
     ]
     assert same == pytest.approx([synchronous] * len(same), abs=1e-9)
     lossy = drops(messages={"loss": 0.3, "latency": 1.0})
-    as_bursts = {"good_to_bad": 0.5, "bad_to_good": 0.2, "bad": 0.3, "good": 0.3}
+    as_bursts = {"good_to_bad": 0.5, "bad_to_good": 0.5, "bad": 0.6}  # whose states are independent
     assert drops(messages={"loss": as_bursts, "latency": 1.0}) == pytest.approx(lossy, abs=1e-9)
 
 
@@ -132,7 +132,21 @@ def test_what_is_lost_or_too_late_tells_nothing():
     nothing = drops(delta_t=50.0)
     assert drops(messages={"loss": 1.0, "own": "alike"}) == pytest.approx(nothing, abs=1e-9)
     assert drops(messages={"latency": 60.0, "own": "alike"}) == pytest.approx(nothing, abs=1e-9)
-    assert drops(messages={"phase": 50.0}) == pytest.approx(nothing, abs=1e-9)
+    assert drops(messages={"phase": [50.0, 50.0]}) == pytest.approx(nothing, abs=1e-9)
+
+
+def test_times_go_by_the_length_of_each_edge(tmp_path):
+    file = tmp_path / "edges.csv"
+    topology = {"kind": "edge_list", "path": str(file)}
+    by_length = {"edges": "latency", "factor": 0.5}
+    file.write_text("source,target,latency\n0,1,2.0\n")
+    keys = {"messages": {"latency": 1.0, "phase": "even"}, "dispatch": {"latency": 1.0}}
+    same = {"messages": {"latency": by_length, "jitter": 0.0, "phase": "even"}, "dispatch": {"latency": by_length}}
+    assert drops(topology=topology, **same) == pytest.approx(drops(**keys), abs=1e-9)
+    file.write_text("source,target,latency\n0,1,2.0\n1,2,4.0\n")
+    found = solve.mean_age(path(topology=topology, messages={"latency": by_length, "jitter": 0.5}))
+    each = [age.mean_until(50.0, 5.0 * np.arange(10), age.fixed(latency)) for latency in (1.5, 2.5)]
+    assert found == pytest.approx(np.mean(each), abs=1e-9)
 
 
 def test_knowledge_that_is_never_old_keeps_two_queues_level():
@@ -176,7 +190,7 @@ def test_ages():
     assert age.stationary_newest(5.0, age.fixed(1.0, 0.1)) == pytest.approx(age.stationary(5.0, 1.0, 0.1), abs=1e-9)
     assert age.stationary_newest(5.0, age.exponential(1.0, 0.1)) == pytest.approx(4.052521, abs=5e-7)
     assert age.mean_over_phases(5.0, 5.0, age.fixed(7.0)) == pytest.approx(2.5)
-    lossy = solve.mean_age(pair(horizon=47.0, messages={"latency": 7.0, "phase": 2.0, "loss": 0.3}))
+    lossy = solve.mean_age(pair(horizon=47.0, messages={"latency": 7.0, "phase": [2.0, 2.0], "loss": 0.3}))
     samples = 2.0 + 5.0 * np.arange(9)
     assert lossy == pytest.approx(age.mean_until(47.0, samples, age.fixed(7.0, 0.3)), abs=1e-9)
     long = age.mean_until(5000.0, 5.0 * np.arange(1000), age.exponential(1.0, 0.1))
@@ -202,9 +216,14 @@ def test_servers_that_nobody_compares_are_independent():
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
-        ({"messages": {"latency": {"law": "exponential", "mean": 1.0}}}, "messages.latency must be a number"),
+        ({"messages": {"latency": {"law": "exponential", "mean": 1.0}}}, "messages.latency must not be random"),
+        ({"messages": {"jitter": {"law": "exponential", "mean": 1.0}}}, "messages.jitter must not be random"),
+        ({"messages": {"period": {"law": "exponential", "mean": 1.0}}}, "messages.period must not be random"),
+        ({"messages": {"times": "poisson"}}, "messages.times must not be random"),
+        ({"dispatch": {"latency": {"law": "exponential", "mean": 1.0}}}, "dispatch.latency must not be random"),
+        ({"decide": {"every": 5.0, "phase": "random"}}, "decide.phase must not be random"),
         ({"messages": {"losses": 0.1}}, "messages.losses is unknown, did you mean loss?"),
-        ({"messages": {"phase": "random"}}, "messages.phase must be a number, or a list"),
+        ({"messages": {"phase": "random"}}, "messages.phase must not be random"),
         ({"messages": {"latency": 1.0}, "dispatchers": ["RR"]}, "RR has memory"),
         ({"topology": {"kind": "torus", "side": 5}}, "looks at queues"),
         ({"service": {"work": "deterministic"}}, "service.work must be"),

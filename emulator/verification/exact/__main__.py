@@ -6,15 +6,14 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from dispatchers.errors import DispatcherError
 from emulator.command_line import BAD_INPUT, Parser
 from emulator.errors import InputError
 from emulator.machine.starting import start
-from emulator.scenario.sweep import axes, points
-from emulator.scenario.tree import Override, read_scenario
-from emulator.text import show
+from emulator.runs.check import make_dispatcher
+from emulator.scenario.plan import load
+from emulator.text import text_of
 from emulator.verification.exact import solve
 from emulator.verification.exact.cases import EXACT
 
@@ -54,17 +53,12 @@ def _cases(again: bool) -> Iterator[str]:
 
 def _solved(path: Path, settings: Sequence[str]) -> Iterator[str]:
     """Return a line for each measure, dispatcher and point of a sweep."""
-    tree = read_scenario(path, [Override(text, f"--set {text}") for text in settings])
-    swept = list(axes(tree))
-    labels = [axis.labels() for axis in swept]
-    for numbers, point in points(tree, swept):
-        scenario: dict[str, Any] = point.plain
-        values = zip(swept, labels, numbers, strict=True)
-        title = ", ".join(f"{axis.key} {texts[number]}" for axis, texts, number in values)
-        for index, dispatcher in enumerate(scenario["dispatchers"]):
-            named = dispatcher if isinstance(dispatcher, str) else show(dispatcher)
-            yield f"{named}{', ' if title else ''}{title}"
-            for measure, value in solve.measures(scenario, index).items():
+    for point in load(path, settings).points:
+        title = ", ".join(f"{key} {text_of(value)}" for key, value in point.values.items())
+        for index, spec in enumerate(point.scenario.dispatchers):
+            yield f"{spec.display}{', ' if title else ''}{title}"
+            rule = make_dispatcher(point, index).dispatcher
+            for measure, value in solve.measures_of(point.system(), rule).items():
                 if not math.isnan(value):
                     yield f"  {measure:18} {value:12.6f}"
 

@@ -9,15 +9,15 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from emulator.errors import InputError
-
-if TYPE_CHECKING:
-    from emulator.verification.exact.expected import Floats
-    from emulator.verification.exact.network import Network
+from emulator.model.network import Loss
+from emulator.model.system import System
+from emulator.verification.exact.expected import Floats
+from emulator.verification.exact.network import FixedNetwork, Link
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
 
@@ -116,28 +116,27 @@ def _quadrature(start: float, end: float) -> tuple[Floats, Floats]:
     return start + half * (1.0 + NODES), half * WEIGHTS
 
 
-def of_network(network: Network, others: Iterable[tuple[int, int]], horizon: float) -> float:
-    """Return the mean until the horizon over links (scheduler, server), by what happens sample by sample.
-
-    With fixed latencies each message that arrives is the newest. Of a bursty link the state is carried along.
-    """
+def of_system(system: System) -> float:
+    """Return the mean until the horizon, over time and links to servers that are not the own one; NaN if not solved."""
+    network, first = FixedNetwork(system), int(system.access.has_own)
     if network.difference:
         return math.nan
-    loss, ages = network.loss, []
-    for scheduler, server in others:
-        sends = network.sends[scheduler if network.polls else server]
-        sure = network.sure[scheduler, server]
-        lost = np.zeros(2) if sure else np.array([loss.good, loss.bad])
-        arrives = (1.0 - lost) ** (2 if network.polls else 1)
-        turn = np.array([[1.0 - loss.good_to_bad, loss.good_to_bad], [loss.bad_to_good, 1.0 - loss.bad_to_good]])
-        chance = np.array([1.0 - loss.stationary, loss.stationary]) if loss.in_bursts else np.array([1.0, 0.0])
-        known, integral, since = np.zeros(2), 0.0, 0.0
-        for number, time in enumerate(sends):
-            sampled = time + network.there[scheduler, server]
-            received = min(sampled + network.back[scheduler, server], horizon)
-            integral += float(known.sum()) * (received - since)
-            if number and loss.in_bursts:
-                known, chance = known @ turn, chance @ turn
-            known, since = known * (1.0 - arrives) + sampled * chance * arrives, received
-        ages.append(horizon / 2.0 - (integral + float(known.sum()) * (horizon - since)) / horizon)
+    links = [link for link in network.links if link.column >= first]
+    ages = [_of_link(link, network.samples[link.sender], network.loss, system.horizon) for link in links]
     return float(np.mean(ages)) if ages else math.nan
+
+
+def _of_link(link: Link, samples: Iterable[float], loss: Loss, horizon: float) -> float:
+    """Return the same for one link, sample by sample: each that arrives is the newest."""
+    arrives = np.array(link.arrives)
+    chance = np.array([1.0 - loss.share_bad, loss.share_bad])
+    turn = np.array([[1.0 - loss.good_to_bad, loss.good_to_bad], [loss.bad_to_good, 1.0 - loss.bad_to_good]])
+    # Over a good and a bad link: the mean time of the newest known sample, and its integral until `since`.
+    known, integral, since = np.zeros(2), 0.0, 0.0
+    for time in samples:
+        sampled = time + link.asking
+        received = min(sampled + link.telling, horizon)
+        integral += float(known.sum()) * (received - since)
+        known, since = known * (1.0 - arrives) + sampled * chance * arrives, received
+        known, chance = known @ turn, chance @ turn
+    return horizon / 2.0 - (integral + float(known.sum()) * (horizon - since)) / horizon

@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emulator.model.system import System
-from emulator.model.topologies import edge_list
-from emulator.verification.exact import age, dispatch, independent, phases, solve
+from emulator.verification.exact import age, dispatch, phases, solve
 
 DROPS, AGE = "drops_per_queue", "age_of_knowledge"
 """Jobs per queue, scaled to 50 ms; ms, of what schedulers know of the servers that are not their own."""
@@ -36,7 +34,7 @@ class Case(NamedTuple):
             return self.how()
         if self.measure == AGE:
             return solve.mean_age(self.scenario)
-        return solve.of_scenario(self.scenario).measures()[self.measure]
+        return solve.measures(self.scenario)[self.measure]
 
 
 def pair(**keys: Any) -> dict[str, Any]:
@@ -57,6 +55,7 @@ def path(**keys: Any) -> dict[str, Any]:
 
 
 BIPARTITE = {"kind": "bipartite", "schedulers": 100, "servers": 150, "choices": 3, "balanced": True}
+TWO_SETS = {"kind": "edge_list", "directed": True, "edges": [[0, 1], [0, 0], [1, 1], [1, 2]]}
 EXPONENTIAL = {"law": "exponential", "mean": 1.0}
 SWITCHED = {"high": 0.9, "low": 0.6}
 BURSTS = {"good_to_bad": 0.1, "bad_to_good": 0.3, "bad": 0.9, "good": 0.05}
@@ -65,17 +64,7 @@ OFFLOAD = {"name": "MF-R", "rule": [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]}
 HALF_APART = [0.0, 2.5]
 PERIODS = {"period": {"each": [3.0, 4.0]}, "phase": [0.5, 2.0]}
 EVERY_5 = 5.0 * np.arange(10)
-
-
-def _bipartite_rnd() -> float:
-    alone = System(edge_list(np.empty((0, 2), dtype=int), nodes=1), 5.0, 50.0, arrivals=_constant(0.9))
-    return float(independent.of_queue(alone, 100 / 150, 1.0)[0][1])
-
-
-def _constant(rate: float) -> Any:
-    from emulator.model.arrivals import Switched
-
-    return Switched(high=rate, low=rate)
+RANDOM_PHASES = pair(messages={"phase": "random"})
 
 
 JSQ_CASES = {
@@ -109,6 +98,8 @@ JSQ_CASES = {
     "switched rates": (pair(horizon=33.0, arrivals=SWITCHED, messages={"phase": [1.0, 3.0], "latency": 1.0}), 4.586131),
     "path": (path(messages={"phase": "even", "latency": 1.0}), 13.021114),
     "path, polls": (path(messages={"kind": "poll", "phase": [0.0, 1.0, 3.0], "latency": 0.5}), 11.467029),
+    "two sets": (path(topology=TWO_SETS, messages={"latency": 1.0}), 5.698058),
+    "one home for two": (path(topology=TWO_SETS | {"home": "first"}, messages={"latency": 1.0, "loss": 0.2}), 5.439238),
 }
 """Drops under JSQ, by the joint chain (`messages.py`)."""
 
@@ -140,12 +131,8 @@ EXACT: dict[str, Case] = {
         4.830690,
         partial(dispatch.exponential, 1.0, 0.9, 50.0),
     ),
-    "random phases": Case(
-        pair(messages={"phase": "random"}), DROPS, 7.002248, partial(phases.drops_per_queue, pair(messages={}))
-    ),
-    "bipartite RND": Case(
-        pair(topology=BIPARTITE, dispatchers=["RND"], messages={"kind": "poll"}), DROPS, 0.852167, _bipartite_rnd
-    ),
+    "random phases": Case(RANDOM_PHASES, DROPS, 7.002248, partial(phases.drops_per_queue, RANDOM_PHASES)),
+    "bipartite RND": Case(pair(topology=BIPARTITE, dispatchers=["RND"], messages={"kind": "poll"}), DROPS, 0.852167),
     "age": Case(pair(messages={"latency": 1.0}), AGE, 3.400000),
     "age, loss": Case(pair(messages={"latency": 1.0, "loss": 0.1}), AGE, 3.882716),
     "age, bursts": Case(path(messages={"latency": 1.0, "loss": BURSTS, "phase": "even"}), AGE, 5.752076),

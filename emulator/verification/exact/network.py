@@ -1,159 +1,134 @@
-"""What a scenario says of messages, decisions and dispatch, as numbers; refused is what has no exact solution here."""
+"""The network of a small system, link by link; refused is what is random in it beside the loss of messages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import count, takewhile
-from typing import Any, NamedTuple
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emulator.errors import InputError
-from emulator.keys import unknown
+from emulator.model.laws import Deterministic, Law
+from emulator.model.network import Duration, Latency, Network
 from emulator.model.system import System
-from emulator.verification.exact.expected import Floats
-
-Times = list[list[float]]
-
-MESSAGES = ("kind", "period", "phase", "times", "latency", "jitter", "loss", "own", "keep", "when")
+from emulator.workload.messages import MessageDraws
 
 
-class Loss(NamedTuple):
-    """Of a link, which is good or bad: how likely it turns from sample to sample, and loses a message."""
+class Link(NamedTuple):
+    """Between a scheduler and the server of one of its columns; times in ms."""
 
-    good_to_bad: float = 0.0
-    bad_to_good: float = 1.0
-    bad: float = 0.0
-    good: float = 0.0
+    scheduler: int
+    column: int
+    server: int
+    sender: int
+    """The server that broadcasts, or the scheduler that asks."""
+    asking: float
+    """What a question takes; 0 where servers broadcast."""
+    telling: float
+    """What a broadcast or an answer takes."""
+    dispatch: float
+    """What a job takes."""
+    arrives: tuple[float, float]
+    """How likely what a server tells arrives (a question must, too), while the link is good, and while it is bad."""
 
     @property
-    def in_bursts(self) -> bool:
-        """Whether links have a state."""
-        return self.good_to_bad > 0.0
+    def is_sure(self) -> bool:
+        """Whether everything arrives."""
+        return self.arrives == (1.0, 1.0)
 
     @property
-    def stationary(self) -> float:
-        """How likely a link is bad at sample 0."""
-        return self.good_to_bad / (self.good_to_bad + self.bad_to_good)
+    def has_states(self) -> bool:
+        """Whether it matters if the link is good or bad."""
+        return self.arrives[0] != self.arrives[1]
 
 
-@dataclass(frozen=True)
-class Network:
-    """How knowledge travels; times in ms."""
+class FixedNetwork:
+    """A network whose instants and times are known beforehand. Raises `InputError` for any other."""
 
-    polls: bool
-    """Whether schedulers ask their servers, or servers broadcast."""
-    sends: Times
-    """When each sender (a server that broadcasts, a scheduler that asks) sends, sample by sample."""
-    there: Floats
-    """What a question takes, schedulers x servers; 0 where servers broadcast."""
-    back: Floats
-    """What a broadcast or an answer takes, schedulers x servers."""
-    loss: Loss
-    sure: NDArray[np.bool_]
-    """Which messages are never lost, schedulers x servers."""
-    difference: int
-    """A server broadcasts only if its length differs so much from the one it told last."""
-    clock: Times | None
-    """When schedulers decide by their own clocks; None: at deliveries."""
-    dispatch: Floats
-    """What jobs take from a scheduler to a server, schedulers x servers."""
+    def __init__(self, system: System):
+        network = system.network
+        for key in _random_keys(network):
+            raise InputError(f"{key} must not be random to be solved exactly")
+        draws = MessageDraws(system, 0)
+        self.links = list(_links(system))
+        self.loss, self.difference = network.loss, network.difference
+        self.samples: list[list[float]] = [draws.sample_times(sender).tolist() for sender in range(draws.senders)]
+        """When each sender broadcasts or asks."""
+        self.decisions: list[list[float]] | None = None
+        """When each scheduler decides by its own clock; None: at deliveries."""
+        if network.decisions is not None:
+            self.decisions = [draws.decision_times(scheduler).tolist() for scheduler in range(system.schedulers)]
 
+    def readings(self) -> Iterator[tuple[float, int, list[Link]]]:
+        """Return when a server's length is read, the number of that sample, and over which links it is told."""
+        told: dict[tuple[int, int], list[Link]] = defaultdict(list)
+        for link in self.links:
+            told[link.sender, link.server].append(link)
+        for (sender, _), links in told.items():
+            for number, time in enumerate(self.samples[sender]):
+                yield time + links[0].asking, number, links
 
-def network_of(scenario: Mapping[str, Any], system: System) -> Network:
-    """Read the keys `messages`, `decide` and `dispatch` of a scenario. Raises `InputError`."""
-    messages = dict(scenario.get("messages") or {})
-    _check_keys("messages", messages, MESSAGES)
-    for key, only in (("times", "periodic"), ("jitter", None)):
-        if messages.get(key, only) != only:
-            raise InputError(f"messages.{key} must be {only or 'left out'} to be solved exactly, got {messages[key]}")
-    schedulers, servers = system.access.scheduler_count, system.access.server_count
-    polls = messages.get("kind", "broadcast") == "poll"
-    own = _own(scenario, schedulers, servers)
-    exact = own & (messages.get("own", "exact") == "exact")
-    latency = np.where(exact, 0.0, _time("messages.latency", messages.get("latency", 0.0)))
-    dispatch = dict(scenario.get("dispatch") or {})
-    _check_keys("dispatch", dispatch, ("latency", "own"))
-    at_once = own & (dispatch.get("own", "exact") == "exact")
-    difference = _difference(messages.get("when", "always"))
-    if polls and difference:
-        raise InputError("messages.when must be always where schedulers ask")
-    return Network(
-        polls=polls,
-        sends=instants(
-            messages.get("period", system.delta_t),
-            messages.get("phase", "synchronous"),
-            schedulers if polls else servers,
-            system.horizon,
-            "messages",
-        ),
-        there=latency if polls else np.zeros_like(latency),
-        back=latency,
-        loss=_loss(messages.get("loss", 0.0)),
-        sure=exact,
-        difference=difference,
-        clock=_clock(scenario.get("decide", "on_delivery"), schedulers, system.horizon),
-        dispatch=np.where(at_once, 0.0, _time("dispatch.latency", dispatch.get("latency", 0.0))),
-    )
+    def fates(self, link: Link, was_bad: bool | None) -> list[tuple[float, bool, bool]]:
+        """Return (probability, whether a sample arrives, whether the link is bad), `was_bad` at the one before."""
+        turns_bad = 0.0
+        if link.has_states and was_bad is None:
+            turns_bad = self.loss.share_bad
+        elif link.has_states:
+            turns_bad = 1.0 - self.loss.bad_to_good if was_bad else self.loss.good_to_bad
+        fates = []
+        for bad, likely in ((False, 1.0 - turns_bad), (True, turns_bad)):
+            fates += [(likely * link.arrives[bad], True, bad), (likely * (1.0 - link.arrives[bad]), False, bad)]
+        return [fate for fate in fates if fate[0] > 0.0]
 
 
-def instants(period: Any, phase: Any, senders: int, horizon: float, key: str) -> Times:
-    """Return `phase + k * period`, as that product, up to the horizon, for each sender."""
-    if isinstance(period, Mapping):
-        period = period.get("each", period)
-    periods = _each(period, senders, f"{key}.period")
-    if phase == "synchronous":
-        phase = 0.0
-    elif phase == "even":
-        phase = [sender * periods[sender] / senders for sender in range(senders)]
-    phases = _each(phase, senders, f"{key}.phase")
-    return [
-        list(takewhile(lambda time: time < horizon, (start + k * step for k in count())))
-        for start, step in zip(phases, periods, strict=True)
-    ]
+def _random_keys(network: Network) -> Iterator[str]:
+    """Return the keys that ask for what is random, beside the loss of messages."""
+    for section, clock in (("messages", network.samples), ("decide", network.decisions)):
+        if clock is None:
+            continue
+        if clock.phase == "random":
+            yield f"{section}.phase"
+        if isinstance(clock.period, Duration) and _is_random(clock.period.law):
+            yield f"{section}.period"
+        if clock.gaps is not None and _is_random(clock.gaps):
+            yield f"{section}.times"
+    for key, time in (
+        ("messages.latency", network.latency.base),
+        ("messages.jitter", network.latency.jitter),
+        ("dispatch.latency", network.dispatch.base),
+    ):
+        if not time.is_none and _is_random(time.law):
+            yield key
 
 
-def _each(value: Any, senders: int, key: str) -> list[float]:
-    values = value if isinstance(value, list) else [value] * senders
-    if len(values) != senders or not all(isinstance(each, int | float) for each in values):
-        raise InputError(f"{key} must be a number, or a list of one for each of {senders}, to be solved, got {value}")
-    return [float(each) for each in values]
+def _is_random(law: Law) -> bool:
+    return not isinstance(law, Deterministic)
 
 
-def _own(scenario: Mapping[str, Any], schedulers: int, servers: int) -> NDArray[np.bool_]:
-    """Return which servers are a scheduler's own; schedulers and servers as two sets have none."""
-    has_own = scenario["topology"].get("kind") != "bipartite"
-    return np.eye(schedulers, servers, dtype=bool) & has_own
+def _links(system: System) -> Iterator[Link]:
+    """Return the links of each scheduler, column by column."""
+    access, network = system.access, system.network
+    lengths = np.zeros(len(access.servers)) if access.lengths is None else access.lengths
+    polls, loss = network.kind == "poll", network.loss
+    ways = 2 if polls else 1
+    for scheduler, first in enumerate(access.offsets[:-1].tolist()):
+        for column, server in enumerate(access.of(scheduler).tolist()):
+            is_own = access.has_own and column == 0
+            is_exact = is_own and network.own_is_exact
+            length = float(lengths[first + column])
+            message = 0.0 if is_exact else _time(network.latency, length)
+            yield Link(
+                scheduler,
+                column,
+                server,
+                sender=scheduler if polls else server,
+                asking=message if polls else 0.0,
+                telling=message,
+                dispatch=0.0 if is_own and network.own_dispatch_is_exact else _time(network.dispatch, length),
+                arrives=(1.0, 1.0) if is_exact else ((1.0 - loss.good) ** ways, (1.0 - loss.bad) ** ways),
+            )
 
 
-def _time(key: str, law: Any) -> float:
-    """Return a time that is always the same."""
-    if isinstance(law, Mapping) and law.get("law") == "deterministic":
-        return float(law["mean"])
-    if isinstance(law, int | float):
-        return float(law)
-    raise InputError(f"{key} must be a number or deterministic to be solved exactly, got {law}")
-
-
-def _loss(loss: Any) -> Loss:
-    return Loss(**loss) if isinstance(loss, Mapping) else Loss(good=float(loss))
-
-
-def _difference(when: Any) -> int:
-    if isinstance(when, Mapping):
-        return int(when["difference"])
-    return {"always": 0, "change": 1}[when]
-
-
-def _clock(decide: Any, schedulers: int, horizon: float) -> Times | None:
-    if decide == "on_delivery":
-        return None
-    return instants(decide["every"], decide.get("phase", "synchronous"), schedulers, horizon, "decide")
-
-
-def _check_keys(section: str, mapping: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
-    for key in mapping:
-        if key not in allowed:
-            raise InputError(f"{section}.{key} {unknown(key, allowed)}")
+def _time(latency: Latency, length: float) -> float:
+    return length * latency.per_length + latency.base.mean + latency.jitter.mean

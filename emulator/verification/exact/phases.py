@@ -6,12 +6,17 @@ The value is smooth in the phases but where instants change places, and there th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from emulator.verification.exact.solve import of_scenario
+from emulator.errors import InputError
+from emulator.model.system import System
+from emulator.verification.exact.network import FixedNetwork
+from emulator.verification.exact.solve import built, of_system
+from emulator.workload.messages import MessageDraws
 
 
 def averaged(value: Callable[[float, float], float], period: float, shifts: Iterable[float], order: int = 8) -> float:
@@ -40,12 +45,15 @@ def averaged(value: Callable[[float, float], float], period: float, shifts: Iter
 
 
 def drops_per_queue(scenario: Mapping[str, Any], order: int = 8) -> float:
-    """Return the drops per queue of two nodes whose messages have one period, a fixed latency and random phases."""
-    messages = dict(scenario.get("messages") or {})
-    period = float(messages.get("period", scenario["delta_t"]))
-    latency, horizon = float(messages.get("latency", 0.0)), float(scenario["horizon"])
+    """Return the drops per queue of two senders whose messages have one period, fixed latencies and random phases."""
+    system, rule = built(scenario)
+    network, clock = system.network, system.network.clock(system.delta_t)
 
-    def value(first: float, second: float) -> float:
-        return of_scenario({**scenario, "messages": {**messages, "phase": [first, second]}}).drops_per_queue
+    def at(first: float, second: float) -> System:
+        return replace(system, network=replace(network, samples=replace(clock, phase=(first, second))))
 
-    return averaged(value, period, [0.0, latency, horizon, horizon - latency], order)
+    if MessageDraws(system, 0).senders != 2 or not isinstance(clock.period, float):
+        raise InputError("messages.phase must be that of two senders with one period to be averaged")
+    latencies = {link.telling for link in FixedNetwork(at(0.0, 0.0)).links}
+    shifts = {shift for latency in latencies for shift in (latency, system.horizon, system.horizon - latency)}
+    return averaged(lambda *phases: of_system(at(*phases), rule).drops_per_queue, clock.period, shifts, order)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property, lru_cache, reduce
-from itertools import count, product, takewhile
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,7 @@ class Chain:
         self.asked = Asked(system, dispatcher)
         self.access = self.asked.access
         self.nodes = len(system.service_rates)
-        starts = takewhile(lambda start: start < system.horizon, (k * system.delta_t for k in count()))
-        self.durations = np.diff([*starts, system.horizon]).round(12)
+        self.durations = np.diff(system.timetable.times).round(12)
         self.starts = list(product(range(len(self.queue.states)), repeat=self.nodes))
         self.lengths = self.queue.lengths[np.array(self.starts)]
 
