@@ -296,7 +296,7 @@ class _Run:
         arrivals = int(self.streams.before.sum() + self.streams.number.sum())
         drops, completions = int(tally[DROPS]), int(tally[COMPLETIONS])
         sojourn_time = world.queues["sojourn_time"]
-        time_here = world.queues["time_here"] if self.settings.has_dispatch else sojourn_time
+        time_here = world.time_here if self.settings.has_dispatch else sojourn_time
         return Totals(
             arrivals=arrivals,
             completions=completions,

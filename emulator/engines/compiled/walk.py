@@ -62,8 +62,8 @@ def empty_rows(count: int) -> Rows:
 def _length(departures, time):  # type: ignore[no-untyped-def]
     """Return how many departures are later than `time`."""
     length = 0
-    for departure in departures:
-        length += departure > time
+    for place in range(len(departures)):
+        length += departures[place] > time
     return length
 
 
@@ -87,7 +87,7 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
             tally[COMPLETIONS] += 1
             queue.sojourn_time += departure - arrival
             if settings.has_dispatch:
-                queue.time_here += departure - reached
+                world.time_here[server] += departure - reached
         else:
             outcome = IN_SYSTEM
             world.waiting_time[server] += settings.horizon - reached
@@ -220,10 +220,12 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
                 cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
                 return ASK
             me = schedulers[scheduler]
-            first, stop = world.offsets[scheduler], world.offsets[scheduler + 1]
+            first, stop = world.first[scheduler], world.stop[scheduler]
             me.age_at_jobs += (stop - first - settings.own) * arrives - me.sampled
-            number = world.total_sent[scheduler] if len(world.total_sent) > 0 else 0
-            column = column_of(rule, scheduler, first, stop, number, jobs.coin[job], arrives - me.decided)
+            number, elapsed = 0, 0.0
+            if len(world.total_sent) > 0:
+                number, elapsed = world.total_sent[scheduler], arrives - world.decided[scheduler]
+            column = column_of(rule, scheduler, first, stop, number, jobs.coin[job], elapsed)
             if not 0 <= column < stop - first:
                 return WRONG_COLUMN
             entry = first + column
