@@ -172,7 +172,7 @@ class View:
         ),
     )
     age = Field[Floats](
-        "Time since what is known of each accessible server was so, ms; that queues are empty at time 0 is known to all.",
+        "Time since what is known of each accessible server was so, ms; all know that queues are empty at time 0.",
         BY_SERVER,
         np.float64,
         whose="decision",

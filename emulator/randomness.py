@@ -87,7 +87,7 @@ def random_words(seed: int, stream: int, count: int) -> NDArray[np.uint64]:
     return _words(uint32(seed), stream, count)
 
 
-@compiled()
+@compiled(inline="always")
 def random_uniform(scheduler, epoch, number, stream, seed, replication):  # type: ignore[no-untyped-def]
     """Return the number in [0, 1), of 53 bits, at an address."""
     high, low, _, _ = philox(scheduler, epoch, number, stream, seed, replication)

@@ -15,7 +15,7 @@ SHORTEST_EPOCH = 1e-9
 
 @dataclass(frozen=True)
 class Timetable:
-    """The epochs of an episode: arrival rates hold for one each, traces have a row for each, drops are discounted by it.
+    """The epochs of an episode: arrival rates hold for one, traces have a row for each, drops are discounted by it.
 
     On a synchronous network all servers broadcast, all messages arrive and all schedulers decide at their starts.
     """

@@ -26,7 +26,8 @@ from emulator.model.topologies.edge_list import from_networkx
 from emulator.model.topologies.kind import RandomKind
 from emulator.model.topology import Topology
 from emulator.randomness import SERVICE, random_words
-from emulator.verification.agreement import Case, check, compare, random_case, reference_of
+from emulator.verification.agreement import check, compare, reference_of
+from emulator.verification.random_systems import Case, random_case
 from emulator.workload.jobs import try_out, works_of
 from emulator.workload.workload import Workload
 

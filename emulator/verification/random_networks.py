@@ -18,7 +18,7 @@ from emulator.model.arrivals.process import ArrivalProcess
 from emulator.model.laws import Deterministic, Exponential, Hyperexponential, Law
 from emulator.model.network import Clock, Duration, Latency, Loss, Network, Phase
 from emulator.model.system import System
-from emulator.verification.agreement import Case, Impatient, Levelling, random_case
+from emulator.verification.random_systems import Case, Impatient, Levelling, random_case
 
 MESSAGES = 6000.0
 """Expected messages of a system at most, or one from each sender."""

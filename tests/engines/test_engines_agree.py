@@ -32,7 +32,8 @@ from emulator.runs.tasks import cells_of
 from emulator.scenario.scenario import Scenario
 from emulator.verification import agreement
 from emulator.verification import random_policies as random_networks
-from emulator.verification.agreement import Habitual, Moody, Tracking, check, random_case
+from emulator.verification.agreement import check
+from emulator.verification.random_systems import Habitual, Moody, Tracking, random_case
 from emulator.workload.workload import Workload
 
 

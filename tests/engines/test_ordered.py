@@ -21,8 +21,8 @@ from emulator.model.laws import Exponential
 from emulator.model.network import Clock, Duration, Latency, Loss, Network
 from emulator.model.system import System
 from emulator.model.topologies import edge_list, torus
-from emulator.verification.agreement import Habitual, Tracking
 from emulator.verification.random_networks import random_network
+from emulator.verification.random_systems import Habitual, Tracking
 from emulator.workload.workload import Workload
 
 EVERYTHING = Traces(jobs=True, epochs=True)

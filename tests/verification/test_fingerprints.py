@@ -8,7 +8,7 @@ import pytest
 
 from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.episode import Traces
-from emulator.verification.agreement import random_case
+from emulator.verification.random_systems import random_case
 from emulator.workload.workload import Workload
 
 FINGERPRINTS = Path(__file__).with_name("fingerprints.txt").read_text().split()

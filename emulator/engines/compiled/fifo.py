@@ -14,6 +14,8 @@ import numpy as np
 from numba import njit, uint64
 from numpy.typing import NDArray
 
+from emulator.engines.compiled.lanes import BUFFER, LANES, SLOTS, enter
+from emulator.engines.compiled.lanes import serve as serve_lanes
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, job_fingerprint
 from emulator.machine.compiling import compiled
 
@@ -77,9 +79,9 @@ def group(counts, totals, records, starts, jobs, first, last):
         for i in range(totals[part]):
             server = servers[i]
             if first <= server < last:
-                place = next_place[server]
+                place = uint64(next_place[uint64(server)])
                 jobs.arrival_time[place], jobs.work[place], jobs.place[place] = times[i], works[i], part * room + i
-                next_place[server] = place + 1
+                next_place[uint64(server)] += 1
 
 
 @kernel
@@ -113,15 +115,37 @@ def _sort(time, work, place, schedulers):
 
 
 @kernel
-def serve(servers, records, starts, jobs, horizon, rows, first, last):
+def serve(servers, records, starts, jobs, lanes, horizon, rows, first, last):
     """Let the servers `first` to `last` - 1 take their jobs, and return (drops, completions, fingerprint) of these.
 
     With `rows` (None, or room for every job of the window, in the order of `starts`) the fates of the jobs are kept.
     """
+    dropped, completed, fingerprint = 0, 0, uint64(0)
+    is_plain = rows is None and servers.departures.shape[1] <= BUFFER
+    for start in range(first, last, LANES):
+        stop, most = min(start + LANES, last), 0
+        if is_plain and enter(lanes, servers, starts, jobs, start, stop):
+            d, c, f = serve_lanes(lanes, servers, horizon)
+            dropped += d
+            completed += c
+            fingerprint += f
+            most = SLOTS
+        d, c, f = _serve_one_by_one(servers, records, starts, jobs, horizon, rows, start, stop, most)
+        dropped += d
+        completed += c
+        fingerprint += f
+    return dropped, completed, fingerprint
+
+
+@kernel
+def _serve_one_by_one(servers, records, starts, jobs, horizon, rows, first, last, served):
+    """Let those of the servers that have more than `served` jobs take them; see `serve`."""
     schedulers, numbers = records.scheduler.reshape(-1), records.number.reshape(-1)
     dropped, completed, fingerprint = 0, 0, uint64(0)
     for server in range(first, last):
         begin, end = starts[server], starts[server + 1]
+        if end - begin <= served:
+            continue
         time, work, place = jobs.arrival_time[begin:end], jobs.work[begin:end], jobs.place[begin:end]
         if len(time) > INSERTION_LIMIT:
             _sort_many(time, work, place)

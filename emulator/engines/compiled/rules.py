@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from numba import njit
+from numba import njit, uint64
 from numba.extending import overload
 
 from dispatchers.choice import Chosen, Drawn, Fixed
@@ -63,6 +63,18 @@ def _noted(rule, first, stop, column):
     return column
 
 
+@njit(inline="always")
+def pick_from(cumulative, start, count, coin):
+    """Return what `pick` returns for the `count` cumulative probabilities from `start` on.
+
+    Without a slice, and without the last one, which is 1: 1.7 ns instead of 3.3.
+    """
+    column = 0
+    for place in range(start, start + count - 1):
+        column += coin >= cumulative[uint64(place)]
+    return column
+
+
 def column_of(rule, scheduler, first, stop, number, coin, elapsed):
     """Return the column for a job of a scheduler whose servers are `first` to `stop` - 1 of the access list."""
 
@@ -73,11 +85,7 @@ def _column_by_kind(rule, scheduler, first, stop, number, coin, elapsed):
     if kind is Drawn:
 
         def column(rule, scheduler, first, stop, number, coin, elapsed):
-            # As `pick`, but on the table itself, without its last column of ones: 1.7 ns instead of 3.3.
-            start, chosen = rule.start[scheduler], 0
-            for place in range(start, start + stop - first - 1):
-                chosen += coin >= rule.cumulative[place]
-            return chosen
+            return pick_from(rule.cumulative, rule.start[uint64(scheduler)], stop - first, coin)
 
     elif kind is Fixed:
 

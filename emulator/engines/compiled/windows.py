@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
-from emulator.engines.compiled import fifo, routing, rules
+from emulator.engines.compiled import fifo, lanes, routing, rules
 from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.compiled.rows import JobRows, empty_rows, in_job_order
 from emulator.engines.engine import Part
@@ -52,6 +52,7 @@ class WindowEngine:
         self.access = routing.Entries(system.access.offsets, system.access.servers, system.access.has_own)
         self.threads = max(1, min(threads, system.access.scheduler_count))
         self.blocks = [routing.block() for _ in range(self.threads)]
+        self.lanes = [lanes.lanes(system.buffer) for _ in range(self.threads)]
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self.chosen: Any = None
         """What makes the rule values of a per-job dispatcher."""
@@ -274,11 +275,13 @@ class _Run:
         self, drawn: NDArray[np.int64], rows: JobRows | None
     ) -> Callable[[int, int, int], tuple[int, int, int]]:
         """Return what lets a part of the servers take their jobs."""
+        engine = self.engine
 
         def serve(part: int, first: int, last: int) -> tuple[int, int, int]:
             fifo.group(self.counts, drawn, self.records, self.starts, self.jobs, first, last)
             horizon = float(self.system.horizon)
-            return fifo.serve(self.servers, self.records, self.starts, self.jobs, horizon, rows, first, last)
+            room = engine.lanes[part]
+            return fifo.serve(self.servers, self.records, self.starts, self.jobs, room, horizon, rows, first, last)
 
         return serve
 

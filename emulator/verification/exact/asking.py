@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,9 @@ class Asked:
         def padded(rows: Sequence[Sequence[float]], padding: float) -> NDArray[np.generic]:
             return np.array([[*row, *[padding] * (width - len(row))] for row in rows])
 
-        told = {} if lengths is None else {"distribution": self._distribution(lengths)}
+        told: dict[str, Any] = {} if lengths is None else {"distribution": self._distribution(lengths)}
         return View(
+            has_own=self.system.access.has_own,
             queue_lengths=padded(known, 0),
             service_rates=padded([rates[servers].tolist() for servers in self.access], 1.0),
             accessible=padded([[True] * len(servers) for servers in self.access], False),

@@ -16,7 +16,7 @@ from emulator.model.system import System
 from emulator.model.topologies import edge_list
 from emulator.verification.exact import age, dispatch, independent, phases, solve
 
-DROPS, AGE = "drops_per_queue", "mean_age"
+DROPS, AGE = "drops_per_queue", "age_of_knowledge"
 """Jobs per queue, scaled to 50 ms; ms, of what schedulers know of the servers that are not their own."""
 
 

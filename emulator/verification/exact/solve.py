@@ -34,7 +34,7 @@ def measures(scenario: Mapping[str, Any], dispatcher: int = 0) -> dict[str, floa
     system, rule = built(scenario, dispatcher)
     if _states(system) > STATE_LIMIT and "dispatch" not in scenario:
         return independent.measures(system, rule)
-    return of_scenario(scenario, dispatcher).measures() | {"mean_age": mean_age(scenario)}
+    return of_scenario(scenario, dispatcher).measures() | {"age_of_knowledge": mean_age(scenario)}
 
 
 def of_scenario(scenario: Mapping[str, Any], dispatcher: int = 0) -> Expected:
