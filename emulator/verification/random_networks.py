@@ -18,6 +18,7 @@ from emulator.model.arrivals.process import ArrivalProcess
 from emulator.model.laws import Deterministic, Exponential, Hyperexponential, Law
 from emulator.model.network import Clock, Duration, Latency, Loss, Network, Phase
 from emulator.model.system import System
+from emulator.model.topology import AccessLists
 from emulator.verification.random_systems import Case, Impatient, Levelling, random_case
 
 MESSAGES = 6000.0
@@ -119,19 +120,14 @@ def random_network(number: int) -> Case:
     case = random_case(number)
     if generator.random() < 0.4:
         case = _with_other_servers(generator, case)
-    elif generator.random() < 0.2:
+    elif generator.random() < 0.3:
+        case = replace(case, system=_with_lengths(generator, case.system))
+    elif generator.random() < 0.1:
         case = replace(case, dispatcher=Ageing())
     if is_coarse := bool(generator.random() < 0.4):
         case = replace(case, system=_on_ticks(generator, case.system))
     network = _network(generator, case.system, is_coarse)
-    return replace(case, system=_copy(case.system, network=network, access=case.system.access))
-
-
-def _copy(system: System, *, network: Network, access: Access) -> System:
-    """Return a system with another network and another access relation."""
-    copy = replace(system, network=network)
-    vars(copy)["access"] = access
-    return copy
+    return replace(case, system=replace(case.system, network=network))
 
 
 def _on_ticks(generator: np.random.Generator, system: System) -> System:
@@ -139,7 +135,7 @@ def _on_ticks(generator: np.random.Generator, system: System) -> System:
     rates = generator.choice([0.5, 1.0, 2.0], len(system.service_rates))
     schedulers = system.access.scheduler_count
     rate = float(generator.uniform(0.2, 1.5))
-    copy = replace(
+    return replace(
         system,
         delta_t=float(generator.choice([0.5, 1.0, 3.0, 4.5])),
         horizon=min(30.0, max(1.0, np.round(1500.0 / (rate * schedulers)))),
@@ -147,8 +143,14 @@ def _on_ticks(generator: np.random.Generator, system: System) -> System:
         arrivals=Ticking(rate=rate),
         work=Coarse() if generator.random() < 0.5 else Deterministic(),
     )
-    vars(copy)["access"] = system.access
-    return copy
+
+
+def _with_lengths(generator: np.random.Generator, system: System) -> System:
+    """Return a system whose edges have lengths, other ones in either direction."""
+    access = system.access
+    lengths = generator.choice([0.0, 0.5, 1.0, generator.random()], len(access.servers))
+    lists = Access(access.offsets, access.servers, access.server_count, access.has_own, lengths)
+    return replace(system, topology=AccessLists("graph with lengths", lists))
 
 
 def _with_other_servers(generator: np.random.Generator, case: Case) -> Case:
@@ -162,8 +164,7 @@ def _with_other_servers(generator: np.random.Generator, case: Case) -> Case:
     lengths = generator.choice([0.0, 0.5, generator.random()], offsets[-1]) if generator.random() < 0.5 else None
     access = Access(offsets, np.concatenate(lists), servers, bool(generator.random() < 0.5), lengths)
     rates = generator.choice([0.5, 1.0, 2.0], servers) if generator.random() < 0.5 else np.ones(servers)
-    system = replace(case.system, service_rates=rates)
-    vars(system)["access"] = access
+    system = replace(case.system, topology=AccessLists("random access lists", access), service_rates=rates)
     rules: list[type[Dispatcher]] = [Random, JoinShortestQueue, ShortestExpectedDelay, Levelling, Ageing, RoundRobin]
     rules += [JoinShortestQueueWithMemory, Impatient]
     dispatcher = rules[generator.integers(len(rules))]()
@@ -182,9 +183,8 @@ def _network(generator: np.random.Generator, system: System, is_coarse: bool) ->
     senders = access.scheduler_count if is_poll else access.server_count
     samples = None
     if generator.random() < 0.8 or period < shortest:
-        samples = _clock(
-            generator, max(shortest, period * float(generator.choice([0.25, 1.0, 1.0, 2.0]))), senders, is_coarse
-        )
+        usual = max(shortest, period * float(generator.choice([0.25, 1.0, 1.0, 2.0])))
+        samples = _clock(generator, usual, senders, is_coarse)
     decisions = None
     if generator.random() < 0.4:
         usual = max(shortest, period * float(generator.choice([0.25, 1.0, 2.0])))
