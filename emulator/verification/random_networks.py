@@ -120,7 +120,9 @@ def random_network(number: int) -> Case:
     case = random_case(number)
     if generator.random() < 0.4:
         case = _with_other_servers(generator, case)
-    elif generator.random() < 0.2:
+    elif generator.random() < 0.3:
+        case = replace(case, system=_with_lengths(generator, case.system))
+    elif generator.random() < 0.1:
         case = replace(case, dispatcher=Ageing())
     if is_coarse := bool(generator.random() < 0.4):
         case = replace(case, system=_on_ticks(generator, case.system))
@@ -143,6 +145,14 @@ def _on_ticks(generator: np.random.Generator, system: System) -> System:
     )
 
 
+def _with_lengths(generator: np.random.Generator, system: System) -> System:
+    """Return a system whose edges have lengths, other ones in either direction."""
+    access = system.access
+    lengths = generator.choice([0.0, 0.5, 1.0, generator.random()], len(access.servers))
+    lists = Access(access.offsets, access.servers, access.server_count, access.has_own, lengths)
+    return replace(system, topology=AccessLists("graph with lengths", lists))
+
+
 def _with_other_servers(generator: np.random.Generator, case: Case) -> Case:
     """Return a case in which each scheduler can access some of the servers, which are not as many as schedulers."""
     schedulers, servers = (int(count) for count in generator.integers(1, 41, 2))
@@ -154,7 +164,7 @@ def _with_other_servers(generator: np.random.Generator, case: Case) -> Case:
     lengths = generator.choice([0.0, 0.5, generator.random()], offsets[-1]) if generator.random() < 0.5 else None
     access = Access(offsets, np.concatenate(lists), servers, bool(generator.random() < 0.5), lengths)
     rates = generator.choice([0.5, 1.0, 2.0], servers) if generator.random() < 0.5 else np.ones(servers)
-    system = replace(case.system, topology=AccessLists("lists", access), service_rates=rates)
+    system = replace(case.system, topology=AccessLists("random access lists", access), service_rates=rates)
     rules: list[type[Dispatcher]] = [Random, JoinShortestQueue, ShortestExpectedDelay, Levelling, Ageing, RoundRobin]
     rules += [JoinShortestQueueWithMemory, Impatient]
     dispatcher = rules[generator.integers(len(rules))]()
@@ -173,9 +183,8 @@ def _network(generator: np.random.Generator, system: System, is_coarse: bool) ->
     senders = access.scheduler_count if is_poll else access.server_count
     samples = None
     if generator.random() < 0.8 or period < shortest:
-        samples = _clock(
-            generator, max(shortest, period * float(generator.choice([0.25, 1.0, 1.0, 2.0]))), senders, is_coarse
-        )
+        usual = max(shortest, period * float(generator.choice([0.25, 1.0, 1.0, 2.0])))
+        samples = _clock(generator, usual, senders, is_coarse)
     decisions = None
     if generator.random() < 0.4:
         usual = max(shortest, period * float(generator.choice([0.25, 1.0, 2.0])))

@@ -122,7 +122,7 @@ class Case:
     def __str__(self) -> str:
         system = self.system
         return (
-            f"{name_of(self.dispatcher)} on {system.topology.kind} of {system.nodes}, delta_t {system.delta_t:g}, "
+            f"{name_of(self.dispatcher)} on {system.topology.kind} of {system.schedulers}, delta_t {system.delta_t:g}, "
             f"horizon {system.horizon:g}, buffer {system.buffer}"
         )
 

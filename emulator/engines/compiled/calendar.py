@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from emulator.engines.compiled.slices import NO_ROOM, Slice
 from emulator.engines.compiled.sorting import in_order
 from emulator.engines.news import REQUEST_BYTES, STATE_BYTES, Mail, distribution_bytes
+from emulator.errors import InputError
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.system import System
 from emulator.model.timetable import SHORTEST_EPOCH
 from emulator.randomness import SAMPLE, philox
 from emulator.workload.jobs import told_apart, work_of
-from emulator.workload.messages import BACK, MessageDraws, draw_message, next_state
+from emulator.workload.messages import BACK, SAMPLE_LIMIT, MessageDraws, draw_message, next_state
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]
@@ -94,6 +95,8 @@ class Calendar:
         self.is_near = is_own[self.entries]
         """Whether no network is crossed."""
         self.lengths = np.zeros(entries) if access.lengths is None else access.lengths[self.entries]
+        self.rate = float((self.seen.counts / draws.sample_clock[1]).sum()) * (2 if self.is_poll else 1)
+        """Messages per ms, about."""
         self.is_bad = np.zeros(entries, dtype=np.bool_)
         """The states of links."""
         self.is_bad_from_monitor = np.zeros(access.scheduler_count, dtype=np.bool_)
@@ -230,6 +233,8 @@ class Calendar:
                 self.number, self.next_time = number, next_time
                 return times[:count], senders[:count], numbers[:count]
             room *= 2
+            if room > SAMPLE_LIMIT:
+                raise InputError(f"messages.times must make at most {SAMPLE_LIMIT} samples in an episode")
 
     def mail(self, sent: int, received: int, lost: int, ignored: int) -> Mail:
         """Return the messages of the episode, given those about single servers that were counted on the way.

@@ -37,7 +37,7 @@ _age_over = njit(inline="always")(age_over)
 def _add_up(world, settings, scheduler):  # type: ignore[no-untyped-def]
     """Add up when what a scheduler knows of others was so, in the order of its columns."""
     total = 0.0
-    for entry in range(world.offsets[scheduler] + settings.own, world.offsets[scheduler + 1]):
+    for entry in range(world.first[scheduler] + settings.own, world.stop[scheduler]):
         total += world.sampled[entry]
     world.schedulers[scheduler].sampled = total
 
@@ -45,7 +45,7 @@ def _add_up(world, settings, scheduler):  # type: ignore[no-untyped-def]
 @njit(**INLINED)
 def others_of(world, settings, scheduler):  # type: ignore[no-untyped-def]
     """Return how many servers a scheduler can access that are not its own."""
-    return world.offsets[scheduler + 1] - world.offsets[scheduler] - settings.own
+    return world.stop[scheduler] - world.first[scheduler] - settings.own
 
 
 @njit(**INLINED)
@@ -53,7 +53,7 @@ def _answer(world, table, scheduler):  # type: ignore[no-untyped-def]
     """Return where the answer to what a scheduler observes begins, -1 if it is not known."""
     if table.first[scheduler] < 0:
         return -1
-    start, stop = world.offsets[scheduler], world.offsets[scheduler + 1]
+    start, stop = world.first[scheduler], world.stop[scheduler]
     observation = 0
     for entry in range(start, min(start + table.columns, stop)):
         observation = observation * table.base + world.known[entry]
@@ -77,7 +77,7 @@ def _take_up_by_kind(rule, answers, world, settings, scheduler):  # type: ignore
         def fix(rule, answers, world, settings, scheduler):  # type: ignore[no-untyped-def]
             me = world.schedulers[scheduler]
             coin = random_uniform(scheduler, me.decisions, 0, DECISION, settings.seed, settings.replication)
-            count = world.offsets[scheduler + 1] - world.offsets[scheduler]
+            count = world.stop[scheduler] - world.first[scheduler]
             rule.chosen[scheduler] = _pick(answers[me.start : me.start + count], coin)
 
         return fix
@@ -85,7 +85,7 @@ def _take_up_by_kind(rule, answers, world, settings, scheduler):  # type: ignore
     def remember(rule, answers, world, settings, scheduler):  # type: ignore[no-untyped-def]
         _draw_order(world, settings, scheduler)
         total = 0
-        for entry in range(world.offsets[scheduler], world.offsets[scheduler + 1]):
+        for entry in range(world.first[scheduler], world.stop[scheduler]):
             world.sent[entry] = world.sent_ever[entry] - world.sent_before_news[entry]
             total += world.sent[entry]
         world.total_sent[scheduler] = total
@@ -97,8 +97,8 @@ def _take_up_by_kind(rule, answers, world, settings, scheduler):  # type: ignore
 def _draw_order(world, settings, scheduler):  # type: ignore[no-untyped-def]
     """Draw the order of `emulator.workload.coins.decision_orders` for a scheduler's next decision."""
     number, keys = world.schedulers[scheduler].decisions, world.keys
-    first = world.offsets[scheduler]
-    count = world.offsets[scheduler + 1] - first
+    first = world.first[scheduler]
+    count = world.stop[scheduler] - first
     for column in range(0, count, 4):
         words = philox(scheduler, number, column // 4, ORDER, settings.seed, settings.replication)
         for word in range(min(4, count - column)):
@@ -132,7 +132,8 @@ def _decide(rule, answers, world, settings, table, scheduler, time, is_needed): 
             return False
         tally[ANSWERED] = -1
         me.start = start
-        me.decided = time
+        if len(world.decided) > 0:
+            world.decided[scheduler] = time
         take_up(rule, answers, world, settings, scheduler)
     me.age_at_decisions += others_of(world, settings, scheduler) * time - me.sampled
     me.decisions += 1

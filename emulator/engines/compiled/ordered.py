@@ -178,11 +178,11 @@ class _Run:
     def _run_epoch(self, epoch: int) -> None:
         before = int(self.world.tally[DROPS])
         if self.is_traced or self.observations.is_global:
-            lengths = walk.lengths_at(self.world.departures, float(self.workload.times[epoch]))
+            lengths = walk.lengths_at(self.world, float(self.workload.times[epoch]))
             self.lengths.append(lengths)
             if self.observations.is_global:
                 self.observations.note_distribution(lengths)
-        for slice_ in self.streams.slices(epoch):
+        for slice_ in self.streams.slices(epoch, self.calendar.rate):
             self._run_slice(slice_)
         if self.traces.epochs or epoch + 1 == self.workload.epochs:
             end = float(self.workload.times[epoch + 1])
@@ -296,7 +296,7 @@ class _Run:
         arrivals = int(self.streams.before.sum() + self.streams.number.sum())
         drops, completions = int(tally[DROPS]), int(tally[COMPLETIONS])
         sojourn_time = world.queues["sojourn_time"]
-        time_here = world.queues["time_here"] if self.settings.has_dispatch else sojourn_time
+        time_here = world.time_here if self.settings.has_dispatch else sojourn_time
         return Totals(
             arrivals=arrivals,
             completions=completions,

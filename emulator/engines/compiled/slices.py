@@ -83,10 +83,11 @@ class JobStreams:
         dispatch = system.network.dispatch
         self._ways = _ways if is_ours(dispatch.base.law, dispatch.jitter.law) else _ways_for_users
 
-    def slices(self, epoch: int) -> Iterator[Slice]:
-        """Yield the slices of an epoch."""
+    def slices(self, epoch: int, message_rate: float) -> Iterator[Slice]:
+        """Yield the slices of an epoch, short enough for its jobs and for so many messages per ms."""
         start, end = (float(time) for time in self.workload.times[epoch : epoch + 2])
-        count = max(1, math.ceil(self.expected[epoch] / max(SLICE_JOBS, SMALLEST_SLICE / self.schedulers)))
+        expected = max(self.expected[epoch] * self.schedulers, 0.25 * message_rate * (end - start))
+        count = max(1, math.ceil(expected / max(SLICE_JOBS * self.schedulers, SMALLEST_SLICE)))
         for number in range(count):
             here = start + (end - start) * number / count
             stop = end if number + 1 == count else start + (end - start) * (number + 1) / count

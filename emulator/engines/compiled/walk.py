@@ -31,6 +31,9 @@ from emulator.machine.compiling import compiled
 DONE, ASK, WRONG_COLUMN = range(3)
 """What a walk returns: that it is over, that an answer is missing, or that a rule chose a server that is not there."""
 
+SHORT = 16
+"""Departures up to which counting all the later ones is quicker than searching for the first."""
+
 JOB, SAMPLE, DELIVERY = range(3)
 """The next of each in a slice."""
 
@@ -59,12 +62,23 @@ def empty_rows(count: int) -> Rows:
 
 
 @njit(**INLINED)
-def _length(departures, time):  # type: ignore[no-untyped-def]
-    """Return how many departures are later than `time`."""
-    length = 0
-    for departure in departures:
-        length += departure > time
-    return length
+def _length(departures, oldest, time):  # type: ignore[no-untyped-def]
+    """Return how many of the last departures, a ring in which the oldest stands at `oldest`, are later than `time`."""
+    buffer = len(departures)
+    if buffer <= SHORT:
+        length = 0
+        for place in range(buffer):
+            length += departures[place] > time
+        return length
+    first, stop = 0, buffer  # the first later one is among these, counted from the oldest
+    while first < stop:
+        middle = (first + stop) >> 1
+        place = oldest + middle
+        if departures[place if place < buffer else place - buffer] > time:
+            stop = middle
+        else:
+            first = middle + 1
+    return buffer - first
 
 
 @njit(**INLINED)
@@ -74,7 +88,7 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
     oldest = queue.oldest
     start, departure, outcome = -1.0, -1.0, DROPPED
     if settings.is_traced:
-        rows.queue_length_at_arrival[row] = _length(departures, reached)
+        rows.queue_length_at_arrival[row] = _length(departures, oldest, reached)
     if departures[oldest] > reached:
         tally[DROPS] += 1
     else:
@@ -87,7 +101,7 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
             tally[COMPLETIONS] += 1
             queue.sojourn_time += departure - arrival
             if settings.has_dispatch:
-                queue.time_here += departure - reached
+                world.time_here[server] += departure - reached
         else:
             outcome = IN_SYSTEM
             world.waiting_time[server] += settings.horizon - reached
@@ -148,7 +162,7 @@ def _sample(rule, answers, world, settings, table, events, index, time):  # type
     """Let a server say how long its queue is; return whether no answer is missing."""
     tally, sampled = world.tally, events.sampled[index]
     server = world.servers[sampled] if settings.is_poll else sampled
-    length = _length(world.departures[server], time)
+    length = _length(world.departures[server], world.queues[server].oldest, time)
     if not settings.is_instant:
         if abs(length - world.queues[server].told) < settings.difference:
             return True
@@ -220,10 +234,12 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
                 cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
                 return ASK
             me = schedulers[scheduler]
-            first, stop = world.offsets[scheduler], world.offsets[scheduler + 1]
+            first, stop = world.first[scheduler], world.stop[scheduler]
             me.age_at_jobs += (stop - first - settings.own) * arrives - me.sampled
-            number = world.total_sent[scheduler] if len(world.total_sent) > 0 else 0
-            column = column_of(rule, scheduler, first, stop, number, jobs.coin[job], arrives - me.decided)
+            number, elapsed = 0, 0.0
+            if len(world.total_sent) > 0:
+                number, elapsed = world.total_sent[scheduler], arrives - world.decided[scheduler]
+            column = column_of(rule, scheduler, first, stop, number, jobs.coin[job], elapsed)
             if not 0 <= column < stop - first:
                 return WRONG_COLUMN
             entry = first + column
@@ -303,9 +319,9 @@ def close(world, settings, rows):  # type: ignore[no-untyped-def]
 
 
 @compiled(nogil=True, error_model="numpy")
-def lengths_at(departures, time):  # type: ignore[no-untyped-def]
+def lengths_at(world, time):  # type: ignore[no-untyped-def]
     """Return how many jobs each server has at a time when no job reaches it."""
-    lengths = np.empty(len(departures), dtype=np.int32)
-    for server in range(len(departures)):
-        lengths[server] = _length(departures[server], time)
+    lengths = np.empty(len(world.departures), dtype=np.int32)
+    for server in range(len(lengths)):
+        lengths[server] = _length(world.departures[server], world.queues[server].oldest, time)
     return lengths

@@ -31,23 +31,32 @@ SCHEDULER = np.dtype(
         ("age_over_time", np.float64),
         ("age_at_decisions", np.float64),
         ("age_at_jobs", np.float64),
-        ("decided", np.float64),  # when it decided last
+        ("first", np.int32),  # its entries are those from here on
+        ("stop", np.int32),  # and before this one
         ("start", np.int32),  # where the answer begins that holds since then
         ("decisions", np.int32),  # how many it has made
     ]
 )
 """A scheduler, in one line of a cache."""
 
+ENTRY = np.dtype(
+    [
+        ("sampled", np.float64),  # when what is known was so
+        ("known", np.int32),  # the length last received; one more than the buffer if none was and rates differ
+        ("server", np.int32),
+    ]
+)
+"""A scheduler and a server that it can access."""
+
 QUEUE = np.dtype(
     [
         ("service_rate", np.float64),
         ("sojourn_time", np.float64),  # from arrival to departure, added up over the jobs completed by the horizon
-        ("time_here", np.float64),  # the part of it since the server was reached, if that is not the same
         ("oldest", np.int32),  # where in its ring of departures the oldest one stands
         ("told", np.int32),  # the length that it told last
     ]
 )
-"""A server."""
+"""A server; its last departures, as many as its buffer, stand behind it in memory."""
 
 ON_ITS_WAY = np.dtype(
     [
@@ -72,26 +81,30 @@ and where the answer begins that was missing, -1 if none was; the jobs that are 
 class World(NamedTuple):
     """The state of an episode; arrays without a meaning in a network or for a rule are empty."""
 
-    offsets: Integers
-    """The access relation, by scheduler and seen from the servers."""
+    first: Indices
+    """Of each scheduler the first of its entries, and the one after the last: a view of `schedulers`."""
+    stop: Indices
     servers: Indices
+    """Of each entry: a view of records, see `ENTRY`."""
     seen_offsets: Integers
+    """The access relation as seen from the servers: schedulers, and entries."""
     receivers: Indices
     entries: Indices
 
     departures: Floats
-    """Servers x buffer, a ring of the last departures: minus infinity before there were any."""
+    """Servers x buffer, a ring of the last ones: minus infinity before there were any."""
     queues: Any
     """See `QUEUE`."""
+    time_here: Floats
+    """The part of the sojourn times since servers were reached, if that is not the same."""
     waiting_time: Floats
     """From reaching the server to the horizon, added up over the accepted jobs that are still there then."""
 
     schedulers: Any
     """See `SCHEDULER`."""
     known: Indices
-    """Of each entry the length last received; one more than the buffer if none was and rates differ."""
+    """Of each entry, as are servers."""
     sampled: Floats
-    """When that was so."""
     heard_of: Indices
     """Of each scheduler the number of the distribution that it knows, and when it was so."""
     heard_of_time: Floats
@@ -106,7 +119,8 @@ class World(NamedTuple):
     sent_ever: Integers
     sent_before_news: Integers
     total_sent: Integers
-    """The sum of `sent`, by scheduler."""
+    """The sum of `sent`, by scheduler, and when it decided last."""
+    decided: Floats
     order: Integers
     """The columns as drawn for the last decision."""
     keys: NDArray[np.uint64]
@@ -173,20 +187,29 @@ def new_world(system: System, is_per_job: bool) -> World:
     untold = system.buffer + 1 if (system.service_rates != 1.0).any() else 0
     remembered = entries if is_per_job else 0
     has_clock = network.decisions is not None
-    by_scheduler, by_server = _aligned(schedulers, SCHEDULER), _aligned(servers, QUEUE)
+    by_scheduler = _aligned(schedulers, SCHEDULER.itemsize).view(SCHEDULER)[:, 0]
+    by_scheduler["first"], by_scheduler["stop"] = access.offsets[:-1], access.offsets[1:]
+    by_entry = _aligned(entries, ENTRY.itemsize).view(ENTRY)[:, 0]
+    by_entry["server"], by_entry["known"] = access.servers, untold
+    room = _aligned(servers, QUEUE.itemsize + 8 * system.buffer)
+    by_server = room[:, : QUEUE.itemsize].view(QUEUE)[:, 0]
     by_server["service_rate"] = system.service_rates
+    departures = room[:, QUEUE.itemsize :].view(np.float64)
+    departures[:] = -np.inf
     return World(
-        access.offsets,
-        access.servers,
+        by_scheduler["first"],
+        by_scheduler["stop"],
+        by_entry["server"],
         access.transpose.offsets,
         access.transpose.servers,
         access.turned.astype(np.int32),
-        np.full((servers, system.buffer), -np.inf),
+        departures,
         by_server,
+        np.zeros(0 if network.dispatch.is_none else servers),
         np.zeros(servers),
         by_scheduler,
-        np.full(entries, untold, dtype=np.int32),
-        np.zeros(entries),
+        by_entry["known"],
+        by_entry["sampled"],
         np.full(schedulers, -1, dtype=np.int32),
         np.zeros(schedulers),
         np.zeros(schedulers if has_clock else 0),
@@ -197,6 +220,7 @@ def new_world(system: System, is_per_job: bool) -> World:
         np.zeros(remembered, dtype=np.int64),
         np.zeros(remembered, dtype=np.int64),
         np.zeros(schedulers if is_per_job else 0, dtype=np.int64),
+        np.zeros(schedulers if is_per_job else 0),
         np.zeros(remembered, dtype=np.int64),
         np.zeros(access.width, dtype=np.uint64),
         np.zeros(0),
@@ -208,8 +232,8 @@ def new_world(system: System, is_per_job: bool) -> World:
     )
 
 
-def _aligned(count: int, dtype: np.dtype[Any]) -> Any:
-    """Return so many records of zeros, none of which lies in more lines of a cache than it has to."""
-    room = np.zeros((count + 1) * dtype.itemsize + LINE, dtype=np.uint8)
+def _aligned(count: int, size: int) -> NDArray[np.uint8]:
+    """Return so many rows of bytes, zeros, none of which lies in more lines of a cache than it has to."""
+    room = np.zeros(count * size + LINE, dtype=np.uint8)
     start = -room.ctypes.data % LINE
-    return room[start : start + count * dtype.itemsize].view(dtype)
+    return room[start : start + count * size].reshape(count, size)
