@@ -71,9 +71,11 @@ class OrderedEngine:
         if isinstance(dispatcher, PerJobDispatcher):
             self.chosen = rules.kind_of(dispatcher.choose)
             self.choose = rules.compiled_choice(dispatcher.choose) if self.chosen is Chosen else None
-        self.walk = walk.walk
-        if self.chosen is not None and not is_ours(dispatcher):
-            self.walk = walk.walk_for_users if self.chosen is Chosen else walk.walk_counting
+        self.walk, self.decide_all = walk.walk, walk.decide_all
+        if self.chosen is Chosen:
+            self.walk, self.decide_all = walk.walk_for_users, walk.decide_all_for_users
+        elif self.chosen is not None and not is_ours(dispatcher):
+            self.walk = walk.walk_counting
 
     @staticmethod
     def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
@@ -186,7 +188,7 @@ class _Run:
             self._run_slice(slice_)
         if self.traces.epochs or epoch + 1 == self.workload.epochs:
             end = float(self.workload.times[epoch + 1])
-            self._until_done(lambda: walk.decide_all(*self._rule(), end, self.traces.epochs))
+            self._until_done(lambda: self.engine.decide_all(*self._rule(), end, self.traces.epochs))
             if self.traces.epochs:
                 self.offload_probability.append(self._offload_probability())
         if self.is_traced:

@@ -293,8 +293,7 @@ walk_for_users = njit(nogil=True, error_model="numpy")(_walk)
 """`_walk` for a rule of which no hash tells all: its code must not be kept on disk."""
 
 
-@compiled(nogil=True, error_model="numpy", _nrt=False)
-def decide_all(rule, answers, world, settings, table, time, is_needed):  # type: ignore[no-untyped-def]
+def _decide_all(rule, answers, world, settings, table, time, is_needed):  # type: ignore[no-untyped-def]
     """Make all decisions before an epoch's end, whose answers are needed or not; return `DONE` or `ASK`."""
     tally = world.tally
     for scheduler in range(tally[PLACE], len(world.schedulers)):
@@ -303,6 +302,11 @@ def decide_all(rule, answers, world, settings, table, time, is_needed):  # type:
             return ASK
     tally[PLACE] = 0
     return DONE
+
+
+decide_all = compiled(nogil=True, error_model="numpy", _nrt=False)(_decide_all)
+decide_all_for_users = njit(nogil=True, error_model="numpy")(_decide_all)
+"""The same for a rule of which no hash tells all, whose type brings its code along."""
 
 
 @compiled(nogil=True, error_model="numpy", _nrt=False)
