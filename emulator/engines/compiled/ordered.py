@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
-from emulator.engines.compiled import rules, walk
+from emulator.engines.compiled import fates, rules, walk
 from emulator.engines.compiled.answers import OnDemand
 from emulator.engines.compiled.calendar import Calendar
 from emulator.engines.compiled.slices import Jobs, JobStreams, Slice
-from emulator.engines.compiled.walk import empty_rows
 from emulator.engines.compiled.world import (
     ANSWERED,
     ASKED,
@@ -42,7 +41,6 @@ from emulator.engines.engine import Part
 from emulator.engines.episode import (
     UNTRACED,
     Episode,
-    JobTrace,
     Totals,
     Traces,
     epoch_trace,
@@ -71,9 +69,11 @@ class OrderedEngine:
         if isinstance(dispatcher, PerJobDispatcher):
             self.chosen = rules.kind_of(dispatcher.choose)
             self.choose = rules.compiled_choice(dispatcher.choose) if self.chosen is Chosen else None
-        self.walk = walk.walk
-        if self.chosen is not None and not is_ours(dispatcher):
-            self.walk = walk.walk_for_users if self.chosen is Chosen else walk.walk_counting
+        self.walk, self.decide_all = walk.walk, walk.decide_all
+        if self.chosen is Chosen:
+            self.walk, self.decide_all = walk.walk_for_users, walk.decide_all_for_users
+        elif self.chosen is not None and not is_ours(dispatcher):
+            self.walk = walk.walk_counting
 
     @staticmethod
     def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
@@ -134,7 +134,7 @@ class _Run:
         """Where each scheduler sends its jobs, if a rule is drawn for all until the next decision."""
         self.is_whole = not system.network.dispatch.is_none
         """Whether traces come for the whole episode at once: a job can reach its server in a later epoch."""
-        self.rows, self.traced = empty_rows(0), 0
+        self.rows, self.traced = fates.empty_rows(0), 0
         """The jobs that are traced, and how many there are."""
         self.born: list[NDArray[np.int64]] = []
         """Of each traced epoch the jobs of each scheduler."""
@@ -151,7 +151,7 @@ class _Run:
             replication=self.workload.seeds[1],
             own=int(access.has_own),
             own_is_near=access.has_own and network.own_dispatch_is_exact,
-            difference=network.difference,
+            difference=0 if self.calendar.is_poll else network.difference,
             keeps_newest=network.keeps_newest,
             is_poll=self.calendar.is_poll,
             is_instant=self.calendar.is_instant,
@@ -186,7 +186,7 @@ class _Run:
             self._run_slice(slice_)
         if self.traces.epochs or epoch + 1 == self.workload.epochs:
             end = float(self.workload.times[epoch + 1])
-            self._until_done(lambda: walk.decide_all(*self._rule(), end, self.traces.epochs))
+            self._until_done(lambda: self.engine.decide_all(*self._rule(), end, self.traces.epochs))
             if self.traces.epochs:
                 self.offload_probability.append(self._offload_probability())
         if self.is_traced:
@@ -239,10 +239,7 @@ class _Run:
                     under_way=np.append(self.world.under_way, np.zeros(more, dtype=ON_ITS_WAY)),
                 )
         if self.is_traced and self.traced + jobs > len(self.rows.server):
-            longer_rows = empty_rows(2 * (self.traced + jobs))
-            for old, new in zip(self.rows, longer_rows, strict=True):
-                new[: self.traced] = old[: self.traced]
-            self.rows = longer_rows
+            self.rows = fates.longer(self.rows, self.traced, 2 * (self.traced + jobs))
 
     def _note(self, slice_: Slice, jobs: Jobs) -> None:
         """Write down what is known of a slice's jobs beforehand."""
@@ -255,7 +252,7 @@ class _Run:
         """Return the traces of the epochs since the last part, up to this one."""
         if not self.is_traced:
             return None, None
-        jobs = self._job_trace()
+        jobs = fates.in_job_order(self.rows, self.traced, at_once=not self.is_whole)
         first = epoch + 1 - len(self.born)
         epochs = None
         if self.traces.epochs:
@@ -271,15 +268,6 @@ class _Run:
         self.lengths.clear()
         self.offload_probability.clear()
         return jobs if self.traces.jobs else None, epochs
-
-    def _job_trace(self) -> JobTrace:
-        """Return the traced jobs by epoch, then scheduler, then time."""
-        columns = {name: column[: self.traced] for name, column in self.rows._asdict().items()}
-        order = np.lexsort((columns.pop("number"), columns["scheduler"], columns["epoch"]))
-        columns = {name: column[order] for name, column in columns.items()}
-        if not self.is_whole:
-            columns["reached_time"] = columns["arrival_time"]
-        return JobTrace(**columns)
 
     def _offload_probability(self) -> NDArray[np.float64]:
         """Return each scheduler's probability of sending a job elsewhere, if it has an own server and the rule one."""

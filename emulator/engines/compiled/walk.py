@@ -7,13 +7,12 @@ stops before it has changed anything of the present event, and goes on with it w
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
 from numba import njit
 
-from emulator.engines.compiled.calendar import UNSEEN
 from emulator.engines.compiled.deciding import INLINED, decide, hear
+from emulator.engines.compiled.journeys import pop, push
+from emulator.engines.compiled.posting import UNSEEN
 from emulator.engines.compiled.rules import column_of
 from emulator.engines.compiled.world import (
     COMPLETIONS,
@@ -36,29 +35,6 @@ SHORT = 16
 
 JOB, SAMPLE, DELIVERY = range(3)
 """The next of each in a slice."""
-
-
-class Rows(NamedTuple):
-    """The fates of jobs, in the order in which they arrive; see `emulator.engines.episode.JobTrace`."""
-
-    scheduler: Any
-    number: Any
-    epoch: Any
-    server: Any
-    arrival_time: Any
-    reached_time: Any
-    start_time: Any
-    departure_time: Any
-    work: Any
-    queue_length_at_arrival: Any
-    outcome: Any
-
-
-def empty_rows(count: int) -> Rows:
-    """Return room for the fates of so many jobs."""
-    whole, real = np.int32, np.float64
-    columns: list[Any] = [whole] * 4 + [real] * 5 + [whole, np.int8]
-    return Rows(*(np.empty(count, dtype=dtype) for dtype in columns))
 
 
 @njit(**INLINED)
@@ -117,55 +93,14 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
 
 
 @njit(**INLINED)
-def _comes_first(jobs, one, other):  # type: ignore[no-untyped-def]
-    """Return whether a job on its way reaches its server before another one that does so at the same time."""
-    if jobs[one].scheduler != jobs[other].scheduler:
-        return jobs[one].scheduler < jobs[other].scheduler
-    return jobs[one].number < jobs[other].number
-
-
-@njit(**INLINED)
-def _push(times, whose, jobs, count, time, who):  # type: ignore[no-untyped-def]
-    """Let a job on its way find its place in a heap of `count` others."""
-    place = count
-    while place > 0:
-        parent = (place - 1) >> 1
-        if not (time < times[parent] or (time == times[parent] and _comes_first(jobs, who, whose[parent]))):
-            break
-        times[place], whose[place] = times[parent], whose[parent]
-        place = parent
-    times[place], whose[place] = time, who
-
-
-@njit(**INLINED)
-def _pop(times, whose, jobs, count):  # type: ignore[no-untyped-def]
-    """Remove the first job of a heap of `count`, and note behind the others that its place among the jobs is free."""
-    first, last, place = whose[0], count - 1, 0
-    time, who = times[last], whose[last]
-    while True:
-        child = 2 * place + 1
-        if child >= last:
-            break
-        if child + 1 < last:
-            one, other = times[child], times[child + 1]
-            child += other < one or (other == one and _comes_first(jobs, whose[child + 1], whose[child]))
-        if not (times[child] < time or (times[child] == time and _comes_first(jobs, whose[child], who))):
-            break
-        times[place], whose[place] = times[child], whose[child]
-        place = child
-    times[place], whose[place] = time, who
-    whose[last] = first
-
-
-@njit(**INLINED)
 def _sample(rule, answers, world, settings, table, events, index, time):  # type: ignore[no-untyped-def]
     """Let a server say how long its queue is; return whether no answer is missing."""
     tally, sampled = world.tally, events.sampled[index]
     server = world.servers[sampled] if settings.is_poll else sampled
     length = _length(world.departures[server], world.queues[server].oldest, time)
+    if abs(length - world.queues[server].told) < settings.difference:
+        return True
     if not settings.is_instant:
-        if abs(length - world.queues[server].told) < settings.difference:
-            return True
         for message in range(events.first[index], events.stop[index]):
             events.lengths[message] = length
             if len(world.sent_ever) > 0:
@@ -174,8 +109,6 @@ def _sample(rule, answers, world, settings, table, events, index, time):  # type
             tally[LOST] += events.lost[index]
             tally[SENT] += world.seen_offsets[server + 1] - world.seen_offsets[server]
         world.queues[server].told = length
-        return True
-    if abs(length - world.queues[server].told) < settings.difference:
         return True
     start, stop = world.seen_offsets[server], world.seen_offsets[server + 1]
     for seen in range(start + tally[PLACE], stop):
@@ -261,7 +194,7 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
                 new = world.under_way[free]
                 new.arrival_time, new.work, new.place = arrives, work, row
                 new.scheduler, new.server, new.number = scheduler, server, jobs.ever[job]
-                _push(reach_times, whose, world.under_way, tally[UNDER_WAY], arrives + duration, free)
+                push(reach_times, whose, world.under_way, tally[UNDER_WAY], arrives + duration, free)
                 tally[UNDER_WAY] += 1
             job += 1
         elif sampled <= min(delivered, reached):
@@ -279,7 +212,7 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
         else:
             there = world.under_way[whose[0]]
             _receive(world, settings, rows, there.server, there.arrival_time, reached, there.work, there.place)
-            _pop(reach_times, whose, world.under_way, tally[UNDER_WAY])
+            pop(reach_times, whose, world.under_way, tally[UNDER_WAY])
             tally[UNDER_WAY] -= 1
 
 
@@ -293,8 +226,7 @@ walk_for_users = njit(nogil=True, error_model="numpy")(_walk)
 """`_walk` for a rule of which no hash tells all: its code must not be kept on disk."""
 
 
-@compiled(nogil=True, error_model="numpy", _nrt=False)
-def decide_all(rule, answers, world, settings, table, time, is_needed):  # type: ignore[no-untyped-def]
+def _decide_all(rule, answers, world, settings, table, time, is_needed):  # type: ignore[no-untyped-def]
     """Make all decisions before an epoch's end, whose answers are needed or not; return `DONE` or `ASK`."""
     tally = world.tally
     for scheduler in range(tally[PLACE], len(world.schedulers)):
@@ -303,6 +235,11 @@ def decide_all(rule, answers, world, settings, table, time, is_needed):  # type:
             return ASK
     tally[PLACE] = 0
     return DONE
+
+
+decide_all = compiled(nogil=True, error_model="numpy", _nrt=False)(_decide_all)
+decide_all_for_users = njit(nogil=True, error_model="numpy")(_decide_all)
+"""The same for a rule of which no hash tells all, whose type brings its code along."""
 
 
 @compiled(nogil=True, error_model="numpy", _nrt=False)
