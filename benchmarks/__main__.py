@@ -27,7 +27,7 @@ from emulator.engines.simpy.engine import SimpyEngine
 from emulator.machine.starting import start
 from emulator.model.arrivals import Switched
 from emulator.model.system import System
-from emulator.model.topologies import configuration_model, torus
+from emulator.model.topologies import configuration_model, edge_list, torus
 from emulator.runs.check import shipped_policies
 from emulator.workload.workload import Workload
 
@@ -114,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _compare(systems, has_ciw=_has_ciw())
     _dispatchers(systems, policy)
     _growth(systems[4_900])
+    _hubs(systems[4_900])
     return 0
 
 
@@ -177,6 +178,28 @@ def _growth(base: System) -> None:
     loads = (0.2, 0.5, 0.9, 1.5, 3.0)
     cells = [nanoseconds(run, replace(base, arrivals=Switched(high=load, low=load))) for load in loads]
     table("ns per job under RND at 4,900 nodes, by load", [f"{load:g}" for load in loads], [("", cells)])
+    buffers = (1, 2, 5, 10, 16, 20, 100)
+    cells = [nanoseconds(run, replace(base, buffer=buffer)) for buffer in buffers]
+    table("ns per job under RND at 4,900 nodes, by buffer", [str(buffer) for buffer in buffers], [("", cells)])
+
+
+def _hubs(base: System) -> None:
+    """What few schedulers with many servers cost: time and memory go by the entries of the access relation."""
+    leaves = np.arange(1, 8020)
+    near = (leaves * np.random.default_rng(1).random((2, len(leaves))) ** 4).astype(int)
+    graphs = {
+        "star of 5,000": edge_list([[0, leaf] for leaf in range(1, 5000)], nodes=5000),
+        "8,020 nodes, hubs": edge_list(np.unique(np.append(*np.stack([near, [leaves, leaves]], 2), 0), axis=0)),
+    }
+    rows = []
+    for name, graph in graphs.items():
+        system = replace(base, topology=graph, service_rates=np.ones(graph.nodes))
+        entries, widest = len(system.access.servers), system.access.width
+        rule = JoinShortestQueue()
+        cost = nanoseconds(compiled(rule), system)
+        memory = bytes_per_node(rule, system) * graph.nodes / entries
+        rows.append((name, [entries, widest, cost, memory]))
+    table("JSQ where degrees differ", ["entries", "widest", "ns per job", "bytes per entry"], rows)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Servers side by side: the k-th job of each of many servers in one loop, of which the compiler makes vector code.
 
-The same as `emulator.engines.compiled.fifo` does one by one, to the last bit, for servers with few jobs in a window, in
-0.4 of the time: no branch depends on a time. Servers with the most jobs stand first, so the lanes of a loop are those
-from the first one on. Times in ms, rates per ms.
+The same as `emulator.engines.compiled.fifo` does one by one, to the last bit, for servers with few jobs in a window:
+1.5 times as fast at 4,900 nodes and 1.2 times at a million, as no branch depends on a time. Servers with the most jobs
+stand first, so the lanes of a loop are those from the first one on. Times in ms, rates per ms.
 """
 
 from __future__ import annotations
@@ -100,13 +100,16 @@ def _fill(lanes, servers, starts, jobs):
     """Copy what servers remember, and their jobs, to their lanes."""
     buffer = len(lanes.departures)
     for lane in range(lanes.active[0]):
-        server = lanes.server[lane]
-        begin, count = starts[server], starts[server + 1] - starts[server]
-        for slot in range(count):
-            lanes.time[slot, lane], lanes.work[slot, lane] = jobs.arrival_time[begin + slot], jobs.work[begin + slot]
+        server = uint64(lanes.server[lane])
+        begin, end = starts[server], starts[server + uint64(1)]
+        slot = uint64(0)
+        for place in range(begin, end):
+            lanes.time[slot, lane] = jobs.arrival_time[uint64(place)]
+            lanes.work[slot, lane] = jobs.work[uint64(place)]
+            slot += uint64(1)
         place = servers.oldest[server]
         for earlier in range(buffer):
-            lanes.departures[earlier, lane] = servers.departures[server, place]
+            lanes.departures[earlier, lane] = servers.departures[server, uint64(place)]
             place = place + 1 if place + 1 < buffer else 0
         lanes.service_rate[lane] = servers.service_rates[server]
         lanes.sojourn_time[lane], lanes.waiting_time[lane] = servers.sojourn_time[server], servers.waiting_time[server]
@@ -163,7 +166,7 @@ def serve(lanes, servers, horizon):
         _move(count, lanes.is_accepted, lanes.departure, departures[newest])
         slot += 1
     for lane in range(active[0]):
-        server = lanes.server[lane]
+        server = uint64(lanes.server[lane])
         for earlier in range(newest + 1):
             servers.departures[server, earlier] = departures[earlier, lane]
         servers.oldest[server] = 0
