@@ -93,7 +93,7 @@ def test_the_command_tells_the_number_of_a_failure(monkeypatch, capsys):
 
     monkeypatch.setattr(agreement, "check", fails_on_seven)
     assert agreement.main(["--first", "5", "--count", "4", "--quiet"]) == 1
-    assert capsys.readouterr().out == "scenario 7: they differ\n4 random scenarios, 1 on which the engines differ\n"
+    assert capsys.readouterr().out == "system 7: they differ\n4 random systems, 1 on which the engines differ\n"
     assert agreement.main(["--first", "8", "--count", "1", "--quiet"]) == 0
 
 

@@ -17,7 +17,7 @@ from emulator.engines.comparison import check_equal
 from emulator.engines.compiled import numbering, windows
 from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, Traces
-from emulator.engines.observations import NARROW, EpochDraws, OneByOne
+from emulator.engines.observations import NARROW, OneByOne
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.access import Access
 from emulator.model.arrivals import Switched
@@ -82,7 +82,7 @@ def served(system, jobs):
 def plainly(system, dispatcher, replication):
     """Return the fates of an episode's jobs, and its queue lengths (epochs x servers)."""
     workload, access = Workload(system, replication), system.access
-    observations = OneByOne(dispatcher, system)
+    observations = OneByOne(dispatcher, system, workload)
     jobs: list[Any] = []
     lengths = []
     for epoch, now in enumerate(system.timetable.starts):
@@ -91,11 +91,11 @@ def plainly(system, dispatcher, replication):
         known = observations.known
         known.queue_lengths[:] = np.array(lengths[-1])[access.servers]
         known.service_rates[:] = system.service_rates[access.servers]
-        known.sent_times[:] = now
+        known.sampled_times[:] = now
         known.distribution[:] = np.bincount(lengths[-1], minlength=system.buffer + 1) / access.server_count
-        born, draws = workload.jobs(epoch), EpochDraws(workload, epoch)
+        born = workload.jobs(epoch)
         for scheduler in range(access.scheduler_count):
-            rule = observations.decide(scheduler, now, draws)
+            rule = observations.decide(scheduler, now, epoch, [0] * int(access.counts[scheduler]))
             for number, job in enumerate(range(*born.offsets[scheduler : scheduler + 2])):
                 time, coin = born.arrival_times[job], born.coins[job]
                 server = access.of(scheduler)[rule.column(number, coin, time - now)]

@@ -180,11 +180,11 @@ class Calendar:
         """Make room for so many more messages."""
         needed = self.under_way + messages
         if needed > len(self.messages):
-            told = self.messages, self.lengths_told, self.sent_before
-            self.messages, self.lengths_told, self.sent_before = (
-                np.concatenate([column[: self.under_way], np.empty(2 * needed - self.under_way, column.dtype)])
-                for column in told
-            )
+            columns = self.messages, self.lengths_told, self.sent_before
+            longer: list[Any] = [np.empty(2 * needed, dtype=column.dtype) for column in columns]
+            for old, new in zip(columns, longer, strict=True):
+                new[: self.under_way] = old[: self.under_way]
+            self.messages, self.lengths_told, self.sent_before = longer
         self.lengths_told[self.under_way : needed] = posting.UNSEEN
 
     def _within(self, slice_: Slice, instants: Floats, *, only_asked: bool = False) -> tuple[Floats, Indices]:
