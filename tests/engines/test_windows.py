@@ -23,7 +23,8 @@ from emulator.model.access import Access
 from emulator.model.arrivals import Switched
 from emulator.model.laws import Deterministic
 from emulator.model.system import System
-from emulator.model.topologies import cycle, edge_list, torus
+from emulator.model.topologies import edge_list, torus
+from emulator.model.topology import AccessLists
 from emulator.verification.random_systems import Habitual, Impatient, Moody, Personal
 from emulator.workload.workload import Workload
 
@@ -31,12 +32,11 @@ EVERYTHING = Traces(jobs=True, epochs=True)
 
 
 def system_of(lists, servers, *, delta_t=2.0, horizon=31.0, buffer=3, rates=None, **more):
-    """Return a system in which scheduler i can access the servers `lists[i]`."""
+    """Return a system in which scheduler i can access the servers `lists[i]`, the first of which is its home."""
     rates = np.ones(servers) if rates is None else rates
-    system = System(cycle(3), delta_t, horizon, buffer, rates, **more)
     offsets = np.cumsum([0, *map(len, lists)])
-    vars(system)["access"] = Access(offsets, np.concatenate(lists).astype(np.int32), servers)
-    return system
+    access = Access(offsets, np.concatenate(lists).astype(np.int32), servers, has_own=True)
+    return System(AccessLists("lists", access), delta_t, horizon, buffer, rates, **more)
 
 
 def random_lists(schedulers, servers, most, seed):
@@ -175,7 +175,7 @@ def test_the_distribution_is_that_of_the_servers():
 
     episode = check(system_of(random_lists(4, 9, 3, seed=1), 9), Watching())
     assert all(np.isclose(each * 9, np.rint(each * 9)).all() for each in told)
-    assert episode.totals.messages == (len(np.concatenate(random_lists(4, 9, 3, seed=1))) + 9 + 4) * 16
+    assert episode.totals.mail.sent == (len(np.concatenate(random_lists(4, 9, 3, seed=1))) + 9 + 4) * 16
 
 
 class StepsStream(NamedTuple):
