@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
 from dispatchers.view import Floats
-from emulator.engines.compiled.numbering import LARGEST_TABLE, LASTING, NUMBERED
+from emulator.engines.compiled.numbering import LARGEST_TABLE, NUMBERED, classes_of
 from emulator.engines.compiled.world import Table, World
 from emulator.engines.observations import DrawsOfDecisions, Observations
 from emulator.model.system import System
@@ -148,7 +148,7 @@ class OnDemand(Observations):
         self.columns_read = int("own_lengths" in self.read)
         if "queue_lengths" in self.read or ("service_rates" in self.read and self.base > self.system.buffer + 1):
             self.columns_read = int(self.counts.max())
-        _, places, classes = np.unique(self._classes(), return_index=True, return_inverse=True)
+        _, places, classes = np.unique(classes_of(self), return_index=True, return_inverse=True)
         seen = np.minimum(self.columns_read, self.counts)[places]
         sizes = np.array([min(self.base**count, LARGEST_TABLE + 1) for count in seen.tolist()])
         smallest_first = np.argsort(sizes, kind="stable")
@@ -170,21 +170,3 @@ class OnDemand(Observations):
         """Where the answer to each observation begins, -1 if it has not been asked."""
         self.version = np.zeros(self.observations if self.is_global else 0, dtype=np.int32)
         """Which distribution was known when each observation was asked."""
-
-    def _classes(self) -> Integers:
-        """Number the schedulers by what never changes: how many servers they access, and what is read of these."""
-        access, indices = self.system.access, np.arange(self.scheduler_count)
-        if "schedulers" in self.read:
-            return indices
-        classes = np.unique(self.counts, return_inverse=True)[1]
-        of_servers = {"service_rates": self.system.service_rates, "sharing": access.sharing}
-        for values in (of_servers[name] for name in sorted(self.read & LASTING)):
-            kinds = np.unique(values, return_inverse=True)[1]
-            if not kinds.any():
-                continue  # all alike
-            for column in range(int(self.counts.max())):
-                there = self.counts > column
-                kind = np.zeros(self.scheduler_count, dtype=np.int64)
-                kind[there] = kinds[access.servers[access.offsets[:-1][there] + column]] + 1
-                classes = np.unique(classes * (kinds.max() + 2) + kind, return_inverse=True)[1]
-        return np.asarray(classes)

@@ -180,7 +180,7 @@ class Calendar:
         """Make room for so many more messages."""
         needed = self.under_way + messages
         if needed > len(self.messages):
-            columns = self.messages, self.lengths_told, self.sent_before
+            columns: list[Any] = [self.messages, self.lengths_told, self.sent_before]
             longer: list[Any] = [np.empty(2 * needed, dtype=column.dtype) for column in columns]
             for old, new in zip(columns, longer, strict=True):
                 new[: self.under_way] = old[: self.under_way]

@@ -173,7 +173,7 @@ class AllAtOnce(Observations):
     def _tell_apart(self) -> None:
         """Say what schedulers in one hidden state can observe, by what has been read so far."""
         self.columns_read = int(self.counts.max()) if "queue_lengths" in self.read else int("own_lengths" in self.read)
-        _, places, self.classes = np.unique(self._classes(), return_index=True, return_inverse=True)
+        _, places, self.classes = np.unique(classes_of(self), return_index=True, return_inverse=True)
         seen = np.minimum(self.columns_read, self.counts[places]).tolist()
         sizes = np.array([min((self.system.buffer + 1) ** count, LARGEST_TABLE + 1) for count in seen])
         self.smallest_first = np.argsort(sizes, kind="stable")
@@ -203,24 +203,26 @@ class AllAtOnce(Observations):
             self.table = np.empty(size, dtype=np.int32)
         self.table[:size] = -1
 
-    def _classes(self) -> NDArray[np.int64]:
-        """Number the schedulers by what never changes: how many servers they access, and what is read of these."""
-        access = self.system.access
-        if "schedulers" in self.read:
-            return np.asarray(self.makers["schedulers"](np.arange(self.scheduler_count)))
-        classes = np.unique(self.counts, return_inverse=True)[1]
-        of_servers = {"service_rates": self.system.service_rates, "sharing": access.sharing}
-        for values in (of_servers[name] for name in sorted(self.read & LASTING)):
-            kinds = np.unique(values, return_inverse=True)[1]
-            if not kinds.any():
-                continue  # all alike
-            there = np.arange(self.scheduler_count)
-            for column in range(int(self.counts.max())):
-                there = there[self.counts[there] > column]  # no other scheduler is in a class with one of these
-                kind = kinds[access.servers[access.offsets[there] + column]]
-                told_apart = np.unique(classes[there] * (kinds.max() + 1) + kind, return_inverse=True)[1]
-                classes[there] = classes.max() + 1 + told_apart
-        return classes
+
+def classes_of(observations: Observations) -> NDArray[np.int64]:
+    """Number the schedulers by what never changes: how many servers they access, and what is read of these."""
+    access, counts = observations.system.access, observations.counts
+    everybody = np.arange(len(counts))
+    if "schedulers" in observations.read:
+        return np.asarray(observations.makers["schedulers"](everybody))
+    classes = np.unique(counts, return_inverse=True)[1]
+    of_servers = {"service_rates": observations.system.service_rates, "sharing": access.sharing}
+    for values in (of_servers[name] for name in sorted(observations.read & LASTING)):
+        kinds = np.unique(values, return_inverse=True)[1]
+        if not kinds.any():
+            continue  # all alike
+        there = everybody
+        for column in range(int(counts.max())):
+            there = there[counts[there] > column]  # no other scheduler is in a class with one of these
+            kind = kinds[access.servers[access.offsets[there] + column]]
+            told_apart = np.unique(classes[there] * (kinds.max() + 1) + kind, return_inverse=True)[1]
+            classes[there] = classes.max() + 1 + told_apart
+    return classes
 
 
 def _room(table: NDArray[Any], size: int) -> NDArray[Any]:

@@ -11,11 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numba import typeof
 from numpy.typing import NDArray
 
 from dispatchers.choice import Chosen, Drawn, Fixed
-from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, name_of
+from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
 from emulator.engines.compiled import fates, rules, walk
 from emulator.engines.compiled.answers import OnDemand
@@ -80,16 +79,7 @@ class OrderedEngine:
         """See `Engine.obstacle`: messages are no objects here, and numba cannot compile all users' per-job rules."""
         if traces.messages:
             return "messages travel in SimPy alone"
-        if not isinstance(dispatcher, PerJobDispatcher) or is_ours(dispatcher):
-            return None
-        job = JobView(np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1, np.int64), 0, 0.0, 0.0)
-        try:
-            rules.compiled_choice(dispatcher.choose).compile((typeof(job),))
-        except Exception as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            told = next((line for line in lines if not line.startswith("Failed in")), type(error).__name__)
-            return f"numba cannot compile its choose: {told}"
-        return None
+        return rules.obstacle_to(dispatcher)
 
     def episode(
         self, workload: Workload, traces: Traces = UNTRACED, progress: Callable[[float], None] | None = None

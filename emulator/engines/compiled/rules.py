@@ -6,11 +6,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from numba import njit, uint64
+import numpy as np
+from numba import njit, typeof, uint64
 from numba.extending import overload
 
 from dispatchers.choice import Chosen, Drawn, Fixed
-from dispatchers.contract import JobView
+from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher
+from emulator.machine.compiling import is_ours
 from emulator.machine.function_hash import hash_of_function
 
 _PREFIX = "Chosen_"
@@ -38,6 +40,20 @@ def kind_of(choose: Callable[[JobView], int]) -> type[Chosen]:
 def compiled_choice(choose: Callable[[JobView], int]) -> Any:
     """Return a rule's `choose`, compiled when it is first called."""
     return njit(error_model="numpy")(choose)
+
+
+def obstacle_to(dispatcher: Dispatcher) -> str | None:
+    """Return why no compiled engine can run a dispatcher: numba cannot compile all users' per-job rules."""
+    if not isinstance(dispatcher, PerJobDispatcher) or is_ours(dispatcher):
+        return None
+    job = JobView(np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1, np.int64), 0, 0.0, 0.0)
+    try:
+        compiled_choice(dispatcher.choose).compile((typeof(job),))
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        told = next((line for line in lines if not line.startswith("Failed in")), type(error).__name__)
+        return f"numba cannot compile its choose: {told}"
+    return None
 
 
 @cache

@@ -14,11 +14,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import typeof
 from numpy.typing import NDArray
 
 from dispatchers.choice import Chosen, Drawn, Fixed
-from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, name_of
+from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
 from emulator.engines.compiled import fifo, lanes, routing, rules
 from emulator.engines.compiled.numbering import AllAtOnce
@@ -75,16 +74,7 @@ class WindowEngine:
             return "its schedulers hear and decide in step alone"
         if traces.messages:
             return "messages travel in SimPy alone"
-        if not isinstance(dispatcher, PerJobDispatcher) or is_ours(dispatcher):
-            return None
-        job = JobView(np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1, np.int64), 0, 0.0, 0.0)
-        try:
-            rules.compiled_choice(dispatcher.choose).compile((typeof(job),))
-        except Exception as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            told = next((line for line in lines if not line.startswith("Failed in")), type(error).__name__)
-            return f"numba cannot compile its choose: {told}"
-        return None
+        return rules.obstacle_to(dispatcher)
 
     def episode(
         self, workload: Workload, traces: Traces = UNTRACED, progress: Callable[[float], None] | None = None
