@@ -140,6 +140,8 @@ class AllAtOnce(Observations):
 
     def _ask(self, schedulers: NDArray[np.int64], row: int, place: int) -> bool:
         """Write answers for these schedulers into the rows from `row` on, and there from `place` on; see `_answer`."""
+        if len(schedulers) == 0:
+            return True
         counts = self.counts[schedulers]
         starts = place + np.cumsum(counts) - counts
         stop = row + len(schedulers)

@@ -182,6 +182,15 @@ draw_for_users = njit(nogil=True, error_model="numpy")(_draw)
 
 
 @kernel
+def repeated_sums(time, most):
+    """Return 0, `time`, `time + time` and so on, up to `most` of them."""
+    sums = np.zeros(most + 1)
+    for count in range(most):
+        sums[count + 1] = sums[count] + time
+    return sums
+
+
+@kernel
 def fixed_columns(cumulative, start, offsets, coins, column):
     """Draw each scheduler's column of the epoch with its decision coin; see `Drawn`."""
     for scheduler in range(len(start)):

@@ -95,7 +95,7 @@ class WindowEngine:
 
     def each_part(self, count: int, work: Callable[[int, int, int], Any]) -> list[Any]:
         """Return what `work(part, first, last)` returns for each thread's part of so many schedulers or servers."""
-        bounds = np.linspace(0, count, self.threads + 1).astype(np.int64)
+        bounds = [count * part // self.threads for part in range(self.threads + 1)]
         return list((self._pool.map if self._pool else map)(work, range(self.threads), bounds[:-1], bounds[1:]))
 
 
@@ -134,6 +134,7 @@ class _Run:
         self.records, self.jobs = self._room()
         self.counts = np.zeros((engine.threads, self.server_count), dtype=np.int32)
         self.starts = np.zeros(self.server_count + 1, dtype=np.int32)
+        self.most_others = int(access.others.max())
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
         self.arrivals = self.completions = self.fingerprint = 0
 
@@ -187,7 +188,8 @@ class _Run:
 
     def _sampled(self, time: float) -> NDArray[np.float64]:
         """Return the sum of no, one, two and more times of a sample, for as many as a scheduler has others."""
-        return np.cumsum(np.append(0.0, np.full(int(self.system.access.others.max()), time)))
+        sums: NDArray[np.float64] = routing.repeated_sums(time, self.most_others)
+        return sums
 
     def _run_epoch(self, epoch: int) -> Part:
         start = self.workload.times[epoch]
