@@ -22,12 +22,16 @@ from dispatchers.rules.mean_field import MeanFieldGlobal, MeanFieldNeighbourhood
 from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.command_line import Parser
+from emulator.engines.compiled.ordered import OrderedEngine
 from emulator.engines.compiled.windows import WindowEngine
+from emulator.engines.engine import Engine
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.machine.starting import start
 from emulator.model.arrivals import Switched
+from emulator.model.laws import Exponential
+from emulator.model.network import Clock, Duration, Latency, Loss, Network
 from emulator.model.system import System
-from emulator.model.topologies import configuration_model, torus
+from emulator.model.topologies import configuration_model, edge_list, torus
 from emulator.runs.check import shipped_policies
 from emulator.workload.workload import Workload
 
@@ -41,13 +45,13 @@ SECONDS = 2.0
 """How long a figure is measured for, at least two runs."""
 
 
-def compiled(dispatcher: Dispatcher, threads: int = 1) -> Run:
-    """Return the compiled engine under a dispatcher, kept from one replication to the next as in a run."""
-    engines: dict[int, WindowEngine] = {}
+def compiled(dispatcher: Dispatcher, threads: int = 1, engine: type[Engine] = WindowEngine) -> Run:
+    """Return a compiled engine under a dispatcher, kept from one replication to the next as in a run."""
+    engines: dict[int, Engine] = {}
 
     def run(system: System, replication: int) -> int:
         if id(system) not in engines:
-            engines[id(system)] = WindowEngine(system, dispatcher, threads)
+            engines[id(system)] = engine(system, dispatcher, threads)
         return engines[id(system)].episode(Workload(system, replication)).totals.arrivals
 
     return run
@@ -114,6 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _compare(systems, has_ciw=_has_ciw())
     _dispatchers(systems, policy)
     _growth(systems[4_900])
+    _hubs(systems[4_900])
+    _networks(systems[4_900])
     return 0
 
 
@@ -177,6 +183,54 @@ def _growth(base: System) -> None:
     loads = (0.2, 0.5, 0.9, 1.5, 3.0)
     cells = [nanoseconds(run, replace(base, arrivals=Switched(high=load, low=load))) for load in loads]
     table("ns per job under RND at 4,900 nodes, by load", [f"{load:g}" for load in loads], [("", cells)])
+    buffers = (1, 2, 5, 10, 16, 20, 100)
+    cells = [nanoseconds(run, replace(base, buffer=buffer)) for buffer in buffers]
+    table("ns per job under RND at 4,900 nodes, by buffer", [str(buffer) for buffer in buffers], [("", cells)])
+
+
+def _hubs(base: System) -> None:
+    """What few schedulers with many servers cost: time and memory go by the entries of the access relation."""
+    leaves = np.arange(1, 8020)
+    near = (leaves * np.random.default_rng(1).random((2, len(leaves))) ** 4).astype(int)
+    graphs = {
+        "star of 5,000": edge_list([[0, leaf] for leaf in range(1, 5000)], nodes=5000),
+        "8,020 nodes, hubs": edge_list(np.unique(np.append(*np.stack([near, [leaves, leaves]], 2), 0), axis=0)),
+    }
+    rows = []
+    for name, graph in graphs.items():
+        system = replace(base, topology=graph, service_rates=np.ones(graph.nodes))
+        entries, widest = len(system.access.servers), system.access.width
+        rule = JoinShortestQueue()
+        cost = nanoseconds(compiled(rule), system)
+        memory = bytes_per_node(rule, system) * graph.nodes / entries
+        rows.append((name, [entries, widest, cost, memory]))
+    table("JSQ where degrees differ", ["entries", "widest", "ns per job", "bytes per entry"], rows)
+
+
+NETWORKS = {
+    "in step": Network(),
+    "random phases": Network(samples=Clock(5.0, "random")),
+    "latency and loss": Network(latency=Latency(base=Duration(1.0, Exponential())), loss=Loss(0.1, 0.1)),
+    "polls": Network(kind="poll", samples=Clock(5.0, "random"), latency=Latency(base=Duration(0.5, Exponential()))),
+    "jobs that travel": Network(dispatch=Latency(base=Duration(0.5, Exponential()))),
+}
+
+
+def _networks(base: System) -> None:
+    """What messages cost: the ordered engine beside the windows, which are for schedulers in step."""
+    rules = {"RND": Random(), "JSQ": JoinShortestQueue(), "JSQ-M": JoinShortestQueueWithMemory("sharing")}
+    rows = [("windows, in step", [1.0, *(nanoseconds(compiled(rule), base) for rule in rules.values())])]
+    for name, network in NETWORKS.items():
+        system = replace(base, network=network)
+        totals = OrderedEngine(system, rules["RND"]).episode(Workload(system, 0)).totals
+        cells = [totals.mail.sent / totals.arrivals]
+        for rule in rules.values():
+            run = compiled(rule, engine=OrderedEngine)
+            run(system, 0)  # compiles
+            cells.append(nanoseconds(run, system))
+        rows.append((f"ordered, {name}", cells))
+    rows[0][1][0] = rows[1][1][0]
+    table("ns per job at 4,900 nodes, by network", ["messages per job", *rules], rows)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,13 @@ def check_fit(
         raise DispatcherError(f"{name}: was made for another graph than the scenario's")
 
 
+def check_without_own(dispatcher: Dispatcher, buffer: int) -> None:
+    """Raise `DispatcherError` if a dispatcher names the own server, by asking it where schedulers have none."""
+    generator, hidden = np.random.default_rng(0), hidden_width(dispatcher)
+    rows = min(32, dispatcher.nodes or 32)
+    ask(dispatcher, random_view(generator, rows=rows, buffer=buffer, hidden=hidden, has_own=False))
+
+
 def check_dispatcher(
     dispatcher: Dispatcher,
     *,

@@ -36,19 +36,20 @@ class Answer(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Each job draws a server with its own coin: scheduler i from row `row[i]` of the cumulative probabilities."""
+    """Each job draws a server with its own coin: scheduler i by the cumulative probabilities from `start[i]` on."""
 
     cumulative: Any
-    row: Any
+    """Of one observation after the other, as many as there are servers, without padding."""
+    start: Any
 
     def column(self, number: int, coin: float, elapsed: float) -> int:
         """Return the column for the only scheduler's job of this number since the decision, `elapsed` ms after it."""
-        return pick(self.cumulative[0], coin)
+        return pick(self.cumulative, coin)
 
     @property
     def offload_probability(self) -> float:
         """The only scheduler's probability of sending a job to another server than the own one."""
-        return 1.0 - self.cumulative[0][0]
+        return 1.0 - self.cumulative[0]
 
 
 class Fixed(NamedTuple):
@@ -67,18 +68,20 @@ class Fixed(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """A per-job rule at work: scheduler i chooses by row `row[i]`; `order` and `sent` are its accessible servers'."""
+    """A per-job rule at work: scheduler i chooses by its plan, which begins at `start[i]`."""
 
     plan: Any
-    row: Any
+    """Of one observation after the other, servers x fields, without padding."""
+    start: Any
     order: Any
+    """Laid out as the access relation, like `sent`."""
     sent: Any
     choose: Any
     """What returns the column for a `JobView`; None where the kind of rule says it."""
 
     def column(self, number: int, coin: float, elapsed: float) -> int:
         """See `Drawn.column`; the job counts as sent."""
-        column: int = self.choose(JobView(self.plan[0], self.order, self.sent, number, coin, elapsed))
+        column: int = self.choose(JobView(self.plan, self.order, self.sent, number, coin, elapsed))
         self.sent[column] += 1
         return column
 

@@ -94,9 +94,10 @@ class Field(Generic[T]):
 class View:
     """What `rows` schedulers know when they decide: one row per scheduler, one column per accessible server.
 
-    The own server stands in column 0; schedulers with fewer servers than others have padded columns at the end. All
-    arrays are read-only. `read` notes what was looked at: rows that differ in nothing that a rule looks at get the same
-    answer, so it is asked once for all of them.
+    The own server stands in column 0 where schedulers have one (`has_own`); where they have none, what needs it is
+    refused. Schedulers with fewer servers than others have padded columns at the end. All arrays are read-only. `read`
+    notes what was looked at: rows that differ in nothing that a rule looks at get the same answer, so it is asked once
+    for all of them.
     """
 
     queue_lengths = Field[Integers](
@@ -171,13 +172,12 @@ class View:
         ),
     )
     age = Field[Floats](
-        "Time since each accessible server sent what is known of it, ms; infinite if nothing came yet. "
-        "It is 0 in every run today, as messages arrive at once.",
+        "Time since what is known of each accessible server was so, ms; all know that queues are empty at time 0.",
         BY_SERVER,
         np.float64,
         whose="decision",
         information="broadcast",
-        random=lambda generator, sizes: generator.choice([0.0, 1.5, np.inf], sizes.shape),
+        random=lambda generator, sizes: generator.choice([0.0, 1.5, 7.25], sizes.shape),
     )
     schedulers = Field[Integers](
         "The index of each scheduler.",
@@ -201,8 +201,10 @@ class View:
         random=lambda generator, sizes: generator.dirichlet(np.ones(sizes.buffer + 1)),
     )
 
-    def __init__(self, later: Callable[[str], Any] | None = None, /, **told: Any):
+    def __init__(self, later: Callable[[str], Any] | None = None, /, *, has_own: bool = True, **told: Any):
         """Make a view of the values of its fields, by name; any other value is what `later(name)` returns when read."""
+        self.has_own = has_own
+        """Whether column 0 is the own server."""
         if unknown := told.keys() - FIELDS.keys():
             raise TypeError(f"a view has no {', '.join(sorted(unknown))}, its fields are {', '.join(FIELDS)}")
         self.read: set[str] = set()
@@ -219,6 +221,8 @@ class View:
                 f"{name}: reads view.{field.name}, so its information must include {field.information}, "
                 f"got {text_of(information)}"
             )
+        if field.column_0_of is not None:
+            self._need_own(f"reads view.{field.name}")
         if field.whose != "all":
             self.read.add(field.name)
         return self.value(field.name)
@@ -229,6 +233,11 @@ class View:
             whole = FIELDS[name].column_0_of
             self._values[name] = _read_only(self._later(name) if whole is None else self.value(whole)[:, 0])
         return self._values[name]
+
+    def _need_own(self, what: str) -> None:
+        if not self.has_own:
+            name = f"{self.reader.name}: " if self.reader is not None else ""
+            raise DispatcherError(f"{name}{what}, but schedulers have no own server here, unless topology.home says so")
 
     @property
     def reusable(self) -> bool:
@@ -247,6 +256,7 @@ class View:
 
     def own(self) -> Floats:
         """Probabilities that keep every job at the own server."""
+        self._need_own("keeps jobs at the own server")
         answer = np.zeros(self.accessible.shape)
         answer[:, 0] = 1.0
         return answer
@@ -257,6 +267,7 @@ class View:
 
     def any_neighbour(self) -> Floats:
         """Probabilities uniform over the accessible servers except the own; a scheduler without any keeps its jobs."""
+        self._need_own("sends jobs to any but the own server")
         neighbours = self.degrees[:, None] - 1
         answer = np.where(self.accessible, 1.0, 0.0) / np.maximum(neighbours, 1)
         answer[:, 0] = neighbours[:, 0] == 0
@@ -267,6 +278,7 @@ class View:
 
         The action, to offload or not, is drawn anew for each job, or by the decision coin for all jobs of the epoch.
         """
+        self._need_own("offloads from the own server")
         share = np.asarray(probability, dtype=np.float64).reshape(-1, 1)
         if draws == "epoch":
             share = (self.coins[:, None] < share).astype(np.float64)
@@ -291,11 +303,13 @@ def random_view(
     buffer: int = 5,
     delta_t: float = 5.0,
     hidden: int = 0,
+    has_own: bool = True,
 ) -> View:
     """Return a view of random knowledge, in which each of `degrees` (accessible servers) occurs; `hidden` is zeros."""
     counts = np.array(degrees)[generator.permutation(np.arange(rows) % len(degrees))]
     sizes = Sizes(np.arange(max(degrees)) < counts[:, None], buffer, delta_t, hidden)
-    return View(**{name: _random(field, generator, sizes) for name, field in FIELDS.items() if field.random})
+    told = {name: _random(field, generator, sizes) for name, field in FIELDS.items() if field.random}
+    return View(has_own=has_own, **told)
 
 
 def select_rows(view: View, rows: Any) -> View:
@@ -305,7 +319,7 @@ def select_rows(view: View, rows: Any) -> View:
         value = view.value(name)
         return value if FIELDS[name].whose == "all" else value[rows]
 
-    return View(later)
+    return View(later, has_own=view.has_own)
 
 
 def an_epoch_later(generator: np.random.Generator, view: View, hidden: Floats) -> View:
@@ -313,7 +327,7 @@ def an_epoch_later(generator: np.random.Generator, view: View, hidden: Floats) -
     sizes = Sizes(view.accessible, view.buffer, view.delta_t, hidden.shape[1])
     changing = {name: field for name, field in FIELDS.items() if field.random and not field.lasts}
     told = {name: _random(field, generator, sizes) for name, field in changing.items()}
-    return View(view.value, **told | {"hidden": hidden})
+    return View(view.value, has_own=view.has_own, **told | {"hidden": hidden})
 
 
 def _random(field: Field[Any], generator: np.random.Generator, sizes: Sizes) -> Any:

@@ -153,19 +153,21 @@ def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
 
     cells = cells_of(plan)
     workers = workers_for(tasks_of(cells), options.workers)
-    check_plan(plan)
+    checked = check_plan(plan)
     print(_title(plan))
     for cell, *_ in cells:
         point, scenario = cell.point, cell.scenario
         epochs = Timetable(scenario.delta_t, scenario.horizon).epochs
         values = shortened(", ".join(map(setting_text, point.values, point.values.values())), 180)
-        size = f"{values + ': ' if values else ''}{point.node_count():,} nodes, {epochs} epochs"
+        size = f"{values + ': ' if values else ''}{point.size()}, {epochs} epochs"
         episodes = f"{scenario.replications:,} x {len(scenario.dispatchers)} episodes"
         print(f"  {size}, about {cell.jobs:,.0f} jobs in each of {episodes}")
     extent = extent_of(cells)
     threads = f" with {workers.threads} threads each" if workers.threads > 1 else ""
     processes = f"{workers.processes} process{'es' * (workers.processes > 1)}{threads}"
     print(f"in all {extent.episodes:,} episodes, about {extent.jobs:,.0f} jobs, on {processes}")
+    for line in checked.remarks:
+        print(line)
     print(shortened(f"results would go to {results_folder(plan, options.out)}"))
 
 
@@ -175,11 +177,11 @@ def _title(plan: Plan) -> str:
     scenario = plan.points[0].scenario
     names = ", ".join(spec.display for spec in scenario.dispatchers)
     kinds = " and ".join(dict.fromkeys(point.scenario.topology.kind for point in plan.points))
-    sizes = sorted({point.node_count() for point in plan.points})
-    size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+    sizes = [point.size() for point in sorted(plan.points, key=lambda point: point.node_count())]
+    size = sizes[0] if sizes[0] == sizes[-1] else f"{sizes[0].removesuffix(' nodes')} to {sizes[-1]}"
     delta_t, horizon = (setting_text(key, getattr(scenario, key)).replace(" =", "") for key in ("delta_t", "horizon"))
     what = f"swept over {' and '.join(plan.swept)}" if plan.swept else delta_t
-    title = f"{plan.name}: {kinds} of {size} nodes, {what}, {horizon}, seed {scenario.seed}, engine {scenario.engine}"
+    title = f"{plan.name}: {kinds} of {size}, {what}, {horizon}, seed {scenario.seed}, engine {scenario.engine}"
     return f"{shortened(title)}\n{shortened(f'  dispatchers: {names}')}"
 
 
@@ -189,7 +191,7 @@ def _print_results(plan: Plan, results: Results) -> None:
     print(_title(plan))
     print()
     print(summary_table(results.summary, plan.swept, plan.first_dispatcher))
-    for line in results.engines:
+    for line in [*results.engines, *results.remarks]:
         print(line)
     print()
     print(shortened(f"files: {results.path}"))

@@ -103,7 +103,7 @@ def unknown(key: str, allowed: Iterable[str]) -> str:
     allowed = list(allowed)
     close = get_close_matches(key.lower(), allowed, n=1)
     hint = f", did you mean {close[0]}?" if close else ";"
-    return f"is unknown{hint} allowed are {', '.join(allowed)}"
+    return f"is unknown{hint} allowed are {', '.join(allowed) or 'none'}"
 
 
 def description_of(section: type[Section], key: str) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from emulator.machine.compiling import compiled
 
 # The last word of the counter: what a number is drawn for.
-JOB, DECISION, ORDER, RATE, SERVICE, TOPOLOGY = range(6)
+JOB, DECISION, ORDER, RATE, SERVICE, TOPOLOGY, PHASE, SAMPLE, MESSAGE, LINK, DISPATCH = range(11)
 
 SEED_LIMIT = 2**32
 """Seeds and replications are below this."""
@@ -87,7 +87,7 @@ def random_words(seed: int, stream: int, count: int) -> NDArray[np.uint64]:
     return _words(uint32(seed), stream, count)
 
 
-@compiled()
+@compiled(inline="always")
 def random_uniform(scheduler, epoch, number, stream, seed, replication):  # type: ignore[no-untyped-def]
     """Return the number in [0, 1), of 53 bits, at an address."""
     high, low, _, _ = philox(scheduler, epoch, number, stream, seed, replication)

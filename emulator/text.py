@@ -21,6 +21,15 @@ UNITS = {
     "arrivals.high": "1/ms",
     "arrivals.low": "1/ms",
     "service.rate": "1/ms",
+    "messages.period": "ms",
+    "messages.period.mean": "ms",
+    "messages.latency": "ms",
+    "messages.latency.mean": "ms",
+    "messages.jitter": "ms",
+    "messages.jitter.mean": "ms",
+    "decide.every": "ms",
+    "dispatch.latency": "ms",
+    "dispatch.latency.mean": "ms",
 }
 """Units of the scenario's keys that have one."""
 

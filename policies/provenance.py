@@ -26,6 +26,9 @@ LIBRARIES = ["torch", "stable-baselines3", "sb3-contrib", "cma", "numpy"]
 SCENARIOS = ("training_scenario", "score_on")
 """What is told of scenarios, as JSON."""
 
+NETWORK = ("messages", "decide", "dispatch")
+"""Keys of a scenario that are not told: policies are learned and scored where schedulers are in step."""
+
 FILES = (("topology", "path"), ("training", "score"))
 """Keys of a scenario that name files: a graph's, told by its hash, and the scenario whose values are `score_on`."""
 
@@ -60,7 +63,7 @@ def metadata_of(path: Path) -> dict[str, str]:
 def values_of(scenario: Scenario) -> str:
     """Return what a file says of a scenario, as JSON: all values that training and scoring depend on."""
     values = scenario.model_dump(
-        exclude={"folder", "dispatchers", "replications", "engine", "compared_points", "trace", "plot"},
+        exclude={"folder", "dispatchers", "replications", "engine", "compared_points", "trace", "plot", *NETWORK},
         exclude_none=True,
         mode="json",
     )

@@ -215,8 +215,12 @@ def _fitting(plan: Plan, scenario: Scenario, algorithm: Algorithm) -> Scenario:
 
 
 def _check(path: str | Path, point: Point) -> None:
-    """Raise `InputError` for a point of the plan at a path that has no graph, or no law of the epochs."""
+    """Raise `InputError` for a point of the plan at a path that has no graph of nodes, or no law of the epochs."""
     point.node_count()  # which a file of edges may fail to tell
+    if not point.scenario.topology.has_nodes():
+        raise InputError(f"{path}: topology must be a graph of nodes, each a scheduler and a server, to train on")
+    if not point.scenario.network().is_synchronous:
+        raise InputError(f"{path}: messages, decide and dispatch must be left out to train, and to score, by epochs")
     law = point.scenario.service.law().law
     if law != "exponential":
         raise InputError(f"{path}: service.work must be exponential here, got {law}")

@@ -237,10 +237,12 @@ def test_a_users_class_runs_beside_the_scenario(folder):
 
 def test_swept_keys_are_columns(folder):
     summary = emulator.run("small.yaml", settings=["topology.nodes=[5,7]", "delta_t=3", "buffer=[2,4]"])
-    assert list(summary.columns[:8]) == [
+    assert list(summary.columns[:10]) == [
         "scenario",
         "topology",
         "nodes",
+        "schedulers",
+        "servers",
         "dispatcher",
         "information",
         "delta_t",

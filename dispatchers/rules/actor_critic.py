@@ -28,11 +28,12 @@ class ScalableActorCritic(Dispatcher):
     def route(self, view: View) -> Floats:
         """See `Dispatcher.route`; the policy's float32 probabilities are made to sum to 1 in float64."""
         policy, columns = self.policy, view.accessible.shape[1]
-        if columns != policy.columns:
+        if columns > policy.columns:
             raise DispatcherError(f"SAC: was made for {policy.columns} accessible servers at most, asked for {columns}")
         if view.schedulers.max() >= policy.nodes:
             raise DispatcherError(f"SAC: was made for {policy.nodes} nodes, asked for node {view.schedulers.max()}")
-        weights = np.where(view.accessible, policy.probabilities(view.schedulers, view.queue_lengths), 0.0)
+        lengths = np.pad(view.queue_lengths, ((0, 0), (0, policy.columns - columns)))
+        weights = np.where(view.accessible, policy.probabilities(view.schedulers, lengths)[:, :columns], 0.0)
         sums = np.cumsum(weights, axis=1)[:, -1:]  # added in one order, whatever the shape of the array
         if not sums.all():
             scheduler = view.schedulers[sums[:, 0].argmin()]

@@ -33,7 +33,8 @@ class JoinShortestQueueWithMemory(PerJobDispatcher):
 
     `sent there` counts this scheduler's jobs since the last messages. `weight: 1` counts them once; `weight: sharing`
     multiplies them with the number of schedulers that can access the server, which assumes that all do the same.
-    `bonus` is given to the own server alone. Ties go to the first server in an order drawn once per epoch.
+    `bonus` is given to the own server alone, to none where there is no own one. Ties go to the first server in an order
+    drawn once per epoch.
     """
 
     name = "JSQ-M"
@@ -50,7 +51,8 @@ class JoinShortestQueueWithMemory(PerJobDispatcher):
     def plan(self, view: View) -> Floats:
         """See `PerJobDispatcher.plan`: for each server its length less the bonus, the weight of a job and the rate."""
         start = view.queue_lengths.astype(np.float64)
-        start[:, 0] -= self.bonus
+        if view.has_own:
+            start[:, 0] -= self.bonus
         weight = view.sharing if self.weight == "sharing" else np.full(start.shape, self.weight)
         return np.stack([start, weight, view.service_rates], axis=2)
 

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 COMPARED_JOBS = 4_000_000
 """Expected jobs of an episode up to which `auto` lets SimPy emulate the first replication, in well under a minute."""
 
-QUICKEST = min(ENGINES, key=lambda name: ENGINES[name].seconds_per_job)
-
 Names = Sequence[str]
 """Engines of one episode: that of the first one counts, the others have to agree."""
+
+
+def quickest_for(scenario: Scenario) -> str:
+    """Return the engine that is to emulate most replications: the one by windows where schedulers are in step."""
+    return "compiled" if scenario.network().is_synchronous else "ordered"
 
 
 def engines_of(
@@ -37,14 +40,16 @@ def engines_of(
     if obstacle is not None:
         return (REFERENCE,)
     messages = replication < scenario.trace.messages  # they are objects, which travel in SimPy alone
+    quickest = quickest_for(scenario)
     if replication == 0 and (messages or (is_compared and jobs <= COMPARED_JOBS)):
-        return (REFERENCE, QUICKEST)
-    return (REFERENCE,) if messages else (QUICKEST,)
+        return (REFERENCE, quickest)
+    return (REFERENCE,) if messages else (quickest,)
 
 
-def obstacle_to(dispatcher: Dispatcher) -> str | None:
-    """Return why the quickest engine cannot run a dispatcher, None if it can."""
-    return ENGINES[QUICKEST].load().obstacle(dispatcher)
+def obstacle_to(dispatcher: Dispatcher, scenario: Scenario) -> str | None:
+    """Return why the quickest engine for a scenario, or the one that it names, cannot run a dispatcher."""
+    name = quickest_for(scenario) if scenario.engine in ("auto", REFERENCE) else scenario.engine
+    return ENGINES[name].load().obstacle(dispatcher, scenario.network())
 
 
 def seconds_of(names: Names, jobs: float) -> float:

@@ -14,6 +14,7 @@ from emulator.engines.episode import UNTRACED, Episode, EpochTrace, JobTrace, Tr
 
 if TYPE_CHECKING:
     from dispatchers.contract import Dispatcher
+    from emulator.model.network import Network
     from emulator.model.system import System
     from emulator.workload.workload import Workload
 
@@ -27,8 +28,8 @@ class Engine(Protocol):
     def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1) -> None: ...
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, traces: Traces = UNTRACED) -> str | None:
-        """Return why this engine cannot run a dispatcher or write some traces, None if it can."""
+    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
+        """Return why this engine cannot run a dispatcher on a network or write some traces, None if it can."""
         ...
 
     def episode(
@@ -66,5 +67,6 @@ REFERENCE = "simpy"
 ENGINES = {
     REFERENCE: Kind("emulator.engines.simpy.engine:SimpyEngine", 1e-5),
     "compiled": Kind("emulator.engines.compiled.windows:WindowEngine", 5e-8),
+    "ordered": Kind("emulator.engines.compiled.ordered:OrderedEngine", 2e-7),
 }
 """The engines by the names that scenarios call them."""

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numba import uint64
 from numpy.typing import NDArray
 
+from emulator.engines.news import Ages, Mail
 from emulator.machine.compiling import compiled
+from emulator.model.access import Access
 
 COMPLETED, DROPPED, IN_SYSTEM = range(3)
 OUTCOMES = ("completed", "dropped", "in system")
 """What became of a job by the horizon, in the order of the codes above."""
+
+RECEIVED, IGNORED, LOST, UNDER_WAY = range(4)
+FATES = ("received", "ignored", "lost", "under way")
+"""What became of a message by the horizon, in the order of the codes above; ignored ones were received, too."""
 
 
 class Traces(NamedTuple):
@@ -36,6 +42,8 @@ class JobTrace:
     scheduler: NDArray[np.int32]
     server: NDArray[np.int32]
     arrival_time: NDArray[np.float64]
+    reached_time: NDArray[np.float64]
+    """When the job reached its server: its arrival time, unless dispatch takes time."""
     start_time: NDArray[np.float64]
     departure_time: NDArray[np.float64]
     work: NDArray[np.float64]
@@ -45,11 +53,12 @@ class JobTrace:
 
 @dataclass(frozen=True)
 class EpochTrace:
-    """Epochs x nodes.
+    """Epochs x nodes; a node is the server and the scheduler of its number, as far as there are such.
 
     `queue_length` is the server's at the epoch's start; `arrivals` and `drops` are jobs that reached the server in
     the epoch, and those of them dropped. `offload_probability` is the scheduler's: of sending a job elsewhere than to
-    its own server; for a per-job rule the share of the epoch's jobs sent elsewhere, NaN if it had none.
+    its own server; for a per-job rule the share of the epoch's jobs sent elsewhere, NaN if it had none. Where there
+    is no such server or scheduler, whole numbers are -1 and probabilities NaN.
     """
 
     queue_length: NDArray[np.int32]
@@ -70,30 +79,78 @@ def joined(parts: Sequence[Trace]) -> Trace:
 def epoch_trace(
     queue_length: NDArray[np.int32],
     offload_probability: NDArray[np.float64],
-    place: NDArray[np.int64] | NDArray[np.int32],
+    epoch: NDArray[np.int32],
+    server: NDArray[np.int32],
     outcome: NDArray[np.int8],
 ) -> EpochTrace:
-    """Return the trace of some epochs, in which job i has this `outcome` at the server `place[i]`.
+    """Return the trace of some epochs, in which job i reached `server[i]` in `epoch[i]` with this `outcome`.
 
-    The first two are epochs x nodes; a place is a server's number, plus the number of servers for each epoch before.
+    `queue_length` is epochs x servers, `offload_probability` epochs x schedulers. A job that has reached no server has
+    epoch -1.
     """
     shape = queue_length.shape
+    place = epoch.astype(np.int64) * shape[1] + server
+    nodes = max(shape[1], offload_probability.shape[1])
 
-    def counted(places: NDArray[np.integer]) -> NDArray[np.int32]:
-        return np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int32)
+    def counted(those: NDArray[np.bool_]) -> NDArray[np.int32]:
+        return np.bincount(place[those], minlength=shape[0] * shape[1]).reshape(shape).astype(np.int32)
 
-    return EpochTrace(queue_length, counted(place), counted(place[outcome == DROPPED]), offload_probability)
+    def of_nodes(values: NDArray[Any], nothing: float) -> NDArray[Any]:
+        return np.pad(values, ((0, 0), (0, nodes - values.shape[1])), constant_values=nothing)
+
+    return EpochTrace(
+        of_nodes(queue_length, -1),
+        of_nodes(counted(epoch >= 0), -1),
+        of_nodes(counted(outcome == DROPPED), -1),
+        of_nodes(offload_probability, np.nan),
+    )
 
 
-class MessageRecord(NamedTuple):
-    """One message as it was received; server or scheduler is -1 where the monitor of global state is meant."""
+def reached_epoch(jobs: JobTrace, times: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Return the epoch in which each job reached its server, -1 for one on its way; `times` (ms) are epochs' starts."""
+    if jobs.reached_time is jobs.arrival_time:
+        return jobs.epoch
+    epoch = (np.searchsorted(times, jobs.reached_time, side="right") - 1).astype(np.int32)
+    epoch[np.isnan(jobs.reached_time)] = -1
+    return epoch
 
-    epoch: int
+
+def share_elsewhere(jobs: JobTrace, access: Access, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the share of each scheduler's jobs of an epoch sent elsewhere than to its own server; epochs x nodes.
+
+    NaN where there were none, or where schedulers have no own server.
+    """
+    if not access.has_own:
+        return np.full(shape, np.nan)
+    place = jobs.epoch.astype(np.int64) * shape[1] + jobs.scheduler
+    kept = jobs.server == access.servers[access.offsets[:-1]][jobs.scheduler]
+    born, stayed = (np.bincount(places, minlength=shape[0] * shape[1]) for places in (place, place[kept]))
+    share = np.full(born.shape, np.nan)
+    np.divide(stayed, born, out=share, where=born > 0)
+    return (1.0 - share).reshape(shape)
+
+
+@dataclass(slots=True)
+class MessageRecord:
+    """One message and what became of it; server or scheduler is -1 where the monitor of global state is meant.
+
+    Times in ms, NaN where it was not received.
+    """
+
+    kind: str
+    """`state` of a server, `question` of a scheduler, `answer` to one, or `distribution` of all lengths."""
+    number: int
+    """Which sample of the sender it tells, or which question of the scheduler it asks or answers."""
     sent_time: float
     received_time: float
     server: int
     scheduler: int
     queue_length: int
+    """-1 where none is told."""
+    age: float
+    """How old its news was when it was received."""
+    fate: int
+    """See `FATES`."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +158,7 @@ class Totals:
     """The sums of an episode over all nodes.
 
     `drops_by_epoch` has one number per epoch. `sojourn_time` adds up the completed jobs' times from arrival to
-    departure, `presence_time` all accepted jobs' times from arrival to departure or horizon (ms).
+    departure, `presence_time` all accepted jobs' times from reaching their server to departure or horizon (ms).
     """
 
     arrivals: int
@@ -111,7 +168,9 @@ class Totals:
     drops_by_epoch: NDArray[np.int64]
     sojourn_time: float
     presence_time: float
-    messages: int
+    decisions: int
+    mail: Mail
+    ages: Ages
     fingerprint: int
 
 

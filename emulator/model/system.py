@@ -8,18 +8,20 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.model.access import Access, own_and_neighbours
+from emulator.errors import InputError
+from emulator.model.access import Access
 from emulator.model.arrivals import ArrivalProcess, Switched
 from emulator.model.laws import Exponential, Law
+from emulator.model.network import Network
 from emulator.model.timetable import Timetable
-from emulator.model.topology import Topology
+from emulator.model.topology import AnyTopology, Topology
 
 
 @dataclass(frozen=True)
 class System:
     """Schedulers, servers and their timing; times in ms, rates per ms."""
 
-    topology: Topology
+    topology: AnyTopology
     delta_t: float = 5.0
     """Time between broadcasts."""
     horizon: float = 50.0
@@ -30,20 +32,39 @@ class System:
     arrivals: ArrivalProcess = field(default_factory=Switched)
     work: Law = field(default_factory=Exponential)
     seed: int = 1
+    network: Network = field(default_factory=Network)
+    """When messages leave and how they travel, when schedulers decide, how long jobs take to servers."""
 
     def __post_init__(self) -> None:
-        rates = np.ones(self.nodes) if self.service_rates is None else np.asarray(self.service_rates, dtype=float)
+        rates = np.ones(self.servers) if self.service_rates is None else np.asarray(self.service_rates, dtype=float)
         object.__setattr__(self, "service_rates", rates)
 
     @property
-    def nodes(self) -> int:
-        """How many schedulers, and servers, there are."""
-        return self.topology.nodes
+    def schedulers(self) -> int:
+        """How many schedulers there are."""
+        return self.topology.schedulers
 
-    @cached_property
+    @property
+    def servers(self) -> int:
+        """How many servers there are."""
+        return self.topology.servers
+
+    @property
+    def graph(self) -> Topology:
+        """The graph whose nodes hold a scheduler and a server each. Raises `InputError` if there is none."""
+        if not isinstance(self.topology, Topology):
+            raise InputError(f"needs a graph of nodes, each a scheduler and a server, got {self.topology.kind}")
+        return self.topology
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes there are, each a scheduler and a server. Raises `InputError` where these are two sets."""
+        return self.graph.nodes
+
+    @property
     def access(self) -> Access:
         """Which servers each scheduler can send jobs to."""
-        return own_and_neighbours(self.topology.offsets, self.topology.neighbours)
+        return self.topology.access
 
     @cached_property
     def timetable(self) -> Timetable:

@@ -1,4 +1,4 @@
-"""Timetable: when servers say how long their queues are, when schedulers hear it, and when they decide. Times in ms."""
+"""Timetable: the epochs of an episode, the grid of its accounts. Times in ms."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ SHORTEST_EPOCH = 1e-9
 
 @dataclass(frozen=True)
 class Timetable:
-    """The synchronous timetable, the only one today: everything happens to all at the start of each epoch.
+    """The epochs of an episode: arrival rates hold for one, traces have a row for each, drops are discounted by it.
 
-    At these instants every server samples its queue and sends it, all messages arrive, and every scheduler decides.
-    Engines ask for instants by server or scheduler, so that others need not be in step.
+    On a synchronous network all servers broadcast, all messages arrive and all schedulers decide at their starts.
     """
 
     delta_t: float
-    """Time between two samples of a server."""
+    """Length of an epoch."""
     horizon: float
     """End of an episode."""
 
@@ -45,14 +44,6 @@ class Timetable:
     def epochs(self) -> int:
         """How many epochs an episode has."""
         return len(self.times) - 1
-
-    def samples(self, server: int) -> list[float]:
-        """Return the instants at which a server samples its queue and sends what it sees."""
-        return self.starts
-
-    def decisions(self, scheduler: int) -> list[float]:
-        """Return the instants at which a scheduler decides, after all that arrives then."""
-        return self.starts
 
     def _has_room(self, epoch: int) -> bool:
         rest = self.horizon - epoch * self.delta_t

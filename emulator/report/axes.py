@@ -29,7 +29,7 @@ SYMBOLS = {"delta_t": "Δt", "nodes": "N", "topology.nodes": "N"} | {
 NAMES = {"delta_t": "Δt"} | dict.fromkeys(["nodes", "topology.nodes"], "number of nodes N")
 """What axes call them."""
 
-SIZES = {"topology.nodes", "topology.side", "topology.order", "topology.depth"}
+SIZES = {f"topology.{key}" for key in ("nodes", "side", "order", "depth", "dimension", "racks", "per_rack", "ports")}
 """Keys that the number of nodes follows from."""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from emulator.engines.episode import OUTCOMES
+from emulator.engines.episode import FATES, OUTCOMES
 from emulator.results.column import COUNT, FLOATING, INDEX, NUMBER, RUNNING, TEXT, Column
 from emulator.results.measures import DROPS, MEASURES
 from emulator.text import UNITS
@@ -23,7 +23,9 @@ _REPLICATION = Column("replication", INDEX, "none", "number of the replication, 
 _SYSTEM = (
     Column("scenario", TEXT, "none", "name of the scenario"),
     Column("topology", TEXT, "none", "kind of the topology"),
-    Column("nodes", INDEX, "none", "nodes of the topology, each a scheduler and a server"),
+    Column("nodes", INDEX, "none", "nodes, each a scheduler and a server; of two sets the larger number"),
+    Column("schedulers", INDEX, "none", "schedulers, at which jobs arrive"),
+    Column("servers", INDEX, "none", "servers, each with a queue"),
     _DISPATCHER,
     Column("information", TEXT, "none", "what the dispatcher may know"),
     _DELTA_T,
@@ -38,6 +40,7 @@ EPISODES = (
     *_SYSTEM,
     _REPLICATION,
     Column("seed", COUNT, "none", "seed of the scenario"),
+    Column("topology_hash", TEXT, "none", "SHA-256 of the graph; equal ones stand for equal graphs"),
     Column("engine", TEXT, "none", "engine that emulated the episode"),
     *(measure.column for measure in MEASURES),
     Column("fingerprint", TEXT, "none", "16 hexadecimal digits; equal ones stand for equal trajectories"),
@@ -69,6 +72,14 @@ JOBS = (
     Column("scheduler", INDEX, "none", "scheduler at which the job arrived", encoding=RUNNING),
     Column("server", INDEX, "none", "server to which the scheduler sent the job", encoding=RUNNING),
     Column("arrival_time", NUMBER, "ms", "when the job arrived", encoding=FLOATING),
+    Column(
+        "reached_time",
+        NUMBER,
+        "ms",
+        "when the job reached its server: its arrival time, unless dispatch takes time; null if it did not",
+        nullable=True,
+        encoding=FLOATING,
+    ),
     Column("start_time", NUMBER, "ms", "when its service started; null if it did not by the horizon", True, FLOATING),
     Column("departure_time", NUMBER, "ms", "when its service ended; null if it did not by the horizon", True, FLOATING),
     Column("work", NUMBER, "1", "work of the job, of mean 1; service takes work / service rate", encoding=FLOATING),
@@ -76,46 +87,55 @@ JOBS = (
         "queue_length_at_arrival",
         INDEX,
         "jobs",
-        "jobs that the job met at its server, the one in service included",
+        "jobs that the job met at its server, the one in service included; null if it is on its way",
+        nullable=True,
     ),
     Column("outcome", TEXT, "none", f"what became of the job by the horizon: {', '.join(OUTCOMES)}"),
 )
+
+_NO_SERVER = "null if there are fewer servers"
 
 EPOCHS = (
     *_EPISODE,
     Column("epoch", INDEX, "none", "number of the epoch, from 0"),
     Column("time", NUMBER, "ms", "start of the epoch"),
     Column("arrival_rate", NUMBER, "1/ms", "rate at which jobs arrive at each scheduler in the epoch"),
-    Column("node", INDEX, "none", "the node: a scheduler and a server", encoding=RUNNING),
-    Column("queue_length", INDEX, "jobs", "queue length of the server at the epoch's start"),
-    Column("arrivals", INDEX, "jobs", "jobs that reached the server in the epoch, dropped ones included"),
-    Column("drops", INDEX, "jobs", "jobs that the server dropped in the epoch"),
+    Column("node", INDEX, "none", "index of a server, and of a scheduler", encoding=RUNNING),
+    Column("queue_length", INDEX, "jobs", f"queue length of the server at the epoch's start; {_NO_SERVER}", True),
+    Column(
+        "arrivals", INDEX, "jobs", f"jobs that reached the server in the epoch, dropped ones too; {_NO_SERVER}", True
+    ),
+    Column("drops", INDEX, "jobs", f"jobs that the server dropped in the epoch; {_NO_SERVER}", True),
     Column(
         "offload_probability",
         NUMBER,
         "1",
-        "probability that the scheduler sends a job to another server than its own; under a per-job rule "
-        "the share of the epoch's jobs sent there, null if it had none",
+        "probability, at the epoch's end, that the scheduler sends a job to another server than its own; under a "
+        "per-job rule the share of the epoch's jobs sent there; null without a scheduler, an own server or jobs",
         nullable=True,
     ),
 )
 
-_MONITOR = "null if the monitor of global state did"
+_MONITOR = "null if it is the monitor of global state"
 
 MESSAGES = (
     *_EPISODE,
-    Column("epoch", INDEX, "none", "epoch at whose start the message was sent, from 0"),
+    Column("kind", TEXT, "none", "state of a server, question of a scheduler, answer to one, distribution of lengths"),
+    Column("number", INDEX, "none", "which sample of the sender it tells, or which question it is or answers"),
+    Column("epoch", INDEX, "none", "epoch in which the message was sent, from 0"),
     Column("sent_time", NUMBER, "ms", "when the message was sent"),
-    Column("received_time", NUMBER, "ms", "when the message was received"),
-    Column("server", INDEX, "none", f"server that sent the message; {_MONITOR}", True, RUNNING),
-    Column("scheduler", INDEX, "none", f"scheduler that received the message; {_MONITOR}", True, RUNNING),
+    Column("received_time", NUMBER, "ms", "when the message was received; null if it was not", nullable=True),
+    Column("server", INDEX, "none", f"server at one end; {_MONITOR}", True, RUNNING),
+    Column("scheduler", INDEX, "none", f"scheduler at the other end; {_MONITOR}", True, RUNNING),
     Column(
         "queue_length",
         INDEX,
         "jobs",
-        "queue length of the server when it sent the message; null if the monitor sent it",
+        "queue length of the server when it sent the message; null if none is told",
         nullable=True,
     ),
+    Column("age", NUMBER, "ms", "how old its news was when it was received; null if it was not", nullable=True),
+    Column("fate", TEXT, "none", f"what became of the message by the horizon: {', '.join(FATES)}"),
 )
 
 TRACES = {"jobs": JOBS, "epochs": EPOCHS, "messages": MESSAGES}

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emulator.engines.episode import Episode
+from emulator.engines.episode import Episode, Totals
 from emulator.model.system import System
 from emulator.results.column import COUNT, NUMBER, Column
 
@@ -35,13 +35,13 @@ class Measure(NamedTuple):
 
 def drops_per_queue(episode: Episode, system: System) -> float:
     """Return the dropped jobs per server, scaled to `REFERENCE_TIME`."""
-    return episode.totals.drops * REFERENCE_TIME / system.horizon / system.nodes
+    return episode.totals.drops * REFERENCE_TIME / system.horizon / system.servers
 
 
 def discounted_drops(episode: Episode, system: System) -> float:
     """Return the drops of each epoch per server, discounted and added up: -J of section 1.3.2."""
     by_epoch = episode.totals.drops_by_epoch
-    return float(np.sum(DISCOUNT ** np.arange(len(by_epoch)) * by_epoch)) / system.nodes
+    return float(np.sum(DISCOUNT ** np.arange(len(by_epoch)) * by_epoch)) / system.servers
 
 
 def mean_sojourn_time(episode: Episode, system: System) -> float:
@@ -52,7 +52,40 @@ def mean_sojourn_time(episode: Episode, system: System) -> float:
 
 def mean_queue_length(episode: Episode, system: System) -> float:
     """Return the mean over servers and time of the jobs in a server."""
-    return episode.totals.presence_time / system.horizon / system.nodes
+    return episode.totals.presence_time / system.horizon / system.servers
+
+
+def _of_messages() -> tuple[Measure, ...]:
+    """Return what is measured of messages and decisions, and of the age of knowledge."""
+    counts = (
+        ("messages", "messages", "messages sent", lambda totals: totals.mail.sent),
+        ("messages_lost", "messages", "messages lost on their way", lambda totals: totals.mail.lost),
+        (
+            "messages_ignored",
+            "messages",
+            "messages received that were older than what was known",
+            lambda totals: totals.mail.ignored,
+        ),
+        ("message_bytes", "bytes", "bytes of all messages sent", lambda totals: totals.mail.bytes_sent),
+        ("decisions", "decisions", "decisions of all schedulers", lambda totals: totals.decisions),
+    )
+    ages = (
+        ("age_of_knowledge", "time", lambda totals: totals.ages.over_time),
+        ("age_at_decisions", "decisions", lambda totals: totals.ages.at_decisions),
+        ("age_at_jobs", "arriving jobs", lambda totals: totals.ages.at_jobs),
+    )
+    told = "mean over {} of the time since what a scheduler knows of another server was so; null if there is none"
+
+    def measure(column: Column, of: Callable[[Totals], Any]) -> Measure:
+        mean = Column(
+            f"mean_{column.name}", NUMBER, column.unit, f"mean of the episodes' {column.name}", column.nullable
+        )
+        return Measure(column, lambda episode, system: of(episode.totals), mean)
+
+    return (
+        *(measure(Column(name, COUNT, unit, meaning), of) for name, unit, meaning, of in counts),
+        *(measure(Column(name, NUMBER, "ms", told.format(over), nullable=True), of) for name, over, of in ages),
+    )
 
 
 MEASURES = (
@@ -95,10 +128,6 @@ MEASURES = (
         mean_queue_length,
         Column("mean_queue_length", NUMBER, "jobs", "mean of the episodes' mean_queue_length"),
     ),
-    Measure(
-        Column("messages", COUNT, "messages", "messages received"),
-        lambda episode, system: episode.totals.messages,
-        Column("mean_messages", NUMBER, "messages", "mean of the episodes' messages"),
-    ),
+    *_of_messages(),
 )
 """All that is measured, in the order of the columns."""

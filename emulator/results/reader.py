@@ -101,6 +101,11 @@ class Results:
         return self._told("engines") or []
 
     @property
+    def remarks(self) -> list[str]:
+        """Lines that say what was changed of what was read, such as a graph that was simplified."""
+        return self._told("remarks") or []
+
+    @property
     def failures(self) -> list[dict[str, Any]]:
         """The first episode of each cell that failed: its replication, dispatcher and swept values."""
         return self._told("failures") or []

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MEASURE = "drops_per_queue"
 """The column of the episodes that dispatchers are compared by."""
 
+SYSTEM = ("scenario", "topology", "nodes", "schedulers", "servers", "dispatcher", "information")
+"""The columns of the episodes that say what is emulated."""
+
 ROUNDING = 1e-12
 """Of a number: what differs by less is alike, and differs in the order of its sums alone."""
 
@@ -68,7 +71,7 @@ def _summary_row(group: pd.DataFrame, point: dict[str, Any], difference: tuple[f
     mean, low, high = mean_interval(group[MEASURE])
     arrivals = group["arrivals"].sum()
     return {
-        **{key: group[key].iloc[0] for key in ("scenario", "topology", "nodes", "dispatcher", "information")},
+        **{key: group[key].iloc[0] for key in SYSTEM},
         **point,
         "mean_drops": mean,
         "ci_low": low,

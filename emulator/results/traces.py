@@ -7,6 +7,7 @@ folder of such files reads as one table. Times in ms.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from emulator.engines.episode import OUTCOMES, EpochTrace, JobTrace, MessageRecord
+from emulator.engines.episode import FATES, OUTCOMES, EpochTrace, JobTrace, MessageRecord
 from emulator.results.column import Column
 from emulator.results.columns import EPOCHS, JOBS, MESSAGES, with_swept
 from emulator.results.parquet import write_table
@@ -42,6 +43,7 @@ def write_jobs(path: Path, traces: Iterable[JobTrace], keys: Keys, metadata: Map
             for start, stop in _pieces(len(trace.epoch)):
                 columns = {name: values[start:stop] for name, values in vars(trace).items()}
                 columns["job"] = np.arange(before + start, before + stop)
+                columns["queue_length_at_arrival"] = _unless_negative(columns["queue_length_at_arrival"])
                 columns["outcome"] = pa.DictionaryArray.from_arrays(columns["outcome"], outcomes)
                 yield stop - start, columns
             before += len(trace.epoch)
@@ -66,8 +68,13 @@ def write_epochs(
         before = 0
         for trace in traces:
             epochs, nodes = trace.queue_length.shape
-            flat = {name: values.reshape(-1) for name, values in vars(trace).items()}
+            flat: dict[str, Any] = {name: values.reshape(-1) for name, values in vars(trace).items()}
+            missing = flat["queue_length"] < 0
             for start, stop in _pieces(epochs * nodes):
+                counts = {
+                    name: pa.array(flat[name][start:stop], mask=missing[start:stop])
+                    for name in ("queue_length", "arrivals", "drops")
+                }
                 epoch, node = np.divmod(np.arange(start, stop), nodes)
                 epoch += before
                 yield (
@@ -77,7 +84,8 @@ def write_epochs(
                         "time": times[epoch],
                         "arrival_rate": arrival_rates[epoch],
                         "node": node.astype(np.int32),
-                        **{name: values[start:stop] for name, values in flat.items()},
+                        "offload_probability": flat["offload_probability"][start:stop],
+                        **counts,
                     },
                 )
             before += epochs
@@ -85,19 +93,35 @@ def write_epochs(
     _write(path, EPOCHS, parts(), keys, metadata)
 
 
-def write_messages(path: Path, records: Sequence[MessageRecord], keys: Keys, metadata: Mapping[str, str]) -> None:
-    """Write the messages of an episode, one row each; what concerns the monitor of global state is null."""
+def write_messages(
+    path: Path,
+    records: Sequence[MessageRecord],
+    keys: Keys,
+    times: NDArray[np.float64],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write the messages of an episode, one row each; `times` (ms) are the starts of epochs.
+
+    What concerns the monitor of global state, and what did not happen, is null.
+    """
+    names = [field.name for field in fields(MessageRecord)]
+    fates = pa.array(FATES)
 
     def parts() -> Parts:
         for start, stop in _pieces(len(records)):
-            values = zip(*records[start:stop], strict=True)
-            columns: dict[str, Any] = dict(zip(MessageRecord._fields, values, strict=True))
+            piece = records[start:stop]
+            columns: dict[str, Any] = {name: [getattr(record, name) for record in piece] for name in names}
+            columns["epoch"] = (np.searchsorted(times, columns["sent_time"], side="right") - 1).astype(np.int32)
+            columns["fate"] = pa.DictionaryArray.from_arrays(np.array(columns["fate"], dtype=np.int8), fates)
             for name in ("server", "scheduler", "queue_length"):
-                numbers = np.array(columns[name], dtype=np.int32)
-                columns[name] = pa.array(numbers, mask=numbers < 0)
+                columns[name] = _unless_negative(np.array(columns[name], dtype=np.int32))
             yield stop - start, columns
 
     _write(path, MESSAGES, parts(), keys, metadata)
+
+
+def _unless_negative(numbers: NDArray[np.int32]) -> pa.Array:
+    return pa.array(numbers, mask=numbers < 0)
 
 
 def _pieces(rows: int) -> Iterator[tuple[int, int]]:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dispatchers.catalogue import BUILT_IN, Made, make
-from dispatchers.checking import check_dispatcher, check_fit
+from dispatchers.checking import check_dispatcher, check_fit, check_without_own
 from dispatchers.contract import Dispatcher
 from dispatchers.errors import DispatcherError
 from dispatchers.plugins import Files
 from dispatchers.user_modules import hash_of
-from emulator.engines.auto import obstacle_to
+from emulator.engines.auto import obstacle_to, quickest_for
 from emulator.errors import InputError
 from emulator.report.figure import Picture, picture_of
 from emulator.scenario.plan import Plan, Point
@@ -27,7 +27,11 @@ def make_dispatcher(point: Point, index: int, *, thoroughly: bool = False) -> Ma
         return point.system().topology.graph_hash
 
     def try_out(dispatcher: Dispatcher) -> None:
-        check_fit(dispatcher, buffer, point.node_count(), spec.display, graph_hash=graph_hash)
+        check_fit(dispatcher, buffer, point.scheduler_count(), spec.display, graph_hash=graph_hash)
+        if dispatcher.graph_hash is not None and point.scenario.topology.is_per_replication:
+            raise DispatcherError(f"{spec.display}: was made for one graph, but each replication has one of its own")
+        if not point.has_own():
+            check_without_own(dispatcher, buffer)
         if thoroughly and spec.name not in BUILT_IN:
             check_dispatcher(dispatcher, buffer=buffer)
 
@@ -63,6 +67,8 @@ class Checked(NamedTuple):
     """The same of files that dispatchers have opened; they may open less another time."""
     hashes: dict[str, str]
     """Of the files of dispatchers, by their absolute paths."""
+    remarks: list[str]
+    """Lines that say what was changed of what was read."""
 
     @property
     def uses_folder(self) -> bool:
@@ -74,19 +80,22 @@ class Checked(NamedTuple):
 def check_plan(plan: Plan) -> Checked:
     """Build every distinct system and try out every dispatcher; raise `InputError` with the place in the file."""
     done: set[str] = set()
-    checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {})
+    checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {}, [])
     for point in plan.points:
         scenario = point.scenario
         description = repr((scenario.topology, scenario.service, scenario.seed))
         if description not in done:
             done.add(description)
-            point.system()
+            remark = point.system().topology.remark
+            if remark and remark not in checked.remarks:
+                checked.remarks.append(remark)
             _check_plugins(point, checked)
             path = getattr(scenario.topology, "path", None)
             if path is not None:
                 _append(checked.files, "edges of the topology", hash_of(path) or "")
         for index, spec in enumerate(scenario.dispatchers):
-            description = repr((spec, spec.folder, scenario.buffer, point.node_count()))
+            about = (point.scheduler_count(), point.server_count(), point.has_own(), quickest_for(scenario))
+            description = repr((spec, spec.folder, scenario.buffer, about))
             if description not in done:
                 done.add(description)
                 _check_dispatcher(point, index, checked)
@@ -117,9 +126,9 @@ def _check_dispatcher(point: Point, index: int, checked: Checked) -> None:
     spec, engine = point.scenario.dispatchers[index], point.scenario.engine
     made = make_dispatcher(point, index, thoroughly=True)
     with made.world:
-        obstacle = None if engine == "simpy" else obstacle_to(made.dispatcher)
+        obstacle = None if engine == "simpy" else obstacle_to(made.dispatcher, point.scenario)
     if obstacle is not None:
-        if engine == "compiled":
+        if engine != "auto":
             place = point.places[f"dispatchers.{index}"]
             raise InputError(f"{place}: {spec.display}: {obstacle}; use engine auto or simpy")
         checked.obstacles[spec.display] = obstacle

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dispatchers.catalogue import Made
 from dispatchers.contract import Dispatcher
 from dispatchers.information import information_of
 from emulator.engines.auto import emulate, obstacle_to
@@ -23,6 +24,7 @@ from emulator.results.measures import MEASURES
 from emulator.runs.check import make_dispatcher
 from emulator.runs.tasks import Cell, Cells, Row, Task
 from emulator.scenario.plan import Point
+from emulator.scenario.scenario import Scenario
 from emulator.version import __version__
 from emulator.workload.workload import Workload
 
@@ -52,13 +54,14 @@ class _Prepared:
 
     dispatcher: Dispatcher
     system: System
+    scenario: Scenario
     threads: int
     world: AbstractContextManager[Any]
     _engines: dict[str, Engine] = field(default_factory=dict, init=False)
 
     @cached_property
     def obstacle(self) -> str | None:
-        return obstacle_to(self.dispatcher)
+        return obstacle_to(self.dispatcher, self.scenario)
 
     def engine(self, name: str) -> Engine:
         if name not in self._engines:
@@ -68,7 +71,7 @@ class _Prepared:
 
 @dataclass
 class EpisodeRunner:
-    """Runs single episodes of a study; keeps the last system and its dispatchers for the next one."""
+    """Runs single episodes of a study; keeps the last system, its dispatchers and their engines for the next one."""
 
     study: Study
     staging: Path
@@ -76,13 +79,20 @@ class EpisodeRunner:
     threads: int = 1
     """Threads that share the work of an episode of the compiled engine."""
     _point: Point | None = field(default=None, init=False)
+    _has_many: bool = field(default=False, init=False)
+    """Whether each replication has a graph of its own."""
+    _replication: int = field(default=0, init=False)
+    """The one whose graph `_system` has; 0 where one graph stands for all."""
     _system: System = field(init=False)
+    _made: dict[Cell, Made] = field(default_factory=dict, init=False)
+    """The dispatchers of the point."""
     _dispatchers: dict[Cell, _Prepared] = field(default_factory=dict, init=False)
+    """The same with their engines, of the point and the replication."""
 
     def compile(self) -> None:
         """Have compiled what the first episodes need, so that no episode's time holds it."""
         cells = self.study.cells[0]
-        system = self._system_of(cells[0].point)
+        system = self._system_of(cells[0].point, 0)
         tiny = replace(system, horizon=1e-3 * min(system.delta_t, system.horizon))
         workload = Workload(tiny, 0)
         for draw in (workload.jobs, workload.decision_coins, workload.decision_orders):
@@ -90,7 +100,7 @@ class EpisodeRunner:
         used = {name for replication, _ in cells[0].kinds() for name in cells[0].engines(replication)}
         for cell in cells:
             with suppress(Exception):  # which will be told of the episode that it ends
-                prepared = self._prepared(cell)
+                prepared = self._prepared(cell, 0)
                 with prepared.world:
                     for name in used - {REFERENCE} if prepared.obstacle is None else ():
                         engine = ENGINES[name].load()(tiny, prepared.dispatcher, self.threads)
@@ -99,7 +109,7 @@ class EpisodeRunner:
 
     def run(self, task: Task, progress: Callable[[float], None] | None = None) -> Row:
         """Run one episode, write its traces, and return its row."""
-        prepared = self._prepared(task.cell)
+        prepared = self._prepared(task.cell, task.replication)
         trace = task.cell.scenario.trace
         wanted = Traces(*(task.replication < count for count in (trace.jobs, trace.epochs, trace.messages)))
         with prepared.world:
@@ -143,14 +153,17 @@ class EpisodeRunner:
             times, rates = workload.times[:-1], workload.arrival_rates
             trace_files.write_epochs(paths["epochs"], parts("epochs"), keys, times, rates, metadata)
         if episode.messages is not None:
-            trace_files.write_messages(paths["messages"], episode.messages, keys, metadata)
+            trace_files.write_messages(paths["messages"], episode.messages, keys, workload.times[:-1], metadata)
 
-    def _prepared(self, cell: Cell) -> _Prepared:
-        system = self._system_of(cell.point)
-        if cell not in self._dispatchers:
+    def _prepared(self, cell: Cell, replication: int) -> _Prepared:
+        system = self._system_of(cell.point, replication)
+        if cell not in self._made:
             made = make_dispatcher(cell.point, cell.place[1])
             self._refuse_changes(made.hashes)
-            self._dispatchers[cell] = _Prepared(made.dispatcher, system, self.threads, made.world)
+            self._made[cell] = made
+        if cell not in self._dispatchers:
+            made = self._made[cell]
+            self._dispatchers[cell] = _Prepared(made.dispatcher, system, cell.scenario, self.threads, made.world)
         return self._dispatchers[cell]
 
     def _refuse_changes(self, hashes: Mapping[str, str]) -> None:
@@ -159,13 +172,17 @@ class EpisodeRunner:
             if self.study.hashes.get(path, value) != value:
                 raise InputError(f"{path}: has changed since the run began; its episodes are kept, start it anew")
 
-    def _system_of(self, point: Point) -> System:
+    def _system_of(self, point: Point, replication: int) -> System:
         if point is not self._point:
-            self._system = point.system()
+            self._made = {}
+            self._has_many = point.scenario.topology.is_per_replication
             for plugin in point.scenario.plugins().values():
                 self._refuse_changes(plugin.files().hashes)
+        replication = replication if self._has_many else 0
+        if point is not self._point or replication != self._replication:
+            self._system = point.system(replication)
             self._dispatchers = {}
-            self._point = point
+            self._point, self._replication = point, replication
         return self._system
 
 
@@ -174,10 +191,13 @@ def row_of(task: Task, episode: Episode, system: System, information: str) -> Ro
     return {
         "scenario": task.cell.scenario.name,
         "topology": system.topology.kind,
-        "nodes": system.nodes,
+        "nodes": max(system.schedulers, system.servers),
+        "schedulers": system.schedulers,
+        "servers": system.servers,
         "information": information,
         **task.keys,
         "seed": system.seed,
+        "topology_hash": system.topology.graph_hash,
         "engine": episode.engine,
         **{measure.column.name: measure.of(episode, system) for measure in MEASURES},
         "fingerprint": f"{episode.totals.fingerprint:016x}",
@@ -185,8 +205,14 @@ def row_of(task: Task, episode: Episode, system: System, information: str) -> Ro
 
 
 def check_conservation(episode: Episode) -> None:
-    """Raise `RuntimeError` unless arrivals = completions + drops + jobs in the system."""
+    """Raise `RuntimeError` unless all jobs and all messages are accounted for.
+
+    Arrivals = completions + drops + jobs in the system, and messages sent = received + lost + under way.
+    """
     totals = episode.totals
     accounted = totals.completions + totals.drops + totals.in_system
     if totals.arrivals != accounted or totals.drops != totals.drops_by_epoch.sum():
         raise RuntimeError(f"{totals.arrivals} jobs arrived, but {accounted} are accounted for: {totals}")
+    mail = totals.mail
+    if mail.sent != mail.received + mail.lost + mail.under_way or mail.ignored > mail.received:
+        raise RuntimeError(f"{mail.sent} messages were sent, but not all are accounted for: {mail}")

@@ -40,6 +40,7 @@ def publish(plan: Plan, journal: Journal, checked: Checked) -> None:
         "fingerprint": combined_fingerprint(rows),
         "identity": json.dumps(journal.identity),
         "engines": json.dumps(engine_lines(journal.cells, checked.obstacles)),
+        "remarks": json.dumps(checked.remarks),
         "failures": json.dumps(failures),
     }
     folder.write_episodes(rows, metadata | told)

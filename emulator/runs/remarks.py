@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dispatchers.errors import DispatcherError, describe, one_line
 from emulator.engines.auto import COMPARED_JOBS
@@ -31,7 +31,7 @@ def engine_lines(cells: Cells, obstacles: Mapping[str, str]) -> list[str]:
     limit = f"{COMPARED_JOBS:,} jobs an episode"
     if all(len(names) == 1 for names in engines):
         why = f"; more than {limit} are too many for SimPy to compare" if scenario.engine == "auto" else ""
-        return [f"engine: the compiled engine emulated all{why}", *others]
+        return [f"engine: {_named(names[0] for names in engines)} emulated all{why}", *others]
     compared = [len(cell.engines(0)) > 1 for cell in firsts]
     last = max(scenario.trace.messages, 1) - 1
     which, repeated = (f"s 0 to {last}", "the first") if last else (" 0", "it")
@@ -40,5 +40,11 @@ def engine_lines(cells: Cells, obstacles: Mapping[str, str]) -> list[str]:
         where = f", at {sum(compared)} of {len(compared)} points,"
     elif not all(compared):
         where = f", except above {limit},"
-    told = f"replication{which}, the compiled engine repeated {repeated} bit for bit{where} and did the rest"
+    quick = _named(name for names in engines for name in names if name != REFERENCE)
+    told = f"replication{which}, {quick} repeated {repeated} bit for bit{where} and did the rest"
     return [f"engine: SimPy emulated {told}", *others]
+
+
+def _named(engines: Iterable[str]) -> str:
+    """Return what engines are called in a sentence."""
+    return " and ".join(f"the {name} engine" for name in sorted(set(engines)))

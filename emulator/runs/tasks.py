@@ -46,7 +46,7 @@ class Cell:
     def jobs(self) -> float:
         """The mean number of jobs in an episode, with arrivals at their expected rate."""
         rate = self.scenario.arrivals.expected_rate()
-        return max(1.0, rate * self.scenario.horizon * self.point.node_count())
+        return max(1.0, rate * self.scenario.horizon * self.point.scheduler_count())
 
     def engines(self, replication: int, obstacle: str | None = None) -> Names:
         """Return the engines of a replication; `obstacle` says why it cannot be compiled, if that is known."""

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from emulator.errors import InputError
-from emulator.keys import ScenarioError
+from emulator.keys import ScenarioError, Section
 from emulator.scenario.problems import Problem, locate, problems_in
 from emulator.scenario.scenario import Scenario
-from emulator.scenario.sweep import axes, doubtful_values, points
+from emulator.scenario.sweep import Axis, axes, doubtful_values, points
 from emulator.scenario.tree import Anchored, Override, read_scenario
 from emulator.scenario.yaml_tree import Place
 from emulator.text import to_document
 
 if TYPE_CHECKING:
     from emulator.model.system import System
+    from emulator.scenario.scenario import AnyTopology
+
+Number = TypeVar("Number", bound=int)
 
 PROBLEM_LIMIT = 1000
 """Points that are looked at for more to tell once one has a problem."""
 
 PROVED_LATE = ["topology", "arrivals", "service.rates", "service.work", "plot.kind", "plot.x", "plot.log_x"]
+PROVED_LATE += ["messages.phase", "messages.period", "messages.latency", "dispatch.latency", "decide.phase"]
 PROVED_LATE += ["plot.title", "plot.reference.policy", "plot.reference.key", "plot.differences_within", "plot.together"]
 """Keys that can prove wrong only when the system or the picture is made; beside them those of the dispatchers."""
 
@@ -41,17 +45,41 @@ class Point:
     places: dict[str, Place] = field(compare=False, repr=False)
     """Where those keys stand that can prove wrong only when the system or the dispatchers are made."""
 
-    def system(self) -> System:
-        """Build the system. Raises `InputError` with the place in the file."""
+    def system(self, replication: int = 0) -> System:
+        """Build the system, see `Scenario.system`. Raises `InputError` with the place in the file."""
         try:
-            return self.scenario.system()
+            return self.scenario.system(replication)
         except ScenarioError as error:
             raise InputError(f"{self.places[error.key]}: {error}") from None
 
     def node_count(self) -> int:
-        """Return how many nodes there are, reading a file of edges for it. Raises `InputError`."""
+        """Return how many nodes there are, or the larger number of schedulers and servers. Raises `InputError`.
+
+        A file may have to be read for it.
+        """
+        return self._counted(lambda topology: topology.node_count())
+
+    def scheduler_count(self) -> int:
+        """Return how many schedulers there are, see `node_count`."""
+        return self._counted(lambda topology: topology.scheduler_count())
+
+    def server_count(self) -> int:
+        """Return how many servers there are, see `node_count`."""
+        return self._counted(lambda topology: topology.server_count())
+
+    def has_own(self) -> bool:
+        """Return whether each scheduler has an own server, see `node_count`."""
+        return self._counted(lambda topology: topology.has_own())
+
+    def size(self) -> str:
+        """Return how many nodes there are, or schedulers and servers, as people write it."""
+        if self._counted(lambda topology: topology.has_nodes()):
+            return f"{self.node_count():,} nodes"
+        return f"{self.scheduler_count():,} schedulers and {self.server_count():,} servers"
+
+    def _counted(self, of: Callable[[AnyTopology], Number]) -> Number:
         try:
-            return self.scenario.topology.node_count()
+            return of(self.scenario.topology)
         except InputError as error:
             raise InputError(f"{self.places['topology']}: topology {error}") from None
 
@@ -133,7 +161,7 @@ def load(path: str | Path, overrides: Sequence[str | Override] = ()) -> Plan:
                 break
             continue
         values = {
-            axis.key: _value(scenario, axis.key, texts[number])
+            axis.key: _value(scenario, axis, number, texts[number])
             for axis, texts, number in zip(swept, labels, numbers, strict=True)
         }
         keys = [tuple(key.split(".")) for key in PROVED_LATE] + _keys_in_lists(scenario)
@@ -163,11 +191,16 @@ def _first(problems: set[Problem], source: str) -> str:
     return f"{min(problems, key=rank)}{others}"
 
 
-def _value(scenario: Scenario, key: str, text: str) -> int | float | str:
-    """Return a swept key's value: a number as the scenario has it, so 5.0 for `delta_t: 5`, else `text`."""
-    if key.startswith("dispatchers."):
+def _value(scenario: Any, axis: Axis, number: int, text: str) -> int | float | str:
+    """Return a swept key's value: a number as the scenario has it, so 5.0 for `delta_t: 5`, else `text`.
+
+    Where numbers are short for a mapping, as latencies are, they stay numbers if all values are.
+    """
+    if axis.key.startswith("dispatchers."):
         return text
-    value = reduce(getattr, key.split("."), scenario)
+    value = reduce(getattr, axis.key.split("."), scenario)
+    if isinstance(value, Section) and all(type(node.value) in (int, float) for node in axis.values):
+        value = float(axis.values[number].value)
     return value if isinstance(value, int | float) else text
 
 

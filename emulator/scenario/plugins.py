@@ -19,7 +19,7 @@ from emulator.text import show
 if TYPE_CHECKING:
     from dispatchers.plugins import Files, Sort
     from dispatchers.user_modules import World
-    from emulator.model.topology import Topology
+    from emulator.model.topology import AnyTopology
 
 Result = TypeVar("Result")
 
@@ -166,11 +166,41 @@ class PluggedTopology(Plugin):
         """See `TopologyKind.node_count`."""
         return self.ask(lambda kind: int(kind.node_count()))
 
-    def build(self, seed: int) -> Topology:
-        """See `TopologyKind.build`; the graph is checked."""
+    def scheduler_count(self) -> int:
+        """See `TopologyKind.scheduler_count`."""
+        return self.ask(lambda kind: int(kind.scheduler_count()))
 
-        def built(kind: TopologyKind) -> Topology:
-            topology = kind.build(seed)
+    def server_count(self) -> int:
+        """See `TopologyKind.server_count`."""
+        return self.ask(lambda kind: int(kind.server_count()))
+
+    def has_nodes(self) -> bool:
+        """See `TopologyKind.has_nodes`."""
+        return self.ask(lambda kind: bool(kind.has_nodes()))
+
+    def has_own(self) -> bool:
+        """See `TopologyKind.has_own`."""
+        return self.ask(lambda kind: bool(kind.has_own()))
+
+    @property
+    def is_read(self) -> bool:
+        """See `TopologyKind.is_read`."""
+        return self.ask(lambda kind: bool(kind.is_read))
+
+    @property
+    def is_per_replication(self) -> bool:
+        """See `TopologyKind.is_per_replication`."""
+        return self.ask(lambda kind: bool(kind.is_per_replication))
+
+    def build(self, seed: int) -> AnyTopology:
+        """See `TopologyKind.build`; the graph is checked."""
+        return self.build_for(seed, 0)
+
+    def build_for(self, seed: int, replication: int) -> AnyTopology:
+        """See `TopologyKind.build_for`; the graph is checked."""
+
+        def built(kind: TopologyKind) -> AnyTopology:
+            topology = kind.build_for(seed, replication)
             topology.check()
             return topology
 

@@ -24,9 +24,20 @@ from emulator.keys import ScenarioError, Section, Seed
 from emulator.model.arrivals import Switched
 from emulator.model.laws import LAWS, Law
 from emulator.model.topologies import TOPOLOGIES
-from emulator.model.topologies.edge_list import EdgeList
+from emulator.model.topologies.file import FileLatency
 from emulator.model.topologies.kind import TopologyKind, check_size
 from emulator.scenario.dispatchers import DispatcherSpec
+from emulator.scenario.network import (
+    Decide,
+    Dispatch,
+    Jitter,
+    LatencyKeys,
+    LossKeys,
+    Messages,
+    Period,
+    When,
+    network_of,
+)
 from emulator.scenario.plot import Plot, Reference
 from emulator.scenario.plugins import PluggedLaw, PluggedTopology, Plugin
 from emulator.scenario.training import Training
@@ -36,6 +47,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from emulator.model.access import Access
+    from emulator.model.network import Network
     from emulator.model.system import System
 
 EPOCH_LIMIT = 10_000_000
@@ -74,7 +87,7 @@ class Service(Section):
     rates: Annotated[list[Positive], Field(min_length=1)] | None = None
     """Service rates, jobs per ms, shared out as `assignment` says."""
     assignment: Literal["random", "given"] | None = None
-    """random: each server draws one of the rates, all equally likely; given: one rate for each node."""
+    """random: each server draws one of the rates, all equally likely; given: one rate for each server."""
     work: AnyLaw = "exponential"
     """The law of a job's work."""
     scv: Annotated[float, Field(gt=1, le=1_000_000)] | None = None
@@ -108,18 +121,18 @@ class Service(Section):
             return self.work.made()
         return LAWS[self.work].model_validate({} if self.scv is None else {"scv": self.scv})
 
-    def rates_of(self, nodes: int, seed: int) -> NDArray[np.float64]:
-        """Return the service rate of each of `nodes` servers, jobs per ms."""
+    def rates_of(self, servers: int, seed: int) -> NDArray[np.float64]:
+        """Return the service rate of each of so many servers, jobs per ms."""
         import numpy as np
 
         from emulator.randomness import SERVICE, random_words
 
         if self.rates is None:
-            return np.full(nodes, self.rate)
+            return np.full(servers, self.rate)
         rates = np.array(self.rates)
         if self.assignment == "given":
             return rates
-        halves = random_words(seed, SERVICE, nodes) >> np.uint64(32)
+        halves = random_words(seed, SERVICE, servers) >> np.uint64(32)
         choices = (halves * np.uint64(len(rates))) >> np.uint64(32)  # each equally likely to within 2**-32
         return rates[choices.astype(np.int64)]
 
@@ -150,7 +163,7 @@ class Scenario(Section):
     folder: Annotated[str, Field(min_length=1)] = "."
     """Where relative paths and modules of dispatchers start; by default beside the file that lists them."""
     topology: AnyTopology
-    """Which nodes are neighbours."""
+    """Which servers each scheduler can access: neighbours in a graph, or those of a list."""
     delta_t: Positive
     """Time between broadcasts, ms."""
     horizon: Positive = 50.0
@@ -161,6 +174,12 @@ class Scenario(Section):
     """Arrival rates."""
     service: Service = Service(rate=1.0)
     """Service rates and the law of work."""
+    messages: Messages = Messages()
+    """How schedulers learn of servers; by default every server broadcasts at each epoch's start, and all arrives."""
+    decide: Decide = Decide()
+    """When schedulers decide: on_delivery, at each instant with a message for them, or by a clock of their own."""
+    dispatch: Dispatch = Dispatch()
+    """How jobs come to servers; by default at once."""
     replications: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Independent repetitions; at most as many where a precision is asked for."""
     precision: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -169,8 +188,8 @@ class Scenario(Section):
     """Stop when each paired difference's 95 % interval is within this share of the difference."""
     seed: Seed = 1
     """Seed of all randomness."""
-    engine: Literal["auto", "simpy", "compiled"] = "auto"
-    """Which engine emulates; auto: the first replication SimPy and the compiled one, which must agree, then that."""
+    engine: Literal["auto", "simpy", "compiled", "ordered"] = "auto"
+    """Which engine emulates; auto: the first replication SimPy and a compiled one, which must agree, then that."""
     compared_points: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Under engine auto, at how many points of a sweep SimPy emulates, too: spread over all, the first and the last
     among them; at every one if not given."""
@@ -198,6 +217,18 @@ class Scenario(Section):
             return service.model_copy(update={"work": service.work.resolved(_folder_in(info))})
         except ScenarioError as error:
             raise ScenarioError(f"work.{error.key}".rstrip("."), error.message) from None
+
+    @field_validator("messages", "dispatch")
+    @classmethod
+    def _find_laws(cls, section: Section, info: ValidationInfo) -> Section:
+        found = {}
+        for key, value in section:
+            if isinstance(value, Plugin):
+                try:
+                    found[key] = value.resolved(_folder_in(info))
+                except ScenarioError as error:
+                    raise ScenarioError(f"{key}.{error.key}".rstrip("."), error.message) from None
+        return section.model_copy(update=found)
 
     @field_validator("dispatchers")
     @classmethod
@@ -227,52 +258,83 @@ class Scenario(Section):
             raise ScenarioError("delta_t", f"must make {limit}, got {text_of(self.delta_t)}")
         if self.paired_precision is not None and len(self.dispatchers) < 2:
             raise ScenarioError("paired_precision", "needs at least two dispatchers, got 1")
-        if self.engine == "compiled" and self.trace.messages:
+        if self.engine in ("compiled", "ordered") and self.trace.messages:
             allowed = "must be auto or simpy where messages are traced, for they travel in SimPy alone"
+            raise ScenarioError("engine", f"{allowed}, got {self.engine}")
+        if self.engine == "compiled" and not self.network().is_synchronous:
+            allowed = "must be auto, simpy or ordered where schedulers do not hear and decide in step"
             raise ScenarioError("engine", f"{allowed}, got compiled")
-        if not isinstance(self.topology, EdgeList) or self.topology.path is None:
-            self._check_nodes(self.topology.node_count())
+        if not self.topology.is_read:
+            self._check_sizes(self.topology.scheduler_count(), self.topology.server_count())
         return self
 
     def plugins(self) -> dict[str, Plugin]:
         """Return the classes of users that are not dispatchers, by what results call them."""
         plugins = {"the topology": self.topology, "the law of work": self.service.work}
+        for section in ("messages", "dispatch"):
+            plugins |= {f"the law of {section}.{key}": value for key, value in getattr(self, section)}
         return {name: plugin for name, plugin in plugins.items() if isinstance(plugin, Plugin)}
 
-    def _check_nodes(self, nodes: int) -> None:
-        """Check what depends on the number of nodes, which a file must be read for if `path` is given."""
+    def network(self) -> Network:
+        """Return when messages leave and how they travel, when schedulers decide, how long jobs take to servers."""
+        return network_of(self.messages, self.decide, self.dispatch, self.delta_t)
+
+    def _check_network(self, network: Network, access: Access) -> None:
+        """Check what depends on how many schedulers and servers there are, and on the lengths of edges."""
+        senders = access.server_count if network.kind == "broadcast" else access.scheduler_count
+        for key, values, count in (
+            ("messages.phase", network.samples and network.samples.phase, senders),
+            ("messages.period", network.samples and network.samples.period, senders),
+            ("decide.phase", network.decisions and network.decisions.phase, access.scheduler_count),
+        ):
+            if isinstance(values, tuple) and len(values) != count:
+                raise ScenarioError(key, f"must hold one time for each of {count}, got {len(values)}")
+        for key, latency in (("messages.latency", network.latency), ("dispatch.latency", network.dispatch)):
+            if latency.per_length and access.lengths is None:
+                raise ScenarioError(key, "needs a topology whose edges have lengths")
+
+    def _check_sizes(self, schedulers: int, servers: int) -> None:
+        """Check what depends on how many schedulers and servers there are, which a file must be read for if given."""
         try:
-            check_size(nodes)
+            check_size(schedulers)
+            check_size(servers)
         except InputError as error:
             raise ScenarioError("topology", str(error)) from None
         rates = self.service.rates
-        if rates is not None and self.service.assignment == "given" and len(rates) != nodes:
-            raise ScenarioError("service.rates", f"must hold one rate for each of {nodes} nodes, got {len(rates)}")
-        jobs = self.arrivals.highest_rate() * min(self.delta_t, self.horizon) * nodes
+        if rates is not None and self.service.assignment == "given" and len(rates) != servers:
+            each = f"{servers} {'nodes' if schedulers == servers else 'servers'}"
+            raise ScenarioError("service.rates", f"must hold one rate for each of {each}, got {len(rates)}")
+        jobs = self.arrivals.highest_rate() * min(self.delta_t, self.horizon) * schedulers
         if jobs > EPOCH_JOB_LIMIT:
             raise ScenarioError("arrivals", f"must bring at most {EPOCH_JOB_LIMIT} jobs in an epoch, got {jobs:.3g}")
 
-    def system(self) -> System:
-        """Build the topology and share out the service rates. Raises `ScenarioError`."""
+    def system(self, replication: int = 0) -> System:
+        """Build the topology and share out the service rates; those of a replication where each has a graph of its own.
+
+        Raises `ScenarioError`.
+        """
         from emulator.model.system import System
 
         try:
-            topology = self.topology.build(self.seed)
+            topology = self.topology.build_for(self.seed, replication)
         except InputError as error:
             raise ScenarioError("topology", str(error)) from None
         except MemoryError:
             raise ScenarioError("topology", "needs more memory than there is") from None
-        self._check_nodes(topology.nodes)
-        return System(
+        self._check_sizes(topology.schedulers, topology.servers)
+        system = System(
             topology=topology,
             delta_t=self.delta_t,
             horizon=self.horizon,
             buffer=self.buffer,
-            service_rates=self.service.rates_of(topology.nodes, self.seed),
+            service_rates=self.service.rates_of(topology.servers, self.seed),
             arrivals=self.arrivals,
             work=self.service.law(),
             seed=self.seed,
+            network=self.network(),
         )
+        self._check_network(system.network, system.access)
+        return system
 
 
 def _folder_in(info: ValidationInfo) -> Path:
@@ -291,11 +353,26 @@ def single_values(data: Mapping[str, Any]) -> dict[str, int | float | str]:
 SECTIONS: dict[tuple[str, ...], type[Section]] = {
     (): Scenario,
     **{("topology", kind): model for kind, model in TOPOLOGIES.items()},
+    ("topology", "file", "latency"): FileLatency,
     ("arrivals",): Switched,
     ("service",): Service,
+    ("messages",): Messages,
+    ("messages", "period"): Period,
+    ("messages", "latency"): LatencyKeys,
+    ("messages", "jitter"): Jitter,
+    ("messages", "loss"): LossKeys,
+    ("messages", "when"): When,
+    ("decide",): Decide,
+    ("dispatch",): Dispatch,
+    ("dispatch", "latency"): LatencyKeys,
     ("trace",): Trace,
     ("plot",): Plot,
     ("training",): Training,
     ("plot", "reference"): Reference,
 }
 """Every mapping of fixed keys by where it stands, a topology's kind being the second part."""
+
+
+def dotted(section: tuple[str, ...], key: str) -> str:
+    """Return a key of a section as it is written, without the kind of a topology."""
+    return ".".join([*(section[:1] + section[2:] if section[:1] == ("topology",) else section), key])

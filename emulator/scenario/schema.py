@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.scenario.scenario import SECTIONS, Scenario
+from emulator.scenario.scenario import SECTIONS, Scenario, dotted
 from emulator.scenario.sweep import LIST_DEPTHS
 
 
@@ -12,14 +12,19 @@ def json_schema() -> dict[str, Any]:
     """Return the schema: each key with its description, default and bounds, and lists where they sweep."""
     schema = _tidied(Scenario.model_json_schema(by_alias=True))
     definitions = schema["$defs"]
-    for section, model in SECTIONS.items():
+    places = {model: section for section, model in SECTIONS.items()}  # one of those where a model stands
+    for model, section in places.items():
         owner = definitions[model.__name__] if section else schema
-        if section[:1] == ("topology",):
+        if section[:1] == ("topology",) and len(section) == 2:
             owner["required"] = ["kind", *owner.get("required", [])]
             del owner["properties"]["kind"]["default"]
         for key, entry in owner["properties"].items():
-            if ".".join([*section[:1], key]) in LIST_DEPTHS:
+            if dotted(section, key) in LIST_DEPTHS:
                 owner["properties"][key] = _sweeping(entry)
+    for model in places:
+        if hasattr(model, "short"):
+            entry = definitions[model.__name__]
+            definitions[model.__name__] = {"anyOf": [model.short, entry]}
     definitions["DispatcherSpec"]["oneOf"] = [{"required": ["name"]}, {"required": ["class"]}]
     schema["properties"]["dispatchers"]["items"] = {
         "anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/DispatcherSpec"}]

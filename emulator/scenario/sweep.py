@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin
 from emulator.errors import InputError
 from emulator.scenario.plugins import PluggedLaw, PluggedTopology, Plugin
 from emulator.scenario.problems import NEVER_SWEPT, Problem
-from emulator.scenario.scenario import SECTIONS
+from emulator.scenario.scenario import SECTIONS, dotted
 from emulator.scenario.yaml_tree import Node
 from emulator.text import show, text_of, to_text
 
@@ -28,7 +28,7 @@ def _list_depth(annotation: Any) -> int:
 
 
 LIST_DEPTHS: dict[str, int] = {
-    ".".join([*section[:1], key]): _list_depth(field.annotation)
+    dotted(section, key): _list_depth(field.annotation)
     for section, model in SECTIONS.items()
     for key, field in model.model_fields.items()
     if key != "kind" and not NEVER_SWEPT & {key if not section else section[0]}
@@ -50,8 +50,19 @@ class Axis:
         return texts if unique else [f"{text} #{number}" for number, text in enumerate(texts, 1)]
 
 
-PLUGINS: dict[str, type[Plugin]] = {"topology.": PluggedTopology, "service.work.": PluggedLaw}
+PLUGINS: dict[str, type[Plugin]] = {
+    "topology.": PluggedTopology,
+    "service.work.": PluggedLaw,
+    "messages.period.": PluggedLaw,
+    "messages.times.": PluggedLaw,
+    "messages.latency.": PluggedLaw,
+    "messages.jitter.": PluggedLaw,
+    "dispatch.latency.": PluggedLaw,
+}
 """Where classes of users stand, whose own keys sweep, too."""
+
+WORDS_OR_NUMBERS = {"messages.phase", "decide.phase"}
+"""Keys whose lists sweep if they hold words: a list of numbers is one value."""
 
 
 def axes(tree: Node, prefix: str = "", folder: Path | None = None) -> Iterator[Axis]:
@@ -61,16 +72,22 @@ def axes(tree: Node, prefix: str = "", folder: Path | None = None) -> Iterator[A
     for key, node in tree.value.items():
         if "." in key:
             continue  # which is no key, though it looks like one in a section
-        dotted = prefix + key
-        if dotted == "dispatchers" and isinstance(node.value, list):
+        name = prefix + key
+        if name == "dispatchers" and isinstance(node.value, list):
             yield from _policy_axes(node)
-        if dotted not in depths:
+        if name not in depths:
             continue
-        if node.value != [] and _depth(node) > depths[dotted]:
-            variants = (variant for item in node.value for variant in _variants(item, dotted, folder))
-            yield Axis(dotted, list(itertools.islice(variants, POINT_LIMIT + 1)))
+        if node.value != [] and _depth(node) > _depth_of_one(name, node, depths):
+            variants = (variant for item in node.value for variant in _variants(item, name, folder))
+            yield Axis(name, list(itertools.islice(variants, POINT_LIMIT + 1)))
         elif isinstance(node.value, dict):
-            yield from axes(node, f"{dotted}.", folder)
+            yield from axes(node, f"{name}.", folder)
+
+
+def _depth_of_one(key: str, node: Node, depths: dict[str, int]) -> int:
+    """Return how deep lists are nested in one value of a key: a list of words is no list of numbers."""
+    is_words = isinstance(node.value, list) and any(isinstance(item.value, str) for item in node.value)
+    return 0 if is_words and key in WORDS_OR_NUMBERS else depths[key]
 
 
 def _depths_of_plugin(tree: Node, prefix: str, folder: Path) -> dict[str, int]:
@@ -79,7 +96,8 @@ def _depths_of_plugin(tree: Node, prefix: str, folder: Path) -> dict[str, int]:
     if plugin is None or not plugin.takes(tree.plain):
         return {}
     with suppress(ValueError):
-        class_, _ = plugin.model_validate(tree.plain).looked_up_in(folder).found()
+        named = {key: tree.plain[key] for key in (plugin.name_key, "class") if key in tree.plain}
+        class_, _ = plugin.model_validate(named).looked_up_in(folder).found()
         return {prefix + key: _list_depth(field.annotation) for key, field in class_.model_fields.items()}
     return {}  # what is wrong will be told
 

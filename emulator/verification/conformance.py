@@ -17,13 +17,17 @@ from dispatchers.rules.basic import Random
 from emulator.engines.comparison import EnginesDifferError
 from emulator.engines.engine import Engine
 from emulator.errors import InputError
+from emulator.model.access import Home
 from emulator.model.arrivals import ArrivalProcess, Switched
 from emulator.model.laws import Exponential, Law
 from emulator.model.system import System
 from emulator.model.topologies import TopologyKind, cycle
 from emulator.model.topologies.edge_list import from_networkx
+from emulator.model.topologies.kind import RandomKind
+from emulator.model.topology import Topology
 from emulator.randomness import SERVICE, random_words
-from emulator.verification.agreement import Case, check, compare, random_case, reference_of
+from emulator.verification.agreement import check, compare, reference_of
+from emulator.verification.random_systems import Case, random_case
 from emulator.workload.jobs import try_out, works_of
 from emulator.workload.workload import Workload
 
@@ -101,26 +105,55 @@ def check_arrivals(process: ArrivalProcess) -> None:
 
 
 def check_topology(kind: TopologyKind) -> None:
-    """Check that a kind has as many nodes as it says, and is a simple undirected graph, the same for the same seed."""
+    """Check that a kind has as many nodes as it says, and is a simple undirected graph, the same for the same seed.
+
+    Or that it has as many schedulers and servers as it says, and each scheduler can access a server, none twice.
+    """
     topology = kind.build(7)
-    told = f"node_count says {kind.node_count()}, but there are {topology.nodes} nodes"
-    _demand(topology.nodes == kind.node_count(), kind.kind, told)
+    name, is_graph = kind.kind, isinstance(topology, Topology)
+    counts = {"scheduler": topology.schedulers, "server": topology.servers}
+    counts = {"node": topology.nodes} if isinstance(topology, Topology) else counts
+    for noun, count in counts.items():
+        said = getattr(kind, f"{noun}_count")()
+        _demand(said == count, name, f"{noun}_count says {said}, but there are {count} {noun}s")
+    _demand(kind.has_nodes() == is_graph, name, f"has_nodes says {kind.has_nodes()}, got {type(topology).__name__}")
+    has_own = topology.access.has_own
+    _demand(kind.has_own() == has_own, name, f"has_own says {kind.has_own()}, got {has_own}")
     try:
         topology.check()
     except InputError as error:
-        raise InputError(f"{kind.kind}: {error}") from None
-    _demand(topology.kind == kind.kind, kind.kind, f"the graph must have this kind, got {topology.kind}")
+        raise InputError(f"{name}: {error}") from None
+    _demand(topology.kind == name, name, f"the graph must have this kind, got {topology.kind}")
     again = type(kind).model_validate(kind.model_dump())
-    _demand(again.build(7).graph_hash == topology.graph_hash, kind.kind, "the same keys and seed must give one graph")
-    back = from_networkx(topology.to_networkx())
-    _demand(back.graph_hash == topology.graph_hash, kind.kind, "the graph must survive networkx")
+    _demand(again.build(7).graph_hash == topology.graph_hash, name, "the same keys and seed must give one graph")
+    home: Home | None = "first" if topology.access.has_own and not is_graph else None
+    back = from_networkx(topology.to_networkx(), home=home)
+    _demand(back.graph_hash == topology.graph_hash, name, "the graph must survive networkx")
+    if getattr(kind, "balanced", False):
+        sharing = topology.access.sharing
+        told = f"servers must be chosen equally often, up to one, got {sharing.min()} to {sharing.max()} times"
+        _demand(sharing.max() - sharing.min() <= 1, name, told)
+    if isinstance(kind, RandomKind):
+        _check_graphs_of_replications(kind)
+
+
+def _check_graphs_of_replications(kind: RandomKind) -> None:
+    """Check that replications draw graphs of their own if asked, always the same ones, and have one graph if not."""
+    each = kind.model_copy(update={"seed": None, "per": "replication"})
+    drawn = [each.build_for(7, replication).graph_hash for replication in range(20)]
+    _demand(drawn[0] == each.build_for(7, 0).graph_hash, kind.kind, "a replication must always have the same graph")
+    are_alike = len({each.build(seed).graph_hash for seed in range(20)}) == 1
+    _demand(are_alike or len(set(drawn)) > 1, kind.kind, "replications must draw graphs of their own")
+    common = each.model_copy(update={"per": None})
+    same = common.build_for(7, 0).graph_hash == common.build_for(7, 5).graph_hash
+    _demand(same, kind.kind, "without per: replication there must be one graph")
 
 
 def check_engine(engine: type[Engine], *, first: int = 0, count: int = 20) -> None:
     """Check that an engine does what the reference does, to the last bit, in the random cases that it can run."""
     for number in range(first, first + count):
         case = random_case(number)
-        if engine.obstacle(case.dispatcher) is None:
+        if engine.obstacle(case.dispatcher, case.system.network) is None:
             try:
                 compare(engine, case, reference_of(case))
             except EnginesDifferError as error:

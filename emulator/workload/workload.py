@@ -36,15 +36,21 @@ class Workload:
     def jobs(self, epoch: int) -> EpochJobs:
         """Draw the jobs born in an epoch."""
         source, (start, end) = self.source(epoch), self.times[epoch : epoch + 2]
-        expected = self.arrival_rates[epoch] * (end - start) * self.system.nodes
+        schedulers = self.system.access.scheduler_count
+        expected = self.arrival_rates[epoch] * (end - start) * schedulers
         room = int(expected + 10.0 * math.sqrt(expected) + 100.0)
         draw = draw_epoch if is_ours(self.system.arrivals, self.system.work) else draw_epoch_for_users
-        return EpochJobs(*draw(source, start, end, self.system.nodes, room))
+        return EpochJobs(*draw(source, start, end, schedulers, room))
 
-    def decision_coins(self, epoch: int) -> NDArray[np.float64]:
-        """Draw each scheduler's decision coin of an epoch: uniform on [0, 1), one per node."""
-        return coins.decision_coins(*self.seeds, epoch, self.system.nodes)
+    def decision_coins(self, number: int, first: int = 0, last: int | None = None) -> NDArray[np.float64]:
+        """Draw the coins, uniform on [0, 1), of the decision of this number of the schedulers `first` to `last` - 1.
 
-    def decision_orders(self, epoch: int) -> NDArray[np.int64]:
-        """Draw each scheduler's order of its accessible servers in an epoch: columns, laid out as `system.access`."""
-        return coins.decision_orders(*self.seeds, epoch, self.system.access.offsets)
+        By default of all. With synchronous messages schedulers decide once in each epoch, so the number is the epoch's.
+        """
+        last = self.system.access.scheduler_count if last is None else last
+        return coins.decision_coins(*self.seeds, number, first, last)
+
+    def decision_orders(self, number: int, first: int = 0, last: int | None = None) -> NDArray[np.int64]:
+        """Draw orders of the accessible servers for the same decisions: columns, laid out as `system.access`."""
+        last = self.system.access.scheduler_count if last is None else last
+        return coins.decision_orders(*self.seeds, number, self.system.access.offsets, first, last)

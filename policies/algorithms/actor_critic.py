@@ -210,7 +210,7 @@ class ActorCritic:
 
     def actors(self) -> Actors:
         """Return the policies as they are now."""
-        return Actors(self.system.topology, self.system.buffer, self.logits.copy())
+        return Actors(self.system.graph, self.system.buffer, self.logits.copy())
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what `load_state` goes on from: plain arrays, for a file of NumPy."""

@@ -102,7 +102,7 @@ def search(
     networks = ParallelNetworks(systems, copies=copies, seed=seed, copies_per_path=preset.networks, draws=draws)
     if start is not None:
         return _search_from(networks, start, preset, seed, log)
-    degree = float(np.mean(system.topology.degrees))
+    degree = float(np.mean(system.graph.degrees))
     random = np.full(system.buffer + 1, degree / (degree + 1.0))
     if draws == "job":
         return _search_from(networks, random, preset, seed, log)

@@ -76,12 +76,13 @@ class DispatchedNetworks(ParallelNetworks):
         observations, access = self._observations, self.system.access
         observations.decide(lengths, draws, self._carried[block])
         if self.draws == "epoch":
-            return 1.0 - observations.answers[observations.row, 0].reshape(-1, self.system.nodes)
+            return 1.0 - observations.answers[observations.start].reshape(-1, self.system.nodes)
         rates = self.arrival_rates[copies, self.epoch]
         if self.dispatcher.draws == "job":
-            return received_of_drawn(observations.answers, observations.row, access.servers, access.offsets, rates)
+            return received_of_drawn(observations.answers, observations.start, access.servers, access.offsets, rates)
         columns = np.empty(len(lengths), dtype=np.int32)
-        fixed_columns(observations.answers, observations.row, draws.coins, columns)
+        offsets = observations.system.access.offsets
+        fixed_columns(observations.answers, observations.start, offsets, draws.coins, columns)
         return received_of_fixed(columns, access.servers, access.offsets, rates)
 
 
@@ -96,7 +97,7 @@ def _without_actions(dispatcher: Dispatcher) -> tuple[Dispatcher, Draws]:
 
 def _side_by_side(system: System, copies: int) -> System:
     """Return a system of several copies of another one, without a path between them."""
-    graph, shifts = system.topology, np.arange(copies)[:, None]
+    graph, shifts = system.graph, np.arange(copies)[:, None]
     starts = (graph.offsets[:-1] + shifts * graph.offsets[-1]).ravel()
     topology = Topology(
         graph.kind,

@@ -48,8 +48,8 @@ class ParallelNetworks:
         self.law = EpochLaw(systems)
         self.graph_of = np.arange(copies) % len(systems)
         """Which of the systems each copy is of."""
-        starts = np.cumsum([0, *(len(system.topology.neighbours) for system in systems[:-1])])
-        graphs = [system.topology for system in systems]
+        starts = np.cumsum([0, *(len(system.graph.neighbours) for system in systems[:-1])])
+        graphs = [system.graph for system in systems]
         self.offsets = np.array([graph.offsets + start for graph, start in zip(graphs, starts, strict=True)])
         """Where the neighbours of each node begin in `neighbours`, systems x nodes + 1."""
         self.neighbours = np.concatenate([graph.neighbours for graph in graphs])

@@ -50,10 +50,10 @@ def draw_actions(offload, seed, replications, epoch):  # type: ignore[no-untyped
 
 
 @compiled()
-def received_of_drawn(cumulative, row, access, offsets, arrival_rates):  # type: ignore[no-untyped-def]
+def received_of_drawn(cumulative, start, access, offsets, arrival_rates):  # type: ignore[no-untyped-def]
     """Return the jobs per ms that come to each server, copies x nodes, when each job's server is drawn.
 
-    Scheduler i of all copies, one copy after the other, has the cumulative probabilities `cumulative[row[i]]`.
+    Scheduler i of all copies, one copy after the other, has the cumulative probabilities from `start[i]` on.
     `access` holds the accessible servers of a copy's schedulers, from `offsets` on.
     """
     copies, nodes = len(arrival_rates), len(offsets) - 1
@@ -61,10 +61,10 @@ def received_of_drawn(cumulative, row, access, offsets, arrival_rates):  # type:
     for copy in range(copies):
         for node in range(nodes):
             first = offsets[node]
-            answer = row[copy * nodes + node]
+            answer = start[copy * nodes + node]
             before = 0.0
             for column in range(offsets[node + 1] - first):
-                bound = cumulative[answer, column]
+                bound = cumulative[answer + column]
                 received[copy, access[first + column]] += arrival_rates[copy] * (bound - before)
                 before = bound
     return received

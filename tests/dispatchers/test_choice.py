@@ -41,7 +41,7 @@ class TestPick:
 
 class TestRuleValues:
     def test_drawn_by_each_jobs_coin(self):
-        rule = Drawn([[0.5, 0.5, 1.0]], (0,))
+        rule = Drawn([0.5, 0.5, 1.0], (0,))
         assert [rule.column(0, coin, 0.0) for coin in (0.0, 0.49, 0.5, 0.99)] == [0, 0, 2, 2]
         assert rule.offload_probability == 0.5
 
@@ -52,7 +52,7 @@ class TestRuleValues:
         assert rule.offload_probability == (chosen != 0)
 
     def test_chosen_for_each_job_and_counted(self):
-        rule = Chosen(np.zeros((1, 3, 1)), (0,), np.array([2, 0, 1]), np.zeros(3, np.int64), RoundRobin.choose)
+        rule = Chosen(np.zeros((3, 1)), (0,), np.array([2, 0, 1]), np.zeros(3, np.int64), RoundRobin.choose)
         assert np.isnan(rule.offload_probability)
         assert [rule.column(number, 0.5, 0.0) for number in range(4)] == [2, 0, 1, 2]
         assert rule.sent.tolist() == [1, 1, 2]
@@ -64,7 +64,7 @@ class TestRuleValues:
             def choose(job):
                 return len(job.order)
 
-        rule = Chosen(np.zeros((1, 3, 1)), (0,), np.arange(3), np.zeros(3, np.int64), checked_choice(Far()))
+        rule = Chosen(np.zeros((3, 1)), (0,), np.arange(3), np.zeros(3, np.int64), checked_choice(Far()))
         with pytest.raises(DispatcherError, match=r"^Far: choose must return a column from 0 to 2, got 3$"):
             rule.column(0, 0.5, 0.0)
 

@@ -32,7 +32,7 @@ from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from dispatchers.user_modules import hash_of
 from dispatchers.view import random_view
 from emulator.verification import random_policies as random_networks
-from emulator.verification.agreement import Habitual, Moody, Tracking
+from emulator.verification.random_systems import Habitual, Moody, Tracking
 
 
 def make(**asked):

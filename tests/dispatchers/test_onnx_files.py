@@ -285,7 +285,7 @@ class TestPerAgent:
     @pytest.mark.parametrize(
         ("view", "message"),
         [
-            ({"degrees": (1, 2)}, "SAC: was made for 5 accessible servers at most, asked for 2"),
+            ({"degrees": (1, 6)}, "SAC: was made for 5 accessible servers at most, asked for 6"),
             ({"rows": 65}, "SAC: was made for 64 nodes, asked for node 64"),
         ],
     )

@@ -140,3 +140,28 @@ def test_rows_are_distinct_by_their_bits():
     first, number = distinct(rows)
     assert len(first) == 3
     assert rows[first][number].tobytes() == rows.tobytes()
+
+
+class TestWithoutOwn:
+    def test_what_needs_an_own_server_is_refused_and_the_rest_is_not(self):
+        view = view_of(1, has_own=False)
+        for ask, what in [
+            (lambda: view.own_lengths, "reads view.own_lengths"),
+            (view.own, "keeps jobs at the own server"),
+            (view.any_neighbour, "sends jobs to any but the own server"),
+            (lambda: view.offload(np.full(view.rows, 0.5)), "offloads from the own server"),
+        ]:
+            with pytest.raises(DispatcherError, match=f"^{what}, but schedulers have no own server here"):
+                ask()
+        view.reader = Reader("Mine", frozenset({"broadcast"}))
+        with pytest.raises(DispatcherError, match=r"^Mine: reads view\.own_lengths, but"):
+            _ = view.own_lengths
+        view.reader = None
+        validate(view.uniform(), view, "uniform")
+        validate(view.least(view.queue_lengths), view, "least")
+
+    def test_views_made_of_one_have_none_either(self):
+        view = view_of(1, has_own=False)
+        assert not select_rows(view, [0, 1]).has_own
+        assert not an_epoch_later(np.random.default_rng(1), view, view.hidden).has_own
+        assert view_of(1).has_own

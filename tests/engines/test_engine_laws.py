@@ -70,7 +70,12 @@ def check_laws(system, dispatcher):
         mine = np.flatnonzero(jobs.server == server)
         mine = mine[np.argsort(jobs.arrival_time[mine], kind="stable")]
         check_server(system, workload, server, mine, jobs, epochs)
-    assert totals.messages == len(episode.messages) == workload.epochs * len(system.access.servers)
+    assert (
+        totals.mail.sent
+        == totals.mail.received
+        == len(episode.messages)
+        == workload.epochs * len(system.access.servers)
+    )
     return episode
 
 
@@ -172,12 +177,14 @@ def by_hand(system, arrivals, works):
         return EpochJobs(np.array([0, len(here)]), *picked, np.full(len(here), 0.5))
 
     return SimpleNamespace(
+        system=system,
+        replication=0,
         times=times,
         epochs=len(times) - 1,
         arrival_rates=np.ones(len(times) - 1),
         jobs=jobs,
-        decision_coins=lambda epoch: np.full(1, 0.5),
-        decision_orders=lambda epoch: np.zeros(1, dtype=int),
+        decision_coins=lambda number, first, last: np.full(1, 0.5),
+        decision_orders=lambda number, first, last: np.zeros(1, dtype=int),
     )
 
 

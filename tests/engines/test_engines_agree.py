@@ -23,6 +23,7 @@ from emulator.engines.compiled import windows as compiled_engine
 from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.episode import COMPLETED, Traces
 from emulator.engines.simpy.engine import SimpyEngine
+from emulator.model.network import Network
 from emulator.model.system import System
 from emulator.model.topologies import cycle, edge_list, torus
 from emulator.runs.remarks import engine_lines
@@ -31,7 +32,8 @@ from emulator.runs.tasks import cells_of
 from emulator.scenario.scenario import Scenario
 from emulator.verification import agreement
 from emulator.verification import random_policies as random_networks
-from emulator.verification.agreement import Habitual, Moody, Tracking, check, random_case
+from emulator.verification.agreement import check
+from emulator.verification.random_systems import Habitual, Moody, Tracking, random_case
 from emulator.workload.workload import Workload
 
 
@@ -91,7 +93,7 @@ def test_the_command_tells_the_number_of_a_failure(monkeypatch, capsys):
 
     monkeypatch.setattr(agreement, "check", fails_on_seven)
     assert agreement.main(["--first", "5", "--count", "4", "--quiet"]) == 1
-    assert capsys.readouterr().out == "scenario 7: they differ\n4 random scenarios, 1 on which the engines differ\n"
+    assert capsys.readouterr().out == "system 7: they differ\n4 random systems, 1 on which the engines differ\n"
     assert agreement.main(["--first", "8", "--count", "1", "--quiet"]) == 0
 
 
@@ -133,13 +135,13 @@ def compare(system, dispatcher, **options):
 
 
 def test_a_users_rule_for_each_job_is_compiled():
-    assert WindowEngine.obstacle(Greedy()) is None
+    assert WindowEngine.obstacle(Greedy(), Network()) is None
     compare(small(), Greedy())
 
 
 def test_what_cannot_be_compiled_is_told():
-    assert WindowEngine.obstacle(RoundRobin()) is None
-    assert "numba cannot compile its choose: " in WindowEngine.obstacle(Unfit())
+    assert WindowEngine.obstacle(RoundRobin(), Network()) is None
+    assert "numba cannot compile its choose: " in WindowEngine.obstacle(Unfit(), Network())
     with pytest.raises(DispatcherError, match="Outside: choose must return a column of an accessible server"):
         WindowEngine(small(), Outside()).episode(Workload(small(), 0))
 
@@ -195,7 +197,7 @@ def test_episodes_of_one_engine_that_run_side_by_side_carry_their_own(dispatcher
 
 
 @RECURRENT
-@pytest.mark.parametrize("limit", ["LARGEST_TABLE", "ROWS_AT_ONCE"])
+@pytest.mark.parametrize("limit", ["LARGEST_TABLE", "NUMBERS_AT_ONCE"])
 def test_limits_of_the_table_change_nothing_of_recurrent_rules(dispatcher, limit, monkeypatch):
     monkeypatch.setattr(numbering, limit, 9)
     compare(small(), dispatcher)

@@ -249,7 +249,6 @@ class TestFiles:
         (lambda: configuration_model(0, [3], 1), "^must have at least 1 node, got 0$"),
         (lambda: edge_list([[0, 1]], nodes=10**9), "^must have at most 10000000 nodes, got more$"),
         (lambda: configuration_model(5, [], 1), "at least one"),
-        (lambda: from_networkx(nx.DiGraph([(0, 1)])), "undirected"),
         (lambda: from_networkx(nx.Graph([("a", "b")])), "numbered 0 to 1"),
     ],
 )

@@ -379,6 +379,10 @@ def test_progress_goes_to_standard_error(folder, capsys):
             ["small.yaml", "--set", "service.work=deterministic"],
             "small.yaml: service.work must be exponential here, got deterministic",
         ),
+        (
+            ["small.yaml", "--set", "messages.latency=1"],
+            "small.yaml: messages, decide and dispatch must be left out to train, and to score, by epochs",
+        ),
         (["small.yaml", "--evaluate", "deep.yaml"], "deep.yaml: buffer must be 5 as in training, got 7"),
         (["small.yaml", "--iterations", "0"], "must be a whole number from 1 to 10,000,000, got 0"),
         (["small.yaml", "--iterations", "10000001"], "must be a whole number from 1 to 10,000,000, got 10000001"),

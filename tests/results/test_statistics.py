@@ -17,6 +17,8 @@ def episode(dispatcher, replication, drops_per_queue, **values):
         "scenario": "test",
         "topology": "torus",
         "nodes": 9,
+        "schedulers": 6,
+        "servers": 9,
         "dispatcher": dispatcher,
         "information": "broadcast",
         "delta_t": 5.0,
@@ -28,6 +30,13 @@ def episode(dispatcher, replication, drops_per_queue, **values):
         "mean_sojourn_time": 1.5,
         "mean_queue_length": 0.5,
         "messages": 45,
+        "messages_lost": 3,
+        "messages_ignored": 2,
+        "message_bytes": 1260,
+        "decisions": 90,
+        "age_of_knowledge": 2.5,
+        "age_at_decisions": 0.25,
+        "age_at_jobs": 2.75,
     } | values
 
 

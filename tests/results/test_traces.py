@@ -7,7 +7,17 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, EpochTrace, JobTrace, MessageRecord
+from emulator.engines.episode import (
+    COMPLETED,
+    DROPPED,
+    IGNORED,
+    IN_SYSTEM,
+    LOST,
+    RECEIVED,
+    EpochTrace,
+    JobTrace,
+    MessageRecord,
+)
 from emulator.results import traces as trace_files
 from emulator.results.traces import write_epochs, write_jobs, write_messages
 
@@ -32,23 +42,24 @@ JOBS = JobTrace(
     scheduler=np.array([0, 0, 1, 1], dtype=np.int32),
     server=np.array([0, 1, 1, 0], dtype=np.int32),
     arrival_time=np.array([0.1, 0.2, 0.15, 2.6]),
+    reached_time=np.array([0.1, 0.2, 0.15, np.nan]),
     start_time=np.array([0.1, np.nan, 0.15, np.nan]),
     departure_time=np.array([1.0 / 3.0, np.nan, np.nan, np.nan]),
     work=np.array([0.7, 1.1, 3.0, 0.25]),
-    queue_length_at_arrival=np.array([0, 5, 0, 1], dtype=np.int32),
+    queue_length_at_arrival=np.array([0, 5, 0, -1], dtype=np.int32),
     outcome=np.array([COMPLETED, DROPPED, IN_SYSTEM, IN_SYSTEM], dtype=np.int8),
 )
 EPOCHS = EpochTrace(
-    queue_length=np.array([[0, 0], [2, 1], [3, 4]], dtype=np.int32),
+    queue_length=np.array([[0, -1], [2, -1], [3, -1]], dtype=np.int32),
     arrivals=np.array([[1, 2], [3, 4], [5, 6]], dtype=np.int32),
     drops=np.array([[0, 0], [0, 1], [2, 3]], dtype=np.int32),
     offload_probability=np.array([[0.0, 1.0], [0.25, np.nan], [1.0 / 3.0, 0.5]]),
 )
 MESSAGES = [
-    MessageRecord(0, 0.0, 0.0, 0, 1, 0),
-    MessageRecord(1, 2.5, 2.5, 1, 0, 4),
-    MessageRecord(1, 2.5, 2.5, 1, -1, 4),
-    MessageRecord(1, 2.5, 2.75, -1, 0, -1),
+    MessageRecord("state", 0, 0.0, 0.0, 0, 1, 0, 0.0, RECEIVED),
+    MessageRecord("state", 1, 2.5, 3.5, 1, 0, 4, 1.0, IGNORED),
+    MessageRecord("state", 1, 2.5, np.nan, 1, -1, 4, np.nan, LOST),
+    MessageRecord("distribution", 1, 2.5, 2.75, -1, 0, -1, 0.25, RECEIVED),
 ]
 
 
@@ -61,7 +72,7 @@ def epochs(path, keys=KEYS):
 
 
 def messages(path, keys=KEYS):
-    write_messages(path, MESSAGES, keys, METADATA)
+    write_messages(path, MESSAGES, keys, np.array([0.0, 2.5, 5.0]), METADATA)
 
 
 # Of each kind of trace: how it is written, its columns after the keys with their types, and its values.
@@ -74,6 +85,7 @@ KINDS = {
             "scheduler": "int32",
             "server": "int32",
             "arrival_time": "double",
+            "reached_time": "double",
             "start_time": "double",
             "departure_time": "double",
             "work": "double",
@@ -86,10 +98,11 @@ KINDS = {
             "scheduler": [0, 0, 1, 1],
             "server": [0, 1, 1, 0],
             "arrival_time": [0.1, 0.2, 0.15, 2.6],
+            "reached_time": [0.1, 0.2, 0.15, None],
             "start_time": [0.1, None, 0.15, None],
             "departure_time": [1.0 / 3.0, None, None, None],
             "work": [0.7, 1.1, 3.0, 0.25],
-            "queue_length_at_arrival": [0, 5, 0, 1],
+            "queue_length_at_arrival": [0, 5, 0, None],
             "outcome": ["completed", "dropped", "in system", "in system"],
         },
     ),
@@ -110,29 +123,37 @@ KINDS = {
             "time": [0.0, 0.0, 2.5, 2.5, 5.0, 5.0],
             "arrival_rate": [0.9, 0.9, 0.6, 0.6, 0.9, 0.9],
             "node": [0, 1, 0, 1, 0, 1],
-            "queue_length": [0, 0, 2, 1, 3, 4],
-            "arrivals": [1, 2, 3, 4, 5, 6],
-            "drops": [0, 0, 0, 1, 2, 3],
+            "queue_length": [0, None, 2, None, 3, None],
+            "arrivals": [1, None, 3, None, 5, None],
+            "drops": [0, None, 0, None, 2, None],
             "offload_probability": [0.0, 1.0, 0.25, None, 1.0 / 3.0, 0.5],
         },
     ),
     "messages": (
         messages,
         {
+            "kind": "string",
+            "number": "int32",
             "epoch": "int32",
             "sent_time": "double",
             "received_time": "double",
             "server": "int32",
             "scheduler": "int32",
             "queue_length": "int32",
+            "age": "double",
+            "fate": "string",
         },
         {
+            "kind": ["state", "state", "state", "distribution"],
+            "number": [0, 1, 1, 1],
             "epoch": [0, 1, 1, 1],
             "sent_time": [0.0, 2.5, 2.5, 2.5],
-            "received_time": [0.0, 2.5, 2.5, 2.75],
+            "received_time": [0.0, 3.5, None, 2.75],
             "server": [0, 1, 1, None],
             "scheduler": [1, 0, None, 0],
             "queue_length": [0, 4, 4, None],
+            "age": [0.0, 1.0, None, 0.25],
+            "fate": ["received", "ignored", "lost", "received"],
         },
     ),
 }
@@ -163,7 +184,7 @@ def test_columns_in_order_with_type_unit_and_description(tmp_path, kind):
         unit, description = field.metadata[b"unit"].decode(), field.metadata[b"description"].decode()
         assert unit in {"ms", "1/ms", "jobs", "1", "none"}
         assert description
-        assert unit == "ms" or not (field.name == "time" or field.name.endswith("_time"))
+        assert unit == "ms" or not (field.name == "age" or field.name == "time" or field.name.endswith("_time"))
         assert field.nullable == (None in values[field.name])
     assert schema.metadata[b"resolved_scenario"] == b"name: test\n"
 
@@ -241,7 +262,7 @@ def test_large_traces_are_written_in_row_groups(tmp_path, kind, monkeypatch):
 
 def test_a_trace_without_rows_keeps_its_columns(tmp_path):
     path = tmp_path / "messages.parquet"
-    write_messages(path, [], KEYS, METADATA)
+    write_messages(path, [], KEYS, np.array([0.0, 2.5, 5.0]), METADATA)
     types, _ = expected(KINDS["messages"])
     assert list(pd.read_parquet(path).columns) == list(types)
     assert dict(pl.read_parquet(path).schema) == {name: POLARS[type_] for name, type_ in types.items()}

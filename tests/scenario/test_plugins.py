@@ -14,7 +14,7 @@ from emulator.scenario.plan import load
 from emulator.scenario.plugins import PluggedLaw, PluggedTopology
 
 SCENARIO = """\
-topology: {class: "my_graphs:Hypercube", dimension: 3}
+topology: {class: "my_graphs:FoldedCube", dimension: 3}
 service: {work: {class: "my_laws:Lognormal", scv: 2}}
 delta_t: 5
 dispatchers: [RND]
@@ -40,7 +40,7 @@ def edited(path, old, new):
 
 def test_a_scenario_with_both_is_what_its_classes_say(folder):
     system = load("s.yaml").points[0].system()
-    assert (system.topology.kind, system.nodes, system.topology.edges) == ("hypercube", 8, 12)
+    assert (system.topology.kind, system.nodes, system.topology.edges) == ("folded_cube", 8, 16)
     assert (system.work.law, system.work.variance()) == ("lognormal", 2.0)
 
 
@@ -53,9 +53,9 @@ def test_it_goes_through_yaml_and_pickle(folder):
 
 def test_defaults_of_a_class_are_written_into_the_resolved_scenario(folder):
     edited(
-        folder / "my_graphs.py", "dimension: Annotated[int, Field(ge=1, le=20)]", "dimension: int = 3\n    x: int = 7"
+        folder / "my_graphs.py", "dimension: Annotated[int, Field(ge=2, le=20)]", "dimension: int = 3\n    x: int = 7"
     )
-    assert load("s.yaml").resolved()["topology"] == {"class": "my_graphs:Hypercube", "dimension": 3, "x": 7}
+    assert load("s.yaml").resolved()["topology"] == {"class": "my_graphs:FoldedCube", "dimension": 3, "x": 7}
 
 
 def test_keys_of_a_class_sweep(folder):
@@ -63,9 +63,9 @@ def test_keys_of_a_class_sweep(folder):
     plan = load("s.yaml", settings)
     assert plan.swept == ["topology.dimension", "service.work.scv"]
     assert [tuple(point.values.values()) for point in plan.points][:4] == [(3, 1.0), (3, 2.0), (3, 4.0), (4, 1.0)]
-    both = 'topology=[{kind: torus, side: 3}, {class: "my_graphs:Hypercube", dimension: [2, 3]}]'
+    both = 'topology=[{kind: torus, side: 3}, {class: "my_graphs:FoldedCube", dimension: [2, 3]}]'
     labels = [point.values["topology"] for point in load("s.yaml", [both]).points]
-    assert labels == ["torus(side=3)", "Hypercube(dimension=2)", "Hypercube(dimension=3)"]
+    assert labels == ["torus(side=3)", "FoldedCube(dimension=2)", "FoldedCube(dimension=3)"]
 
 
 @pytest.mark.parametrize(
@@ -79,21 +79,21 @@ def test_a_built_in_law_can_be_a_mapping(folder, law, variance):
 def test_another_kind_replaces_a_class_and_the_other_way_round(folder):
     assert load("s.yaml", ["topology={kind: torus, side: 3}"]).points[0].node_count() == 9
     (folder / "torus.yaml").write_text("extends: s.yaml\ntopology: {kind: torus, side: 3}\n")
-    mine = 'topology={class: "my_graphs:Hypercube", dimension: 2}'
+    mine = 'topology={class: "my_graphs:FoldedCube", dimension: 2}'
     assert load("torus.yaml", [mine]).points[0].node_count() == 4
 
 
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("topology.dimension=0", r"topology\.dimension must be >= 1, got 0"),
+        ("topology.dimension=0", r"topology\.dimension must be >= 2, got 0"),
         ("topology.dimension=x", r"topology\.dimension must be an integer, got x"),
         ("topology.dimensions=4", r"topology\.dimensions is unknown, did you mean dimension\? allowed are dimension"),
         ("topology.class=my_graphs", r"topology\.class must be module:Class, got my_graphs"),
-        ("topology.class=my_graphs:Cube", r"topology\.class .* has no Cube, its topologies are Hypercube"),
+        ("topology.class=my_graphs:Cube", r"topology\.class .* has no Cube, its topologies are FoldedCube"),
         ("topology.class=my_laws:Lognormal", "must be a subclass of .*TopologyKind, got Lognormal"),
         ("topology.class=nothing:Cube", "there is no module nothing"),
-        ("topology={kind: torus, class: 'my_graphs:Hypercube'}", r"topology needs either kind or class, got both"),
+        ("topology={kind: torus, class: 'my_graphs:FoldedCube'}", r"topology needs either kind or class, got both"),
         ("service.work.scv=-1", r"service\.work\.scv must be > 0, got -1"),
         ("service.work={law: lognorml, scv: 2}", r"service\.work\.law .* there is no law 'lognorml', known are expon"),
         ("service.work={law: 5}", r"service\.work\.law must be text, got 5"),
@@ -114,7 +114,7 @@ def test_what_is_wrong_is_told_in_one_line(folder, setting, message):
     [
         ("my_graphs.py", "(2**self.dimension)", "(1 / 0)", "topology cannot be used: ZeroDivisionError"),
         ("my_graphs.py", "import numpy as np", "1 / 0", r"topology\.class cannot be used: .*ZeroDivisionError"),
-        ("my_graphs.py", "^ (1 <<", "| (1 <<", "topology node .* is its own neighbour"),
+        ("my_graphs.py", "corners ^", "corners |", "topology node .* is its own neighbour"),
         ("my_laws.py", "return math.exp(", "return -math.exp(", r"service\.work must draw finite works >= 0, got -"),
         ("my_laws.py", "math.sqrt(2.0", "sorted(2.0", r"service\.work cannot be compiled by numba"),
         ("my_laws.py", "LognormalNumbers(math", "LognormalNumbers(mth", r"service\.work cannot be used: NameError"),
@@ -141,17 +141,17 @@ def test_their_files_count_in_the_identity_of_results(folder):
 def test_packages_offer_them_by_name(folder, monkeypatch):
     offered = {
         "emulator.laws": [EntryPoint("lognormal", "my_laws:Lognormal", "emulator.laws")],
-        "emulator.topologies": [EntryPoint("hypercube", "my_graphs:Hypercube", "emulator.topologies")],
+        "emulator.topologies": [EntryPoint("folded_cube", "my_graphs:FoldedCube", "emulator.topologies")],
     }
     monkeypatch.setattr(plugins, "entry_points", lambda group: offered[group])
     monkeypatch.syspath_prepend(folder)
-    settings = ["topology={kind: hypercube, dimension: 4}", "service.work={law: lognormal, scv: 3}"]
+    settings = ["topology={kind: folded_cube, dimension: 4}", "service.work={law: lognormal, scv: 3}"]
     plan = load("s.yaml", settings)
     scenario, system = plan.points[0].scenario, plan.points[0].system()
     assert isinstance(scenario.topology, PluggedTopology)
     assert isinstance(scenario.service.work, PluggedLaw)
     assert (system.nodes, system.work.variance()) == (16, 3.0)
-    assert plan.resolved()["topology"] == {"kind": "hypercube", "dimension": 4}
+    assert plan.resolved()["topology"] == {"kind": "folded_cube", "dimension": 4}
 
 
 @pytest.mark.slow

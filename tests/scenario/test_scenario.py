@@ -194,8 +194,14 @@ def test_keys_that_sweep_are_all_but_those_that_never_do():
     assert roots | NEVER_SWEPT == {*Scenario.model_fields, "extends"}
     assert not roots & NEVER_SWEPT
     assert {key: depth for key, depth in LIST_DEPTHS.items() if depth} == {
+        "decide.phase": 1,
+        "messages.period.each": 1,
+        "messages.phase": 1,
         "topology.degrees": 1,
         "topology.edges": 2,
+        "topology.choices": 1,
+        "topology.sides": 1,
+        "topology.latencies": 1,
         "service.rates": 1,
         "training.hidden": 1,
     }
@@ -245,6 +251,10 @@ WHOLE = {"topology": {"kind": "torus", "side": 5}, "delta_t": 5, "dispatchers": 
             ]
         },
         {"extends": "other.yaml", "topology": {"side": 7}},
+        {"messages": {"latency": 1, "loss": [0, 0.1], "when": "change", "period": {"each": [1, 2]}}},
+        {"messages": {"latency": {"law": "exponential", "mean": [1, 2]}, "phase": ["even", [0, 1]]}},
+        {"messages": {"kind": "poll", "times": {"law": "hyperexponential", "scv": 4}}, "decide": "on_delivery"},
+        {"decide": {"every": 5, "phase": "random"}, "dispatch": {"latency": {"edges": "latency", "factor": 2}}},
         {"plot": {"kind": "lines", "x": "nodes", "log_x": True, "reference": {"policy": "p", "key": "k"}}},
     ],
     ids=str,
@@ -269,6 +279,10 @@ def test_the_schema_takes_what_is_right(keys, validator):
         {"dispatchers": []},
         {"dispatchers": [{"weight": 1}]},
         {"trace": {"jobs": True}},
+        {"messages": {"latency": -1}},
+        {"messages": {"kind": "shout"}},
+        {"messages": {"loss": 1.5}},
+        {"decide": "sometimes"},
         {"plot": {"kind": "pie"}},
         {"plot": {"reference": {"policy": "p"}}},
     ],

@@ -90,6 +90,21 @@ dispatchers: [RND, {class: "strange:Shouts"}]
 replications: 1
 engine: simpy
 """,
+    "own/graphs.yaml": """\
+topology:
+- {kind: file, path: [edges.csv, odd.txt], simplify: true, latency: {distance: 200, missing: 1}}
+- {kind: small_world, nodes: 9, degree: 4, rewire: 0.1, per: replication}
+- {kind: leaf_spine, racks: 2, per_rack: 3, outside: 1, latencies: [0.1, 0.5]}
+- {kind: grid, sides: [2, 3], wrap: false}
+- {kind: edge_list, edges: [[0, 1], [1, 0]], directed: true, home: first, servers: 3}
+- {kind: bipartite, schedulers: 4, servers: 6, choices: [2, 3], balanced: true}
+delta_t: 5
+horizon: 5
+dispatchers: [RND, JSQ]
+replications: 1
+engine: simpy
+""",
+    "own/odd.txt": "# odd\na b 1\nb a 2\n\nb b\n",
     "own/training.yaml": """\
 topology: {kind: cycle, nodes: 5}
 delta_t: [1, 5]
@@ -520,7 +535,7 @@ def try_mutants(count, seed, engine, folder):
 @pytest.mark.parametrize(
     ("count", "seed", "engine"),
     [
-        (200, 1, "simpy"),
+        (200, 8, "simpy"),
         *(pytest.param(1500, seed, "simpy", marks=pytest.mark.slow) for seed in range(2, 6)),
         pytest.param(200, 10, "auto", marks=pytest.mark.slow),  # most of whose time is spent compiling
     ],

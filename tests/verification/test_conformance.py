@@ -11,8 +11,10 @@ from emulator.errors import InputError
 from emulator.model.arrivals import ARRIVALS, Switched
 from emulator.model.laws import LAWS, Exponential, Hyperexponential
 from emulator.model.topologies import TOPOLOGIES
+from emulator.model.topologies.bipartite import Bipartite
 from emulator.model.topologies.cycle import Cycle
-from emulator.model.topology import Topology, from_edges, from_neighbours
+from emulator.model.topologies.random_regular import RandomRegular
+from emulator.model.topology import AccessLists, Topology, from_edges, from_entries, from_neighbours
 from emulator.verification.conformance import check_arrivals, check_engine, check_law, check_topology
 
 
@@ -150,6 +152,63 @@ def test_a_topology_that_breaks_a_promise(monkeypatch, made, message):
     monkeypatch.setattr(Cycle, "build", made)
     with pytest.raises(InputError, match=message):
         check_topology(Cycle(nodes=5))
+
+
+LISTS = Bipartite(schedulers=2, servers=3, choices=[2])
+
+
+def listed(*pairs, **keys):
+    return from_entries("bipartite", np.array(pairs), 2, 3, **keys)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (
+            listed((0, 0), (0, 1), (1, 0), (1, 1)),
+            r"^bipartite: servers must be chosen equally often, .* got 0 to 2 times$",
+        ),
+        (listed((0, 0), (0, 1), (1, 2), (1, 2)), "^bipartite: scheduler 1 can access server 2 twice$"),
+        (listed((0, 0), (0, 1)), "^bipartite: scheduler 1 can access no server$"),
+        (listed((0, 0), (1, 1), has_own=True), "^bipartite: has_own says False, got True$"),
+        (
+            from_entries("bipartite", np.array([[0, 0]]), 1, 3),
+            "^bipartite: scheduler_count says 2, but there are 1 sched",
+        ),
+        (
+            from_entries("bipartite", np.array([[0, 0], [1, 0]]), 2, 1),
+            "^bipartite: server_count says 3, but there are 1",
+        ),
+        (from_edges("bipartite", np.array([[0, 1]]), 3), "^bipartite: has_nodes says False, got Topology$"),
+        (
+            listed((0, 0), (0, 1), (1, 2), lengths=np.array([1.0, -1.0, 0.0])),
+            "^bipartite: lengths must be numbers >= 0$",
+        ),
+    ],
+)
+def test_access_lists_that_break_a_promise(monkeypatch, made, message):
+    assert isinstance(made, AccessLists | Topology)
+    monkeypatch.setattr(Bipartite, "build", lambda kind, seed: made)
+    with pytest.raises(InputError, match=message):
+        check_topology(LISTS)
+
+
+def test_replications_that_share_a_graph_are_found(monkeypatch):
+    monkeypatch.setattr(RandomRegular, "build_for", lambda kind, seed, replication: kind.build(seed))
+    with pytest.raises(InputError, match=r"^random_regular: replications must draw graphs of their own$"):
+        check_topology(RandomRegular(nodes=20, degree=3))
+
+
+def test_graphs_that_differ_without_being_asked_for_are_found(monkeypatch):
+    monkeypatch.setattr(RandomRegular, "build_for", lambda kind, seed, replication: kind.build(seed + replication))
+    with pytest.raises(InputError, match=r"^random_regular: without per: replication there must be one graph$"):
+        check_topology(RandomRegular(nodes=20, degree=3))
+
+
+def test_edges_that_are_longer_one_way_are_found():
+    topology = Topology("odd", np.array([0, 1, 2]), np.array([1, 0]), np.array([1.0, 2.0]))
+    with pytest.raises(InputError, match="an edge must be as long one way as the other"):
+        topology.check()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every dispatcher in one loop against exact expectations: the joint Markov chain of small systems (`exact.py`).
+"""Every dispatcher in one loop against exact expectations: the joint Markov chain of small systems (`synchronous.py`).
 
 Each case is conditioned on the paths of the arrival rate that its replications met, which takes most of the variance
 away. A case fails if one of its z-scores is beyond what has a chance of 1e-4 in all of a test's comparisons.
@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from exact import Chain
 from scipy import stats
 
 from dispatchers.contract import name_of
@@ -23,6 +22,7 @@ from emulator.model.arrivals import Switched
 from emulator.model.laws import Hyperexponential
 from emulator.model.system import System
 from emulator.model.topologies import bethe, configuration_model, cube_connected_cycle, cycle, edge_list, torus
+from emulator.verification.exact.synchronous import Chain
 from emulator.workload.workload import Workload
 
 LEVEL = 1e-4

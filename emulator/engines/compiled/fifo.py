@@ -1,5 +1,7 @@
 """Servers at work: the jobs of a window are grouped by server, and each FIFO queue takes its own in order of arrival.
 
+Those that reach a server at the same time go by scheduler, and those of one scheduler by number.
+
 Only a server's last `buffer` departures matter to its future. A part of the servers is one thread's work. Times in ms,
 rates per ms.
 """
@@ -12,6 +14,8 @@ import numpy as np
 from numba import njit, uint64
 from numpy.typing import NDArray
 
+from emulator.engines.compiled.lanes import BUFFER, LANES, SLOTS, enter
+from emulator.engines.compiled.lanes import serve as serve_lanes
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, job_fingerprint
 from emulator.machine.compiling import compiled
 
@@ -42,30 +46,42 @@ class Servers(NamedTuple):
     """Time from arrival to the horizon, added up over the accepted jobs that are still there then."""
 
 
-@kernel
-def group(counts, totals, records, starts, places, first, last):
-    """List, for each of the servers `first` to `last` - 1, where its jobs stand in the records.
+class Grouped(NamedTuple):
+    """The jobs of a window by server."""
 
-    Server j's are `places[starts[j] : starts[j + 1]]`, numbered through all rows of the records. `starts` holds
-    what comes before, `counts` is used up. Returns the largest number of jobs that a server has.
+    arrival_time: Floats
+    work: Floats
+    place: Indices
+    """Where a job stands in the records, numbered through all rows."""
+
+
+def grouped(room: int) -> Grouped:
+    """Return room for so many jobs."""
+    return Grouped(np.empty(room), np.empty(room), np.empty(room, dtype=np.int32))
+
+
+@kernel
+def group(counts, totals, records, starts, jobs, first, last):
+    """Copy the jobs of the servers `first` to `last` - 1 out of the records, as they were drawn.
+
+    Server j's become `jobs[starts[j] : starts[j + 1]]`. `starts` holds what comes before, `counts` is used up.
     """
-    largest = 0
     for server in range(first, last):
         place = starts[server]
         for part in range(len(totals)):
             count = counts[part, server]
             counts[part, server] = place
             place += count
-        largest = max(largest, place - starts[server])
     room = records.server.shape[1]
     for part in range(len(totals)):
         servers, next_place = records.server[part], counts[part]
+        times, works = records.arrival_time[part], records.work[part]
         for i in range(totals[part]):
             server = servers[i]
             if first <= server < last:
-                places[next_place[server]] = part * room + i
-                next_place[server] += 1
-    return largest
+                place = uint64(next_place[uint64(server)])
+                jobs.arrival_time[place], jobs.work[place], jobs.place[place] = times[i], works[i], part * room + i
+                next_place[uint64(server)] += 1
 
 
 @kernel
@@ -80,55 +96,73 @@ def offsets_of(counts, starts):
 
 
 @kernel
-def _sort_many(count, time, work, place):
-    order = np.argsort(time[:count], kind="mergesort")
-    time[:count], work[:count], place[:count] = time[order], work[order], place[order]
+def _sort_many(time, work, place):
+    """Sort a server's jobs by arrival time; those that arrive together stay as they are."""
+    order = np.argsort(time, kind="mergesort")
+    time[:], work[:], place[:] = time[order], work[order], place[order]
 
 
 @uncounted
-def _sort(count, time, work, place):
-    """Sort a server's jobs by arrival time, in place; those that arrive together stay as they are."""
-    for i in range(1, count):
+def _sort(time, work, place, schedulers):
+    """Sort a server's jobs by arrival time, then by scheduler, in place; those of a scheduler come by number."""
+    for i in range(1, len(time)):
         t, w, p = time[i], work[i], place[i]
         k = i
-        while k > 0 and time[k - 1] > t:
+        while k > 0 and (time[k - 1] > t or (time[k - 1] == t and schedulers[place[k - 1]] > schedulers[p])):
             time[k], work[k], place[k] = time[k - 1], work[k - 1], place[k - 1]
             k -= 1
         time[k], work[k], place[k] = t, w, p
 
 
 @kernel
-def serve(servers, records, starts, places, largest, horizon, rows, first, last):
+def serve(servers, records, starts, jobs, lanes, horizon, rows, first, last):
     """Let the servers `first` to `last` - 1 take their jobs, and return (drops, completions, fingerprint) of these.
 
     With `rows` (None, or room for every job of the window, in the order of `starts`) the fates of the jobs are kept.
     """
-    times, works = records.arrival_time.reshape(-1), records.work.reshape(-1)
+    dropped, completed, fingerprint = 0, 0, uint64(0)
+    is_plain = rows is None and servers.departures.shape[1] <= BUFFER
+    for start in range(first, last, LANES):
+        stop, most = min(start + LANES, last), 0
+        if is_plain and enter(lanes, servers, starts, jobs, start, stop):
+            d, c, f = serve_lanes(lanes, servers, horizon)
+            dropped += d
+            completed += c
+            fingerprint += f
+            most = SLOTS
+        d, c, f = _serve_one_by_one(servers, records, starts, jobs, horizon, rows, start, stop, most)
+        dropped += d
+        completed += c
+        fingerprint += f
+    return dropped, completed, fingerprint
+
+
+@kernel
+def _serve_one_by_one(servers, records, starts, jobs, horizon, rows, first, last, served):
+    """Let those of the servers that have more than `served` jobs take them; see `serve`."""
     schedulers, numbers = records.scheduler.reshape(-1), records.number.reshape(-1)
-    time, work, place = np.empty(largest), np.empty(largest), np.empty(largest, np.int32)
     dropped, completed, fingerprint = 0, 0, uint64(0)
     for server in range(first, last):
-        begin, count = starts[server], starts[server + 1] - starts[server]
-        for i in range(count):
-            place[i] = places[begin + i]
-            time[i], work[i] = times[place[i]], works[place[i]]
-        if count > INSERTION_LIMIT:
-            _sort_many(count, time, work, place)
-        else:
-            _sort(count, time, work, place)
-        d, c, f = _serve_one(server, servers, count, time, work, horizon, rows, begin)
+        begin, end = starts[server], starts[server + 1]
+        if end - begin <= served:
+            continue
+        time, work, place = jobs.arrival_time[begin:end], jobs.work[begin:end], jobs.place[begin:end]
+        if len(time) > INSERTION_LIMIT:
+            _sort_many(time, work, place)
+        _sort(time, work, place, schedulers)
+        d, c, f = _serve_one(server, servers, time, work, horizon, rows, begin)
         dropped += d
         completed += c
         fingerprint += f
         if rows is not None:
-            for i in range(count):
+            for i in range(len(place)):
                 rows.scheduler[begin + i], rows.number[begin + i] = schedulers[place[i]], numbers[place[i]]
     return dropped, completed, fingerprint
 
 
 @uncounted
-def _serve_one(server, servers, count, time, work, horizon, rows, begin):
-    """Let a server take `count` jobs in order; see `serve`.
+def _serve_one(server, servers, time, work, horizon, rows, begin):
+    """Let a server take its jobs in order; see `serve`.
 
     A job is dropped if the oldest of the last `buffer` departures is still to come: then `buffer` jobs are there.
     """
@@ -138,7 +172,7 @@ def _serve_one(server, servers, count, time, work, horizon, rows, begin):
     previous = departures[oldest - 1 if oldest > 0 else buffer - 1]
     sojourn_time, waiting_time = servers.sojourn_time[server], servers.waiting_time[server]
     dropped, completed, fingerprint = 0, 0, uint64(0)
-    for i in range(count):
+    for i in range(len(time)):
         arrival = time[i]
         if rows is not None:
             length = 0

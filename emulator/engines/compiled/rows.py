@@ -43,4 +43,5 @@ def in_job_order(epoch: int, rows: list[JobRows], born: Indices) -> JobTrace:
     for name, column in columns.items():
         ordered[name] = np.empty_like(column)
         ordered[name][place] = column
-    return JobTrace(epoch=np.full(len(place), epoch, dtype=np.int32), **ordered)
+    arrived = ordered["arrival_time"]
+    return JobTrace(epoch=np.full(len(place), epoch, dtype=np.int32), reached_time=arrived, **ordered)

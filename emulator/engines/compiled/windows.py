@@ -6,6 +6,7 @@ window of the epoch draw and route all jobs, group them by server, and let each 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,19 +14,20 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import typeof
 from numpy.typing import NDArray
 
 from dispatchers.choice import Chosen, Drawn, Fixed
-from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, name_of
+from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
-from emulator.engines.compiled import fifo, routing, rules
+from emulator.engines.compiled import fifo, lanes, routing, rules
 from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.compiled.rows import JobRows, empty_rows, in_job_order
 from emulator.engines.engine import Part
 from emulator.engines.episode import UNTRACED, Episode, EpochTrace, Totals, Traces, epoch_trace, joined
+from emulator.engines.news import STATE_BYTES, Ages, Mail, age_over, ages_of, distribution_bytes
 from emulator.engines.observations import EpochDraws
 from emulator.machine.compiling import is_ours
+from emulator.model.network import Network
 from emulator.model.system import System
 from emulator.workload.workload import Workload
 
@@ -46,9 +48,10 @@ class WindowEngine:
         self.system = system
         self.dispatcher = dispatcher
         self.observations = AllAtOnce(dispatcher, system)
-        self.access = routing.Entries(system.access.offsets, system.access.servers)
+        self.access = routing.Entries(system.access.offsets, system.access.servers, system.access.has_own)
         self.threads = max(1, min(threads, system.access.scheduler_count))
         self.blocks = [routing.block() for _ in range(self.threads)]
+        self.lanes = [lanes.lanes(system.buffer) for _ in range(self.threads)]
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self.chosen: Any = None
         """What makes the rule values of a per-job dispatcher."""
@@ -65,20 +68,13 @@ class WindowEngine:
         return routing.draw_counting if is_kept else routing.draw_for_users
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, traces: Traces = UNTRACED) -> str | None:
-        """See `Engine.obstacle`: messages are no objects here, and numba cannot compile all users' per-job rules."""
+    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
+        """See `Engine.obstacle`: all happens in step here, and numba cannot compile all users' per-job rules."""
+        if not network.is_synchronous:
+            return "its schedulers hear and decide in step alone"
         if traces.messages:
             return "messages travel in SimPy alone"
-        if not isinstance(dispatcher, PerJobDispatcher) or is_ours(dispatcher):
-            return None
-        job = JobView(np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1, np.int64), 0, 0.0, 0.0)
-        try:
-            rules.compiled_choice(dispatcher.choose).compile((typeof(job),))
-        except Exception as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            told = next((line for line in lines if not line.startswith("Failed in")), type(error).__name__)
-            return f"numba cannot compile its choose: {told}"
-        return None
+        return rules.obstacle_to(dispatcher)
 
     def episode(
         self, workload: Workload, traces: Traces = UNTRACED, progress: Callable[[float], None] | None = None
@@ -99,7 +95,7 @@ class WindowEngine:
 
     def each_part(self, count: int, work: Callable[[int, int, int], Any]) -> list[Any]:
         """Return what `work(part, first, last)` returns for each thread's part of so many schedulers or servers."""
-        bounds = np.linspace(0, count, self.threads + 1).astype(np.int64)
+        bounds = [count * part // self.threads for part in range(self.threads + 1)]
         return list((self._pool.map if self._pool else map)(work, range(self.threads), bounds[:-1], bounds[1:]))
 
 
@@ -114,7 +110,12 @@ class _Run:
         self.traces = traces
         self.is_traced = traces.jobs or traces.epochs
         self.schedulers, self.server_count = access.scheduler_count, access.server_count
-        self.streams = routing.Streams(np.empty(self.schedulers), np.zeros(self.schedulers, dtype=np.int32))
+        self.streams = routing.Streams(
+            np.empty(self.schedulers),
+            np.zeros(self.schedulers, dtype=np.int32),
+            np.zeros(self.schedulers, dtype=np.int64),
+            np.zeros(self.schedulers),
+        )
         self.servers = fifo.Servers(
             np.full((self.server_count, system.buffer), -np.inf),
             np.zeros(self.server_count, dtype=np.int32),
@@ -130,9 +131,10 @@ class _Run:
         """Of a scheduler in each epoch."""
         self.windows = np.ceil(self.expected_jobs / max(WINDOW_JOBS, SMALLEST_WINDOW / self.schedulers))
         """In each epoch; none where nothing arrives."""
-        self.records, self.places = self._room()
+        self.records, self.jobs = self._room()
         self.counts = np.zeros((engine.threads, self.server_count), dtype=np.int32)
         self.starts = np.zeros(self.server_count + 1, dtype=np.int32)
+        self.most_others = int(access.others.max())
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
         self.arrivals = self.completions = self.fingerprint = 0
 
@@ -157,15 +159,37 @@ class _Run:
             drops_by_epoch=self.drops_by_epoch,
             sojourn_time=float(np.sum(sojourn)),
             presence_time=float(np.sum(sojourn + waiting)),
-            messages=self._messages(),
+            decisions=self.workload.epochs * self.schedulers,
+            mail=self._mail(),
+            ages=self._ages(),
             fingerprint=self.fingerprint,
         )
 
-    def _messages(self) -> int:
-        each_epoch = len(self.system.access.servers)
+    def _mail(self) -> Mail:
+        """Return the messages, which all arrive."""
+        states, distributions = len(self.system.access.servers), 0
         if self.engine.observations.is_global:
-            each_epoch += self.server_count + self.schedulers  # to the monitor and from it
-        return each_epoch * self.workload.epochs
+            states, distributions = states + self.server_count, self.schedulers  # to the monitor and from it
+        bytes_sent = states * STATE_BYTES + distributions * distribution_bytes(self.system.buffer)
+        messages, bytes_sent = ((states + distributions) * self.workload.epochs, bytes_sent * self.workload.epochs)
+        return Mail(sent=messages, received=messages, bytes_sent=bytes_sent)
+
+    def _ages(self) -> Ages:
+        """Return how old what schedulers know is: the news of each epoch's start until its end."""
+        others, epochs = self.system.access.others, self.workload.epochs
+        over_time, at_decisions = np.zeros(self.schedulers), np.zeros(self.schedulers)
+        for start, end in itertools.pairwise(self.workload.times.tolist()):
+            sampled = self._sampled(start)[others]
+            over_time += age_over(others, sampled, start, end)
+            at_decisions += others * start - sampled
+        jobs = self.streams.jobs + self.streams.number
+        decisions = np.full(self.schedulers, epochs)
+        return ages_of(others, self.system.horizon, over_time, decisions, at_decisions, jobs, self.streams.age)
+
+    def _sampled(self, time: float) -> NDArray[np.float64]:
+        """Return the sum of no, one, two and more times of a sample, for as many as a scheduler has others."""
+        sums: NDArray[np.float64] = routing.repeated_sums(time, self.most_others)
+        return sums
 
     def _run_epoch(self, epoch: int) -> Part:
         start = self.workload.times[epoch]
@@ -174,6 +198,7 @@ class _Run:
             lambda part, first, last: fifo.queue_lengths(self.servers.departures, start, self.lengths, first, last),
         )
         rule = self._decide(EpochDraws(self.workload, epoch))
+        self.streams.jobs[:] += self.streams.number
         self.streams.number[:] = 0
         rows = [empty_rows(0), *(self._run_window(window, rule) for window in self._windows(epoch))]
         return (
@@ -187,22 +212,25 @@ class _Run:
         observations.decide(self.lengths, draws, self.carried)
         if isinstance(dispatcher, PerJobDispatcher):
             self.sent[:] = 0
-            return self.engine.chosen(observations.answers, observations.row, draws.orders, self.sent)
+            return self.engine.chosen(observations.answers, observations.start, draws.orders, self.sent)
         if dispatcher.draws == "epoch":
             columns = np.empty(self.schedulers, dtype=np.int32)
-            routing.fixed_columns(observations.answers, observations.row, draws.coins, columns)
+            routing.fixed_columns(
+                observations.answers, observations.start, self.engine.access.offsets, draws.coins, columns
+            )
             return Fixed(columns)
-        return Drawn(observations.answers, observations.row)
+        return Drawn(observations.answers, observations.start)
 
     def _windows(self, epoch: int) -> Iterator[routing.Window]:
         source, (start, end) = self.workload.source(epoch), self.workload.times[epoch : epoch + 2]
-        count = int(self.windows[epoch])
+        count, sampled = int(self.windows[epoch]), self._sampled(start)
         for number in range(count):
             yield routing.Window(
                 source,
                 float(start),
                 float(end if number + 1 == count else start + (end - start) * (number + 1) / count),
                 number == 0,
+                sampled,
             )
 
     def _run_window(self, window: routing.Window, rule: Any) -> Any:
@@ -227,7 +255,7 @@ class _Run:
         fifo.offsets_of(self.counts, self.starts)
         total = int(self.starts[-1])
         rows = empty_rows(total) if self.is_traced else None
-        served = engine.each_part(self.server_count, self._serving(np.array(drawn), self.places[:total], rows))
+        served = engine.each_part(self.server_count, self._serving(np.array(drawn), rows))
         for dropped, completed, fingerprint in served:
             self.drops_by_epoch[window.source.epoch] += dropped
             self.completions += completed
@@ -236,18 +264,20 @@ class _Run:
         return rows
 
     def _serving(
-        self, drawn: NDArray[np.int64], places: NDArray[np.int32], rows: JobRows | None
+        self, drawn: NDArray[np.int64], rows: JobRows | None
     ) -> Callable[[int, int, int], tuple[int, int, int]]:
         """Return what lets a part of the servers take their jobs."""
+        engine = self.engine
 
         def serve(part: int, first: int, last: int) -> tuple[int, int, int]:
-            largest = fifo.group(self.counts, drawn, self.records, self.starts, places, first, last)
+            fifo.group(self.counts, drawn, self.records, self.starts, self.jobs, first, last)
             horizon = float(self.system.horizon)
-            return fifo.serve(self.servers, self.records, self.starts, places, largest, horizon, rows, first, last)
+            room = engine.lanes[part]
+            return fifo.serve(self.servers, self.records, self.starts, self.jobs, room, horizon, rows, first, last)
 
         return serve
 
-    def _room(self) -> tuple[routing.Records, NDArray[np.int32]]:
+    def _room(self) -> tuple[routing.Records, fifo.Grouped]:
         """Return room for the jobs of any window of the episode."""
         threads = self.engine.threads
         each = float(np.max(self.expected_jobs / np.maximum(self.windows, 1))) * (self.schedulers / threads + 1)
@@ -257,10 +287,10 @@ class _Run:
             np.empty((threads, room)),
             np.empty((threads, room)),
             np.empty((threads, room), dtype=np.int32),
-            np.empty(traced, dtype=np.int32),
+            np.empty((threads, room), dtype=np.int32),
             np.empty(traced, dtype=np.int32),
         )
-        return records, np.empty(threads * room, dtype=np.int32)
+        return records, fifo.grouped(threads * room)
 
     def _check(self, drawn: list[int]) -> None:
         if routing.WRONG_COLUMN in drawn:
@@ -272,16 +302,20 @@ class _Run:
             raise RuntimeError("more jobs in a window than twelve standard deviations above their mean")
 
     def _epoch_trace(self, rule: Any, rows: list[JobRows]) -> EpochTrace:
+        server = np.concatenate([row.server for row in rows])
         return epoch_trace(
             self.lengths.copy()[None, :],
             self._offload_probability(rule)[None, :],
-            np.concatenate([row.server for row in rows]),
+            np.zeros(len(server), dtype=np.int32),
+            server,
             np.concatenate([row.outcome for row in rows]),
         )
 
     def _offload_probability(self, rule: Any) -> NDArray[np.float64]:
+        if not self.system.access.has_own:
+            return np.full(self.schedulers, np.nan)
         if isinstance(rule, Drawn):
-            return 1.0 - rule.cumulative[rule.row, 0]
+            return 1.0 - rule.cumulative[rule.start]
         if isinstance(rule, Fixed):
             return (rule.chosen != 0).astype(np.float64)
         number = self.streams.number

@@ -1,180 +1,54 @@
-"""The reference engine: SimPy processes for every server, every scheduler and every server's broadcasts.
+"""The reference engine: SimPy processes for every server, every scheduler and every message.
 
-Written to be read. A job's way: `Scheduler.run` meets it at its arrival time, the scheduler's current `Decision`
-names a server, `Server.receive` queues or drops it, `Server.serve` completes it. A message's way: `Server.broadcast`
-hands it to the `Network`, which puts it into inboxes, which `Scheduler.read_inbox` empties when it is time to decide.
+Written to be read. A job's way: `Scheduler.send_jobs` meets it at its arrival time, the scheduler's rule names a
+server, `Scheduler.bring` takes it there if that takes time, `Server.receive` queues or drops it, `Server.serve`
+completes it. A message's way: `Server.broadcast` hands it to the `Carrier`, where it travels or is lost, and arrives in
+an inbox; `Scheduler.read` reads it once all that arrives at that instant has arrived, and decides.
 """
 
 from __future__ import annotations
 
 import gc
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import simpy
+from numpy.typing import NDArray
 
 from dispatchers.contract import Dispatcher
 from emulator.engines.engine import Part
-from emulator.engines.episode import COMPLETED, DROPPED, UNTRACED, Episode, MessageRecord, Traces
+from emulator.engines.episode import UNTRACED, Episode, MessageRecord, Traces
+from emulator.engines.news import ages_of
 from emulator.engines.observations import OneByOne
-from emulator.engines.simpy.event_loop import ARRIVAL, BROADCAST, DECISION, DELIVERY, DEPARTURE, EventLoop
-from emulator.engines.simpy.ledger import Job, Ledger
-from emulator.engines.simpy.network import MONITOR, DistributionMessage, Network, StateMessage
+from emulator.engines.simpy.event_loop import END, EventLoop, turn
+from emulator.engines.simpy.ledger import Ledger
+from emulator.engines.simpy.monitor import Monitor, Observer
+from emulator.engines.simpy.network import Carrier, Links
+from emulator.engines.simpy.scheduler import Scheduler, TravelTime
+from emulator.engines.simpy.server import Server
+from emulator.model.access import Access
+from emulator.model.network import Network
 from emulator.model.system import System
+from emulator.workload.messages import MessageDraws
 from emulator.workload.workload import Workload
 
 Process = Generator[Any, None, None]
 
 
-class Server:
-    """A FIFO queue of at most `buffer` jobs, the one in service included."""
-
-    __slots__ = ("buffer", "idle", "index", "jobs", "loop", "service_rate", "sojourn_time")
-
-    def __init__(self, loop: EventLoop, index: int, service_rate: float, buffer: int):
-        self.loop = loop
-        self.index = index
-        self.service_rate = service_rate
-        self.buffer = buffer
-        self.jobs: deque[Job] = deque()
-        """Jobs in the system, the one in service first."""
-        self.idle: simpy.Process | None = None
-        """The process that serves, while it sleeps for want of a job."""
-        self.sojourn_time = 0.0
-        """Time from arrival to departure (ms), added up over completed jobs."""
-
-    def receive(self, job: Job) -> None:
-        """Queue a job, or drop it if the buffer is full."""
-        jobs = self.jobs
-        job.server = self.index
-        job.queue_length_at_arrival = len(jobs)
-        if len(jobs) >= self.buffer:
-            job.outcome = DROPPED
-            return
-        jobs.append(job)
-        if self.idle is not None:
-            serving, self.idle = self.idle, None
-            self.loop.wake(serving)
-
-    def serve(self) -> Process:
-        """Serve one job after another, each for `work / service_rate`."""
-        loop, jobs = self.loop, self.jobs
-        while True:
-            if not jobs:
-                self.idle = loop.active_process
-                yield loop.until_woken()
-            job = jobs[0]
-            job.start_time = loop.now
-            yield loop.at(job.start_time + job.work / self.service_rate, DEPARTURE)
-            jobs.popleft()
-            job.departure_time = loop.now
-            job.outcome = COMPLETED
-            self.sojourn_time += job.departure_time - job.arrival_time
-
-    def broadcast(self, network: Network, receivers: Sequence[int], ledger: Ledger) -> Process:
-        """Tell, at each epoch's start, every scheduler that can access this server how long its queue is."""
-        for epoch, time in enumerate(ledger.timetable.samples(self.index)):
-            yield self.loop.at(time, BROADCAST)
-            length = len(self.jobs)
-            network.send(StateMessage(self.index, epoch, length, self.service_rate, time), receivers, time)
-            ledger.note_queue_length(epoch, self.index, length)
-
-    def presence_time(self, horizon: float) -> float:
-        """Return the time (ms) that accepted jobs have spent here, those still here until the horizon."""
-        waiting = 0.0
-        for job in self.jobs:
-            waiting += horizon - job.arrival_time
-        return self.sojourn_time + waiting
-
-
-class Scheduler:
-    """Sends its jobs to accessible servers, knowing only what messages told it."""
-
-    __slots__ = ("inbox", "index", "known", "loop", "observations", "places", "servers")
-
-    def __init__(
-        self,
-        loop: EventLoop,
-        index: int,
-        servers: list[Server],
-        first_place: int,
-        inbox: list[Any],
-        observations: OneByOne,
-    ):
-        self.loop = loop
-        self.index = index
-        self.servers = servers
-        """Where jobs can be sent, the own server first; a scheduler calls nothing of them but `receive`."""
-        self.places = {server.index: place for place, server in enumerate(servers, first_place)}
-        """Where in `known` each server stands; of the others' places a scheduler reads and writes nothing."""
-        self.inbox = inbox
-        self.observations = observations
-        self.known = observations.known
-
-    def read_inbox(self) -> None:
-        """Take note of the messages that have arrived."""
-        known = self.known
-        for message in self.inbox:
-            if isinstance(message, StateMessage):
-                place = self.places[message.sender]
-                known.queue_lengths[place] = message.queue_length
-                known.service_rates[place] = message.service_rate
-                known.sent_times[place] = message.sent_time
-            else:
-                known.distribution[self.index] = message.distribution
-        self.inbox.clear()
-
-    def run(self, ledger: Ledger) -> Process:
-        """Decide at each epoch's start, then send the epoch's jobs as they arrive."""
-        loop, servers = self.loop, self.servers
-        for epoch, time in enumerate(ledger.timetable.decisions(self.index)):
-            yield loop.at(time, DECISION)
-            self.read_inbox()
-            rule = self.observations.decide(self.index, time, ledger.begin(epoch))
-            for number, job in enumerate(ledger.born(self.index)):
-                yield loop.at(job.arrival_time, ARRIVAL)
-                servers[rule.column(number, job.coin, job.arrival_time - time)].receive(job)
-            ledger.note_decision(epoch, self.index, rule)
-
-
-class Monitor:
-    """Gathers the state of all servers and tells every scheduler their distribution (MF-G's global messages)."""
-
-    def __init__(self, loop: EventLoop, nodes: int, buffer: int, inbox: list[Any]):
-        self.loop = loop
-        self.nodes = nodes
-        self.inbox = inbox
-        self.lengths = [0] * nodes
-        self.buffer = buffer
-
-    def run(self, network: Network, ledger: Ledger) -> Process:
-        """Turn each epoch's messages from the servers into one message to all schedulers."""
-        everyone = range(self.nodes)
-        for epoch, time in enumerate(ledger.timetable.starts):
-            yield self.loop.at(time, DELIVERY)
-            for message in self.inbox:
-                self.lengths[message.sender] = message.queue_length
-            self.inbox.clear()
-            shares = np.bincount(self.lengths, minlength=self.buffer + 1) / self.nodes
-            network.send(DistributionMessage(epoch, tuple(shares.tolist()), time), everyone, time)
-
-
 class SimpyEngine:
-    """Emulates episodes of one system under one dispatcher; `network` carries the messages.
+    """Emulates episodes of one system under one dispatcher; `carrier` carries the messages.
 
     `threads` are for other engines: here one process after another does its next step.
     """
 
-    def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1, network: type[Network] = Network):
+    def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1, carrier: type[Carrier] = Carrier):
         self.system = system
         self.dispatcher = dispatcher
-        self.network = network
+        self.carrier = carrier
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, traces: Traces = UNTRACED) -> str | None:
+    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
         """See `Engine.obstacle`: there is none."""
         return None
 
@@ -182,28 +56,16 @@ class SimpyEngine:
         self, workload: Workload, traces: Traces = UNTRACED, progress: Callable[[float], None] | None = None
     ) -> Episode:
         """See `Engine.episode`. Raises `DispatcherError` if the dispatcher's answers break the contract."""
-        system = self.system
-        records: list[MessageRecord] | None = [] if traces.messages else None
         with _garbage_collector_paused():
-            loop = EventLoop()
-            carrier = self.network(loop, system.access.scheduler_count, records)
-            ledger = Ledger(system, workload)
-            rates = enumerate(system.service_rates.tolist())
-            servers = [Server(loop, index, rate, system.buffer) for index, rate in rates]
-            for process in _processes(loop, system, servers, self.dispatcher, carrier, ledger):
-                loop.process(process)
+            world = _World(self, workload, traces)
+            for process in world.processes():
+                world.loop.process(process)
             if progress is not None:
-                loop.process(_report(loop, progress, ledger))
-            loop.run_to(system.horizon)
+                world.loop.process(_report(world.loop, progress, world.ledger))
+            world.loop.run_to(self.system.horizon)
             if progress is not None:
-                progress(system.horizon)
-            return ledger.episode(
-                traces=traces,
-                sojourn_times=[server.sojourn_time for server in servers],
-                presence_times=[server.presence_time(system.horizon) for server in servers],
-                messages=carrier.delivered,
-                records=records,
-            )
+                progress(self.system.horizon)
+            return world.episode()
 
     def parts(self, workload: Workload, traces: Traces) -> Iterator[Part]:
         """See `Engine.parts`; the traces of all epochs come at once."""
@@ -211,40 +73,114 @@ class SimpyEngine:
         yield episode.jobs, episode.epochs
 
 
-def _processes(
-    loop: EventLoop,
-    system: System,
-    servers: list[Server],
-    dispatcher: Dispatcher,
-    network: Network,
-    ledger: Ledger,
-) -> Iterator[Process]:
-    """Yield the process of each server, each server's broadcasts, each scheduler, and the monitor if it is needed."""
-    observations = OneByOne(dispatcher, system)
-    access, offsets = system.access, system.access.offsets.tolist()
-    for index in range(access.scheduler_count):
-        reachable = access.of(index).tolist()
-        scheduler = Scheduler(
-            loop,
-            index,
-            [servers[other] for other in reachable],
-            offsets[index],
-            network.inboxes[index],
-            observations,
+class _World:
+    """All that lives in one episode."""
+
+    def __init__(self, engine: SimpyEngine, workload: Workload, traces: Traces):
+        self.system = system = engine.system
+        self.traces = traces
+        self.loop = loop = EventLoop()
+        self.ledger = Ledger(system, workload)
+        self.draws = MessageDraws(system, workload.replication)
+        self.records: list[MessageRecord] | None = [] if traces.messages else None
+        self.carrier = engine.carrier(loop, system, self.draws, self.records)
+        self.observations = OneByOne(engine.dispatcher, system, workload)
+        rates = enumerate(system.service_rates.tolist())
+        self.servers = [Server(loop, index, rate, system.buffer) for index, rate in rates]
+        self.schedulers = [self._scheduler(index) for index in range(system.access.scheduler_count)]
+        self.carrier.inboxes = [scheduler.receive for scheduler in self.schedulers]
+        self.observer = Observer(loop, self.servers, self.schedulers)
+        self.is_own = np.zeros(len(system.access.servers), dtype=np.bool_)
+        """Whether an entry of the access relation is a scheduler's own server."""
+        self.is_own[system.access.offsets[:-1]] = system.access.has_own
+
+    def _scheduler(self, index: int) -> Scheduler:
+        access = self.system.access
+        servers = [self.servers[server] for server in access.of(index).tolist()]
+        others = int(access.others[index])
+        return Scheduler(self.loop, index, servers, self.observations, self.carrier, self.system.network, others)
+
+    def processes(self) -> Iterator[Process]:
+        """Yield the processes of servers, messages, decisions and jobs, and of those who look at all servers."""
+        system, network, starts = self.system, self.system.network, self.ledger.starts
+        in_step = network.is_synchronous
+        for server in self.servers:
+            yield server.serve()
+            if network.kind == "broadcast":
+                receivers = system.access.transpose.of(server.index).tolist()
+                times = starts if in_step else self.draws.sample_times(server.index).tolist()
+                links = self._links(server.index, system.access.transpose, system.access.turned)
+                yield server.broadcast(self.carrier, receivers, links, times, network.difference)
+        for scheduler in self.schedulers:
+            yield scheduler.read()
+            if network.decisions is not None:
+                yield scheduler.decide_at(self.draws.decision_times(scheduler.index).tolist())
+            if network.kind == "poll":
+                times = self.draws.sample_times(scheduler.index).tolist()
+                links = self._links(scheduler.index, system.access, np.arange(len(system.access.servers)))
+                yield scheduler.ask(self.carrier, links, times)
+            yield scheduler.send_jobs(self.ledger, self._travel_time(scheduler.index))
+        if self.observations.is_global:
+            yield Monitor(self.loop, self.servers, len(self.schedulers)).run(self.carrier, starts)
+        if self.traces.epochs:
+            yield self.observer.run(self.ledger)
+
+    def _links(self, sender: int, seen: Access, entries: NDArray[np.int64]) -> Links:
+        """Return the links of a sender, given the access relation as senders see it, and the entry of each place."""
+        access = self.system.access
+        here = slice(seen.offsets[sender], seen.offsets[sender + 1])
+        lengths = np.zeros(here.stop - here.start) if access.lengths is None else access.lengths[entries[here]]
+        if not access.has_own or not self.system.network.own_is_exact:
+            return Links.of(sender, lengths)
+        return Links.of(sender, lengths, self.is_own[entries[here]])
+
+    def _travel_time(self, scheduler: int) -> TravelTime | None:
+        """Return what says how long a scheduler's jobs take to their servers; None if they take no time."""
+        system = self.system
+        if system.network.dispatch.is_none:
+            return None
+        access = system.access
+        here = slice(access.offsets[scheduler], access.offsets[scheduler + 1])
+        lengths = [0.0] * int(access.counts[scheduler]) if access.lengths is None else access.lengths[here].tolist()
+        own_is_near = access.has_own and system.network.own_dispatch_is_exact
+
+        def travel_time(number: int, column: int) -> float:
+            if own_is_near and column == 0:
+                return 0.0
+            return self.draws.dispatch_time(scheduler, number, lengths[column])
+
+        return travel_time
+
+    def episode(self) -> Episode:
+        """Return the episode when it is over."""
+        system, schedulers, servers, horizon = self.system, self.schedulers, self.servers, self.system.horizon
+        for scheduler in schedulers:
+            scheduler.grow_older(horizon)
+        if self.traces.epochs:
+            self.observer.note_rules(self.ledger, self.ledger.epochs - 1)
+        return self.ledger.episode(
+            traces=self.traces,
+            sojourn_times=[server.sojourn_time for server in servers],
+            presence_times=[server.presence_time(horizon) for server in servers],
+            decisions=sum(scheduler.decisions for scheduler in schedulers),
+            mail=self.carrier.mail(),
+            ages=ages_of(
+                system.access.others,
+                horizon,
+                np.array([scheduler.age_over_time for scheduler in schedulers]),
+                np.array([scheduler.decisions for scheduler in schedulers]),
+                np.array([scheduler.age_at_decisions for scheduler in schedulers]),
+                np.array([scheduler.jobs for scheduler in schedulers]),
+                np.array([scheduler.age_at_jobs for scheduler in schedulers]),
+            ),
+            records=self.records,
+            is_chosen=self.observations.remembers,
         )
-        yield scheduler.run(ledger)
-    for server in servers:
-        receivers = access.transpose.of(server.index).tolist()
-        yield server.serve()
-        yield server.broadcast(network, [*receivers, MONITOR] if observations.is_global else receivers, ledger)
-    if observations.is_global:
-        monitor = Monitor(loop, system.nodes, system.buffer, network.inboxes[MONITOR])
-        yield monitor.run(network, ledger)
 
 
 def _report(loop: EventLoop, progress: Callable[[float], None], ledger: Ledger) -> Process:
-    for time in ledger.timetable.starts:
-        yield loop.at(time, DECISION)
+    for time in ledger.starts:
+        yield loop.at(time, turn(END))
         progress(time)
 
 

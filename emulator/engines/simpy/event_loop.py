@@ -9,8 +9,13 @@ from typing import Any, ClassVar
 import simpy
 from simpy.events import PENDING
 
-# What comes first at equal times, as SimPy priorities. Nothing but departures happens at the horizon itself.
-DEPARTURE, END, BROADCAST, DELIVERY, DECISION, ARRIVAL = range(6)
+# What comes first at equal times, by the steps of an instant. Nothing but departures happens at the horizon itself.
+DEPARTURE, END, SAMPLE, DELIVERY, DECISION, REACH, ARRIVAL = range(7)
+
+
+def turn(step: int, index: int = 0, number: int = 0) -> int:
+    """Return what orders events of equal times: by step, then index of server or scheduler, then number."""
+    return step << 58 | index << 32 | number
 
 
 class Asleep:
@@ -23,17 +28,21 @@ ASLEEP = Asleep()
 
 
 class EventLoop(simpy.Environment):
-    """A `simpy.Environment` whose processes can sleep until an absolute time, in a phase of that time.
+    """A `simpy.Environment` whose processes can sleep until an absolute time, and there until their turn.
 
     `timeout(delay)` would wake them at `now + (time - now)`, which is not always `time`; equality of engines to the
     last bit needs the time itself. A sleeping process stands in the event list itself, without an event around it,
     which halves the run time. Processes, events and timeouts of SimPy work beside it.
     """
 
-    def at(self, time: float, phase: int) -> Any:
-        """Let the active process, which yields what this returns, sleep until `time` (ms), and there until `phase`."""
-        heappush(self._queue, (time, phase, next(self._eid), self._active_proc))  # type: ignore[misc]
+    def at(self, time: float, turn: int) -> Any:
+        """Let the active process, which yields what this returns, sleep until `time` (ms), and there until its turn."""
+        heappush(self._queue, (time, turn, next(self._eid), self._active_proc))  # type: ignore[misc]
         return ASLEEP
+
+    def wake_at_turn(self, process: simpy.Process, turn: int) -> None:
+        """Resume a sleeping process at this instant, when its turn comes."""
+        heappush(self._queue, (self._now, turn, next(self._eid), process))  # type: ignore[misc]
 
     def until_woken(self) -> Any:
         """Let the active process, which yields what this returns, sleep until somebody wakes it."""
@@ -49,7 +58,7 @@ class EventLoop(simpy.Environment):
         """Process every event up to `horizon`, of those at `horizon` itself only the departures."""
         queue = self._queue
         end = simpy.Event(self)
-        heappush(queue, (horizon, END, next(self._eid), end))  # type: ignore[misc]
+        heappush(queue, (horizon, turn(END), next(self._eid), end))  # type: ignore[misc]
         resume, process_class = self._resume, simpy.Process
         while True:
             self._now, _, _, event = heappop(queue)

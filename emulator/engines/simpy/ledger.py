@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatchers.choice import Rule
 from emulator.engines.episode import (
     COMPLETED,
     DROPPED,
@@ -20,89 +20,61 @@ from emulator.engines.episode import (
     Traces,
     epoch_trace,
     fingerprint_of,
+    reached_epoch,
+    share_elsewhere,
 )
-from emulator.engines.observations import EpochDraws
+from emulator.engines.news import Ages, Mail
+from emulator.engines.simpy.job import Job
 from emulator.model.system import System
 from emulator.workload.workload import Workload
 
 
-class Job:
-    """One job and its fate; times in ms, NaN until they happen."""
-
-    __slots__ = (
-        "arrival_time",
-        "coin",
-        "departure_time",
-        "outcome",
-        "queue_length_at_arrival",
-        "server",
-        "start_time",
-        "work",
-    )
-
-    def __init__(self, arrival_time: float, work: float, coin: float):
-        self.arrival_time = arrival_time
-        self.work = work
-        self.coin = coin
-        self.server = -1
-        self.start_time = np.nan
-        self.departure_time = np.nan
-        self.queue_length_at_arrival = -1
-        self.outcome = IN_SYSTEM
-
-
 class Ledger:
-    """Hands out each epoch's jobs and draws, and keeps what the processes note."""
+    """Hands out each epoch's jobs, and keeps what is noted."""
 
     def __init__(self, system: System, workload: Workload):
         self.system = system
         self.workload = workload
-        self.timetable = system.timetable
+        self.epochs = workload.epochs
+        self.starts: list[float] = system.timetable.starts
+        """The start of each epoch."""
         self.jobs: list[Job] = []
         """All jobs born so far, by epoch, then scheduler, then time."""
-        self.schedulers: list[NDArray[np.int32]] = []
-        """Of each epoch so far, the scheduler of each job."""
-        self.offload_probability = np.full((workload.epochs, system.nodes), np.nan)
-        self.queue_length = np.zeros((workload.epochs, system.nodes), dtype=np.int32)
-        self._draws = EpochDraws(workload, -1)
-        self._offsets: list[int] = []
+        self.offsets: list[list[int]] = []
+        """Of each epoch so far, where the jobs of each scheduler begin."""
+        self.offload_probability = np.full((self.epochs, system.access.scheduler_count), np.nan)
+        self.queue_length = np.zeros((self.epochs, system.access.server_count), dtype=np.int32)
 
-    def begin(self, epoch: int) -> EpochDraws:
-        """Begin an epoch, unless another scheduler did: bring in its jobs; return the draws for its decisions."""
-        if epoch != self._draws.epoch:
-            self._draws = EpochDraws(self.workload, epoch)
-            born = self.workload.jobs(epoch)
-            self._offsets = (born.offsets + len(self.jobs)).tolist()
-            self.schedulers.append(np.repeat(np.arange(self.system.nodes, dtype=np.int32), np.diff(born.offsets)))
-            columns = born.arrival_times.tolist(), born.works.tolist(), born.coins.tolist()
-            self.jobs.extend(map(Job, *columns))
-        return self._draws
+    def born(self, epoch: int, scheduler: int) -> list[Job]:
+        """Return the jobs that a scheduler meets in an epoch, in time order."""
+        while epoch >= len(self.offsets):
+            self._begin(len(self.offsets))
+        offsets = self.offsets[epoch]
+        return self.jobs[offsets[scheduler] : offsets[scheduler + 1]]
 
-    def born(self, scheduler: int) -> list[Job]:
-        """Return the jobs that a scheduler meets in the epoch begun last, in time order."""
-        return self.jobs[self._offsets[scheduler] : self._offsets[scheduler + 1]]
-
-    def note_queue_length(self, epoch: int, server: int, length: int) -> None:
-        """Note what a server had in its queue at an epoch's start."""
-        self.queue_length[epoch, server] = length
-
-    def note_decision(self, epoch: int, scheduler: int, rule: Rule) -> None:
-        """Note how a scheduler sent its jobs in an epoch that is over for it."""
-        self.offload_probability[epoch, scheduler] = rule.offload_probability
+    def _begin(self, epoch: int) -> None:
+        born = self.workload.jobs(epoch)
+        self.offsets.append((born.offsets + len(self.jobs)).tolist())
+        columns = born.arrival_times.tolist(), born.works.tolist(), born.coins.tolist()
+        self.jobs.extend(map(Job, *columns))
 
     def job_trace(self) -> JobTrace:
         """Return every job as columns."""
         jobs = self.jobs
-        births = [len(schedulers) for schedulers in self.schedulers]
+        schedulers = np.arange(self.system.access.scheduler_count, dtype=np.int32)
+        born = np.diff(np.array(self.offsets), axis=1)
 
         def column(name: str, dtype: type) -> Any:
             return np.array([getattr(job, name) for job in jobs], dtype=dtype)
 
+        arrival_time = column("arrival_time", np.float64)
+        at_once = self.system.network.dispatch.is_none
         return JobTrace(
-            epoch=np.repeat(np.arange(len(births), dtype=np.int32), births),
-            scheduler=np.concatenate(self.schedulers),
+            epoch=np.repeat(np.arange(len(born), dtype=np.int32), born.sum(axis=1)),
+            scheduler=np.repeat(np.broadcast_to(schedulers, born.shape).ravel(), born.ravel()),
             server=column("server", np.int32),
-            arrival_time=column("arrival_time", np.float64),
+            arrival_time=arrival_time,
+            reached_time=arrival_time if at_once else column("reached_time", np.float64),
             start_time=column("start_time", np.float64),
             departure_time=column("departure_time", np.float64),
             work=column("work", np.float64),
@@ -114,24 +86,33 @@ class Ledger:
         self,
         *,
         traces: Traces,
-        sojourn_times: list[float],
-        presence_times: list[float],
-        messages: int,
+        sojourn_times: Sequence[float],
+        presence_times: Sequence[float],
+        decisions: int,
+        mail: Mail,
+        ages: Ages,
         records: list[MessageRecord] | None,
+        is_chosen: bool,
     ) -> Episode:
-        """Close the book: the sums over all nodes, given each server's times, and the traces asked for."""
+        """Close the book: the sums over all nodes, given each server's times, and the traces asked for.
+
+        `is_chosen` says whether a rule chooses for each job, and so has no probability of its own.
+        """
         trace = self.job_trace()
+        epoch = reached_epoch(trace, self.workload.times)
         counts = np.bincount(trace.outcome, minlength=3)
-        dropped = trace.epoch[trace.outcome == DROPPED]
+        dropped = epoch[trace.outcome == DROPPED]
         totals = Totals(
             arrivals=len(self.jobs),
             completions=int(counts[COMPLETED]),
             drops=int(counts[DROPPED]),
             in_system=int(counts[IN_SYSTEM]),
-            drops_by_epoch=np.bincount(dropped, minlength=self.workload.epochs),
+            drops_by_epoch=np.bincount(dropped, minlength=self.epochs),
             sojourn_time=float(np.sum(sojourn_times)),
             presence_time=float(np.sum(presence_times)),
-            messages=messages,
+            decisions=decisions,
+            mail=mail,
+            ages=ages,
             fingerprint=int(
                 fingerprint_of(trace.server, trace.outcome, trace.arrival_time, trace.start_time, trace.departure_time)
             ),
@@ -140,11 +121,12 @@ class Ledger:
             engine="simpy",
             totals=totals,
             jobs=trace if traces.jobs else None,
-            epochs=self._epoch_trace(trace) if traces.epochs else None,
+            epochs=self._epoch_trace(trace, epoch, is_chosen) if traces.epochs else None,
             messages=records,
         )
 
-    def _epoch_trace(self, jobs: JobTrace) -> EpochTrace:
-        servers = self.queue_length.shape[1]
-        place = jobs.epoch.astype(np.int64) * servers + jobs.server
-        return epoch_trace(self.queue_length, self.offload_probability, place, jobs.outcome)
+    def _epoch_trace(self, jobs: JobTrace, epoch: NDArray[np.int32], is_chosen: bool) -> EpochTrace:
+        offload_probability = self.offload_probability
+        if is_chosen:
+            offload_probability = share_elsewhere(jobs, self.system.access, offload_probability.shape)
+        return epoch_trace(self.queue_length, offload_probability, epoch, jobs.server, jobs.outcome)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from emulator.keys import Seed
-from emulator.model.topologies.kind import NODE_LIMIT, TopologyKind, check_size
+from emulator.model.topologies.kind import NODE_LIMIT, RandomKind, check_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from emulator.model.topology import Topology
 
 
-class ConfigurationModel(TopologyKind):
+class ConfigurationModel(RandomKind):
     """A random simple graph with the degrees asked for."""
 
     kind: Literal["configuration_model"] = "configuration_model"
@@ -24,8 +23,6 @@ class ConfigurationModel(TopologyKind):
     """How many nodes."""
     degrees: Annotated[list[Annotated[int, Field(ge=1, lt=NODE_LIMIT)]], Field(min_length=1)]
     """The degrees that occur."""
-    seed: Seed | None = None
-    """Seed of the graph; the scenario's if not given."""
 
     def node_count(self) -> int:
         """See `TopologyKind.node_count`."""

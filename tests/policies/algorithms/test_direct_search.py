@@ -62,7 +62,7 @@ def test_a_linear_rule_is_the_same_in_the_search_and_as_a_dispatcher(tmp_path):
     for copy in range(5):
         lengths = networks.queue_lengths[copy].astype(np.int32)
         decisions.decide(lengths, EpochDraws(Workload(system, 0), 0), decisions.at_start())
-        kept = decisions.answers[decisions.row, 0]
+        kept = decisions.answers[decisions.start]
         expected = np.where(system.topology.degrees > 0, 1.0 - searched[copy], 1.0)
         np.testing.assert_allclose(kept, expected, atol=1e-6)
 

@@ -121,7 +121,9 @@ def decided(dispatcher, networks, copy):
     decisions = AllAtOnce(dispatcher, system)
     draws = EpochDraws(Workload(system, int(networks.replications[copy])), networks.epoch)
     decisions.decide(networks.queue_lengths[copy].astype(np.int32), draws, decisions.at_start())
-    cumulative = decisions.answers[decisions.row]
+    counts = decisions.counts[:, None]
+    columns = np.minimum(np.arange(counts.max()), counts - 1)
+    cumulative = decisions.answers[decisions.start[:, None] + columns]
     if dispatcher.draws == "epoch":
         cumulative = np.array(
             [np.arange(len(row)) >= pick(row, coin) for row, coin in zip(cumulative, draws.coins, strict=True)]

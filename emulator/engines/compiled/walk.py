@@ -1,0 +1,264 @@
+"""The walk through a slice of time: jobs, samples, deliveries and jobs that reach their servers, merged by time.
+
+All of them but the last stand in order already, and departures are no events: a queue's length at some time is the
+number of its last `buffer` departures that are still to come. Where an answer of the dispatcher is missing the walk
+stops before it has changed anything of the present event, and goes on with it when it is called again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from emulator.engines.compiled.deciding import INLINED, decide, hear
+from emulator.engines.compiled.journeys import pop, push
+from emulator.engines.compiled.posting import UNSEEN
+from emulator.engines.compiled.rules import column_of
+from emulator.engines.compiled.world import (
+    COMPLETIONS,
+    DROPS,
+    IGNORED,
+    LOST,
+    PLACE,
+    RECEIVED,
+    SENT,
+    UNDER_WAY,
+)
+from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, job_fingerprint
+from emulator.machine.compiling import compiled
+
+DONE, ASK, WRONG_COLUMN = range(3)
+"""What a walk returns: that it is over, that an answer is missing, or that a rule chose a server that is not there."""
+
+SHORT = 16
+"""Departures up to which counting all the later ones is quicker than searching for the first."""
+
+JOB, SAMPLE, DELIVERY = range(3)
+"""The next of each in a slice."""
+
+
+@njit(**INLINED)
+def _length(departures, oldest, time):  # type: ignore[no-untyped-def]
+    """Return how many of the last departures, a ring in which the oldest stands at `oldest`, are later than `time`."""
+    buffer = len(departures)
+    if buffer <= SHORT:
+        length = 0
+        for place in range(buffer):
+            length += departures[place] > time
+        return length
+    first, stop = 0, buffer  # the first later one is among these, counted from the oldest
+    while first < stop:
+        middle = (first + stop) >> 1
+        place = oldest + middle
+        if departures[place if place < buffer else place - buffer] > time:
+            stop = middle
+        else:
+            first = middle + 1
+    return buffer - first
+
+
+@njit(**INLINED)
+def _receive(world, settings, rows, server, arrival, reached, work, row):  # type: ignore[no-untyped-def]
+    """Let a server queue or drop a job; it is dropped if the oldest of the last `buffer` departures is to come."""
+    queue, departures, tally = world.queues[server], world.departures[server], world.tally
+    oldest = queue.oldest
+    start, departure, outcome = -1.0, -1.0, DROPPED
+    if settings.is_traced:
+        rows.queue_length_at_arrival[row] = _length(departures, oldest, reached)
+    if departures[oldest] > reached:
+        tally[DROPS] += 1
+    else:
+        start = max(reached, departures[oldest - 1 if oldest > 0 else len(departures) - 1])
+        departure = start + work / queue.service_rate
+        departures[oldest] = departure
+        queue.oldest = oldest + 1 if oldest + 1 < len(departures) else 0
+        if departure <= settings.horizon:
+            outcome = COMPLETED
+            tally[COMPLETIONS] += 1
+            queue.sojourn_time += departure - arrival
+            if settings.has_dispatch:
+                world.time_here[server] += departure - reached
+        else:
+            outcome = IN_SYSTEM
+            world.waiting_time[server] += settings.horizon - reached
+            departure = -1.0
+            if start > settings.horizon:
+                start = -1.0
+    world.fingerprint[0] += job_fingerprint(server, outcome, arrival, start, departure)
+    if settings.is_traced:
+        rows.reached_time[row] = reached
+        rows.start_time[row] = start if start >= 0.0 else np.nan
+        rows.departure_time[row] = departure if departure >= 0.0 else np.nan
+        rows.outcome[row] = outcome
+
+
+@njit(**INLINED)
+def _sample(rule, answers, world, settings, table, events, index, time):  # type: ignore[no-untyped-def]
+    """Let a server say how long its queue is; return whether no answer is missing."""
+    tally, sampled = world.tally, events.sampled[index]
+    server = world.servers[sampled] if settings.is_poll else sampled
+    length = _length(world.departures[server], world.queues[server].oldest, time)
+    if abs(length - world.queues[server].told) < settings.difference:
+        return True
+    if not settings.is_instant:
+        for message in range(events.first[index], events.stop[index]):
+            events.lengths[message] = length
+            if len(world.sent_ever) > 0:
+                events.sent_before[message] = world.sent_ever[events.messages[message].entry]
+        if not settings.is_poll:
+            tally[LOST] += events.lost[index]
+            tally[SENT] += world.seen_offsets[server + 1] - world.seen_offsets[server]
+        world.queues[server].told = length
+        return True
+    start, stop = world.seen_offsets[server], world.seen_offsets[server + 1]
+    for seen in range(start + tally[PLACE], stop):
+        scheduler = world.receivers[seen]
+        if not hear(rule, answers, world, settings, table, scheduler, time):
+            tally[PLACE] = seen - start
+            return False
+        entry = world.entries[seen]
+        world.known[entry], world.sampled[entry] = length, time
+        if len(world.sent_ever) > 0:
+            world.sent_before_news[entry] = world.sent_ever[entry]
+    tally[PLACE] = 0
+    tally[SENT] += stop - start
+    tally[RECEIVED] += stop - start
+    world.queues[server].told = length
+    return True
+
+
+@njit(**INLINED)
+def _deliver(rule, answers, world, settings, table, events, index, time):  # type: ignore[no-untyped-def]
+    """Let a scheduler read a message; return whether no answer is missing."""
+    place, scheduler, entry = events.place[index], events.scheduler[index], events.entry[index]
+    length, sampled_time = events.lengths[place], events.sampled_time[index]
+    if length == UNSEEN and entry >= 0:
+        return True
+    if not hear(rule, answers, world, settings, table, scheduler, time):
+        return False
+    world.tally[RECEIVED] += 1
+    if entry < 0:
+        if settings.keeps_newest and sampled_time < world.heard_of_time[scheduler]:
+            world.tally[IGNORED] += 1
+        else:
+            world.heard_of[scheduler], world.heard_of_time[scheduler] = -1 - entry, sampled_time
+    elif settings.keeps_newest and sampled_time < world.sampled[entry]:
+        world.tally[IGNORED] += 1
+    else:
+        world.known[entry], world.sampled[entry] = length, sampled_time
+        if len(world.sent_ever) > 0:
+            world.sent_before_news[entry] = events.sent_before[place]
+    return True
+
+
+def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, first_row):  # type: ignore[no-untyped-def]
+    """Go on through a slice, whose jobs are traced from `first_row` on; see `DONE`, `ASK` and `WRONG_COLUMN`."""
+    tally, schedulers, reach_times, whose = world.tally, world.schedulers, world.reach_times, world.on_their_way
+    job, sample, delivery = cursor[JOB], cursor[SAMPLE], cursor[DELIVERY]
+    while True:
+        arrives, sampled = jobs.times[job], events.sample_times[sample]
+        delivered = events.delivery_times[delivery]
+        reached = np.inf
+        if settings.has_dispatch and tally[UNDER_WAY] > 0 and reach_times[0] < events.end:
+            reached = reach_times[0]
+        if arrives < min(sampled, delivered, reached):
+            scheduler = jobs.scheduler[job]
+            if not decide(rule, answers, world, settings, table, scheduler, arrives, True, True):
+                cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
+                return ASK
+            me = schedulers[scheduler]
+            first, stop = world.first[scheduler], world.stop[scheduler]
+            me.age_at_jobs += (stop - first - settings.own) * arrives - me.sampled
+            number, elapsed = 0, 0.0
+            if len(world.total_sent) > 0:
+                number, elapsed = world.total_sent[scheduler], arrives - world.decided[scheduler]
+            column = column_of(rule, scheduler, first, stop, number, jobs.coin[job], elapsed)
+            if not 0 <= column < stop - first:
+                return WRONG_COLUMN
+            entry = first + column
+            server, work, row = world.servers[entry], jobs.work[job], first_row + job
+            if len(world.total_sent) > 0:
+                world.total_sent[scheduler] += 1
+                world.sent_ever[entry] += 1
+            if settings.is_traced:
+                rows.server[row] = server
+            duration = 0.0
+            if settings.has_dispatch and not (settings.own_is_near and column == 0):
+                if len(settings.lengths) > 0:
+                    duration = settings.lengths[entry] * settings.per_length
+                duration = duration + jobs.base[job] + jobs.jitter[job]
+            if duration == 0.0:
+                _receive(world, settings, rows, server, arrives, arrives, work, row)
+            else:
+                free = whose[tally[UNDER_WAY]]
+                new = world.under_way[free]
+                new.arrival_time, new.work, new.place = arrives, work, row
+                new.scheduler, new.server, new.number = scheduler, server, jobs.ever[job]
+                push(reach_times, whose, world.under_way, tally[UNDER_WAY], arrives + duration, free)
+                tally[UNDER_WAY] += 1
+            job += 1
+        elif sampled <= min(delivered, reached):
+            if sampled == np.inf:
+                return DONE
+            if not _sample(rule, answers, world, settings, table, events, sample, sampled):
+                cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
+                return ASK
+            sample += 1
+        elif delivered <= reached:
+            if not _deliver(rule, answers, world, settings, table, events, delivery, delivered):
+                cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
+                return ASK
+            delivery += 1
+        else:
+            there = world.under_way[whose[0]]
+            _receive(world, settings, rows, there.server, there.arrival_time, reached, there.work, there.place)
+            pop(reach_times, whose, world.under_way, tally[UNDER_WAY])
+            tally[UNDER_WAY] -= 1
+
+
+walk = compiled(nogil=True, error_model="numpy", _nrt=False)(_walk)
+"""`_walk` for rules that make no arrays: without counting references to arrays."""
+
+walk_counting = compiled(nogil=True, error_model="numpy")(_walk)
+"""`_walk` for a user's rule, which may make arrays."""
+
+walk_for_users = njit(nogil=True, error_model="numpy")(_walk)
+"""`_walk` for a rule of which no hash tells all: its code must not be kept on disk."""
+
+
+def _decide_all(rule, answers, world, settings, table, time, is_needed):  # type: ignore[no-untyped-def]
+    """Make all decisions before an epoch's end, whose answers are needed or not; return `DONE` or `ASK`."""
+    tally = world.tally
+    for scheduler in range(tally[PLACE], len(world.schedulers)):
+        if not decide(rule, answers, world, settings, table, scheduler, time, False, is_needed):
+            tally[PLACE] = scheduler
+            return ASK
+    tally[PLACE] = 0
+    return DONE
+
+
+decide_all = compiled(nogil=True, error_model="numpy", _nrt=False)(_decide_all)
+decide_all_for_users = njit(nogil=True, error_model="numpy")(_decide_all)
+"""The same for a rule of which no hash tells all, whose type brings its code along."""
+
+
+@compiled(nogil=True, error_model="numpy", _nrt=False)
+def close(world, settings, rows):  # type: ignore[no-untyped-def]
+    """Note the jobs that are on their way at the horizon."""
+    for place in range(world.tally[UNDER_WAY]):
+        job = world.under_way[world.on_their_way[place]]
+        world.fingerprint[0] += job_fingerprint(job.server, IN_SYSTEM, job.arrival_time, -1.0, -1.0)
+        if settings.is_traced:
+            rows.reached_time[job.place] = np.nan
+            rows.start_time[job.place] = rows.departure_time[job.place] = np.nan
+            rows.queue_length_at_arrival[job.place] = -1
+            rows.outcome[job.place] = IN_SYSTEM
+
+
+@compiled(nogil=True, error_model="numpy")
+def lengths_at(world, time):  # type: ignore[no-untyped-def]
+    """Return how many jobs each server has at a time when no job reaches it."""
+    lengths = np.empty(len(world.departures), dtype=np.int32)
+    for server in range(len(lengths)):
+        lengths[server] = _length(world.departures[server], world.queues[server].oldest, time)
+    return lengths
