@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,3 +31,13 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=64)
+def lasting_file(text: str, name: str) -> str:
+    """Return the path of a file of this name that holds a text; it lasts as long as the process."""
+    folder = tempfile.TemporaryDirectory(prefix="emulator-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from emulator.engines.comparison import EnginesDifferError
 from emulator.engines.engine import Engine
 from emulator.errors import InputError
 from emulator.model.access import Home
-from emulator.model.arrivals import ArrivalProcess, Switched
+from emulator.model.arrivals import ArrivalProcess, ByEpoch, Switched
 from emulator.model.laws import Exponential, Law
 from emulator.model.system import System
 from emulator.model.topologies import TopologyKind, cycle
@@ -85,23 +87,78 @@ def _check_distribution(law: Law, works: NDArray[np.float64]) -> None:
 
 
 def check_arrivals(process: ArrivalProcess) -> None:
-    """Check that a process has its rates, and brings as many jobs as these say, in order and the same everywhere."""
-    name, long = process.kind, process.rates(1, 0, 40_000)
-    _demand(long[:100].tobytes() == process.rates(1, 0, 100).tobytes(), name, "more epochs must not change rates")
-    highest = process.highest_rate()
-    _demand((long >= 0.0).all() and (long <= highest).all(), name, f"rates must be from 0 to {highest:g}")
-    batches = long.reshape(200, -1).mean(axis=1)[1:]
-    _check_mean(batches, process.expected_rate(), name, "the rate")
-    workload = Workload(_system(process, Exponential(), nodes=4000), 0)
-    for epoch, rate in enumerate(workload.arrival_rates):
-        (start, end), jobs = workload.times[epoch : epoch + 2], workload.jobs(epoch)
+    """Check that a process has its rates, and brings as many jobs as these say, in order and the same everywhere.
+
+    And, where it says by how much these differ from their expectation, that they do.
+    """
+    name = process.kind
+    if isinstance(process, ByEpoch):
+        same = process.rates(1, 0, 40_000)[:100].tobytes() == process.rates(1, 0, 100).tobytes()
+        _demand(same, name, "more epochs must not change rates")
+    _check_rates(process)
+    _check_order(process)
+    if process.dispersion() is not None:
+        _check_counts(process)
+    _check_engines(name, process, Exponential())
+
+
+def _check_rates(process: ArrivalProcess) -> None:
+    """Check the rates of 40,000 epochs."""
+    name, schedulers = process.kind, 3
+    system = replace(_system(process, Exponential(), schedulers), horizon=120_000.0)
+    rates, batch = Workload(system, 0).arrival_rates, process.batch_mean
+    highest = process.highest_rate(schedulers) * batch
+    is_counted = process.dispersion() is None  # of what was recorded the bursts are told, too
+    _demand((rates >= 0.0).all(), name, "rates must be >= 0")
+    _demand(is_counted or (rates <= highest * (1.0 + 1e-9)).all(), name, f"rates must be from 0 to {highest:g}")
+    expected = process.expected_rate(schedulers) * batch
+    batches = rates.reshape(200, -1).mean(axis=1)[1:]
+    _check_mean(batches, expected, name, "the rate", beside=1e-3 * max(highest, expected))
+
+
+def _check_order(process: ArrivalProcess) -> None:
+    """Check that jobs come in their epoch and in order, however far they are drawn at a time."""
+    name, system = process.kind, _system(process, Exponential(), nodes=400)
+    workload, longer = Workload(system, 0), Workload(replace(system, horizon=2.0 * system.horizon), 0)
+    cursor, other, steps = workload.cursor(), longer.cursor(), workload.cursor()
+    for epoch, (start, end) in enumerate(pairwise(workload.times.tolist())):
+        jobs = cursor.jobs(epoch)
         times = jobs.arrival_times
         _demand((times >= start).all() and (times < end).all(), name, "jobs must arrive in their epoch")
         is_next = np.ones(len(times), dtype=bool)
         is_next[jobs.offsets[:-1][np.diff(jobs.offsets) > 0]] = False
         _demand((np.diff(times, prepend=0.0)[is_next] >= 0.0).all(), name, "a scheduler's jobs must arrive in order")
-        _check_mean(np.diff(jobs.offsets), rate * (end - start), name, "jobs of an epoch")
-    _check_engines(name, process, Exponential())
+        _demand((jobs.works >= 0.0).all(), name, "works must be >= 0")
+        if epoch + 1 < workload.epochs:
+            same = other.jobs(epoch).arrival_times.tobytes() == times.tobytes()
+            _demand(same, name, "a later horizon must not change what comes before")
+        steps.begin(epoch)
+        drawn = np.concatenate([steps.draw(float(time), 0.0).time for time in np.linspace(start, end, 5)[1:]])
+        _demand(np.sort(drawn).tobytes() == np.sort(times).tobytes(), name, "jobs must not depend on how far is drawn")
+
+
+def _check_counts(process: ArrivalProcess) -> None:
+    """Compare the jobs of many schedulers with what their rates say, in the second half of a long time."""
+    name, system = process.kind, _system(process, Exponential(), nodes=2000)
+    workload = Workload(replace(system, delta_t=20.0, horizon=1000.0), 1)
+    cursor, rates = workload.cursor(), workload.scheduler_rates()
+    expected, counts, ends = np.zeros(2000), np.zeros(2000), workload.times[1:]
+    for epoch, (rate, end) in enumerate(zip(rates, ends.tolist(), strict=True)):
+        jobs = cursor.jobs(epoch)
+        if 2 * epoch >= workload.epochs:
+            counts += np.diff(jobs.offsets)
+            expected += rate * (end - workload.times[epoch])
+    batch, dispersion = process.batch, process.dispersion()
+    assert dispersion is not None
+    # Gaps that are always the same bring up to one arrival more or less.
+    beside = process.batch_mean
+    _check_mean(counts - expected, 0.0, name, "jobs beyond those that the rates say", beside=beside)
+    mean, variance = (1.0, 0.0) if batch is None else (batch.mean_size(), batch.variance())
+    if math.isfinite(dispersion):
+        wanted = dispersion * mean + variance / mean
+        squares = (counts - expected) ** 2 / expected.mean()
+        # What is not yet forgotten of the start, and gaps that are cut, count for little in a long time.
+        _check_mean(squares, wanted, name, "variance over mean of jobs", beside=0.05 * wanted + 0.02)
 
 
 def check_topology(kind: TopologyKind) -> None:
@@ -160,8 +217,8 @@ def check_engine(engine: type[Engine], *, first: int = 0, count: int = 20) -> No
                 raise InputError(f"{engine.__name__}: random case {number}: {error}") from None
 
 
-def _check_mean(values: NDArray[np.float64], expected: float, name: str, what: str) -> None:
-    error = DEVIATIONS * values.std(ddof=1) / math.sqrt(len(values)) + 1e-9
+def _check_mean(values: NDArray[np.float64], expected: float, name: str, what: str, beside: float = 1e-9) -> None:
+    error = DEVIATIONS * values.std(ddof=1) / math.sqrt(len(values)) + beside
     told = f"{what} must be {expected:.4g} on average, got {values.mean():.4g}"
     _demand(abs(values.mean() - expected) <= error, name, told)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from dispatchers.view import View
 from emulator.model.access import Access
-from emulator.model.arrivals.process import ArrivalProcess
+from emulator.model.arrivals import ByEpoch
 from emulator.model.laws import Deterministic, Exponential, Hyperexponential, Law
 from emulator.model.network import Clock, Duration, Latency, Loss, Network, Phase
 from emulator.model.system import System
@@ -41,7 +41,7 @@ class TickingStream(NamedTuple):
 
     @staticmethod
     def compiled_next() -> Callable[[Any, Any, Any, Any, Any], Any]:
-        """See `emulator.model.arrivals.process.Stream.compiled_next`."""
+        """See `emulator.model.arrivals.process.EpochStream.compiled_next`."""
         from emulator.randomness import exponential
 
         def next_arrival(stream: Any, scheduler: Any, number: Any, time: Any, bits: Any) -> Any:
@@ -50,26 +50,26 @@ class TickingStream(NamedTuple):
         return next_arrival
 
 
-class Ticking(ArrivalProcess):
+class Ticking(ByEpoch):
     """Arrivals at the ticks of a common clock, so that many things happen at once."""
 
-    kind: ClassVar[str] = "ticking"
+    kind: Literal["ticking"] = "ticking"
     rate: float = 1.0
 
-    def expected_rate(self) -> float:
+    def expected_rate(self, schedulers: int = 1) -> float:
         """See `ArrivalProcess.expected_rate`."""
         return self.rate
 
-    def highest_rate(self) -> float:
+    def highest_rate(self, schedulers: int = 1) -> float:
         """See `ArrivalProcess.highest_rate`."""
         return self.rate
 
     def rates(self, seed: int, replication: int, epochs: int) -> np.ndarray:
-        """See `ArrivalProcess.rates`."""
+        """See `ByEpoch.rates`."""
         return np.full(epochs, self.rate)
 
     def stream(self, rate: float) -> TickingStream:
-        """See `ArrivalProcess.stream`."""
+        """See `ByEpoch.stream`."""
         return TickingStream(1.0 / rate)
 
     @classmethod

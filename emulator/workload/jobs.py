@@ -1,10 +1,13 @@
-"""The jobs of a workload: one draw of a job for all engines, compiled for each law of work and arrival process."""
+"""One draw of a job for all engines, compiled for each law of work and arrival process.
+
+An arrival process that starts anew with each epoch has a `JobSource`: a job is numbered within its epoch, and drawn at
+the address (scheduler, epoch, number, JOB). Any other has an `EpisodeSource`: an arrival n is numbered over the
+episode, and a job of its batch is drawn at (scheduler, place in the batch, n, JOB).
+"""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +16,8 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from emulator.errors import InputError
-from emulator.machine.compiling import compiled, is_ours
 from emulator.model.laws import Law
-from emulator.model.laws.drawing import takes_more, work_of
+from emulator.model.laws.drawing import takes_more, told_apart, work_of
 from emulator.randomness import JOB, SECOND, SERVICE, address, philox, random_words
 
 _INLINED: Any = {"error_model": "numpy", "forceinline": True}
@@ -28,23 +30,53 @@ class JobSource(NamedTuple):
     replication: np.uint64
     epoch: np.uint64
     stream: Any
-    """See `emulator.model.arrivals.process.Stream`."""
+    """See `emulator.model.arrivals.process.EpochStream`."""
     work: Any
     """See `emulator.model.laws.law.WorkNumbers`."""
 
 
-def told_apart(numbers: Any) -> Any:
-    """Return the same numbers, a user's as a type of a name of its own: numba takes equal names for one type."""
-    kind: Any = type(numbers)
-    return numbers if is_ours(numbers) else _distinct(kind)(*numbers)
+class EpisodeSource(NamedTuple):
+    """Where in a workload the jobs of an episode are drawn, and of which laws."""
+
+    seed: np.uint64
+    replication: np.uint64
+    stream: Any
+    """See `emulator.model.arrivals.process.Stream`."""
+    batch: Any
+    """See `emulator.model.arrivals.batch`."""
+    work: Any
+    """See `emulator.model.laws.law.WorkNumbers`."""
 
 
-@cache
-def _distinct(kind: Any) -> Any:
-    return type(f"{kind.__name__}_{next(_numbers)}", (kind,), {"__slots__": ()})
+class Ready(NamedTuple):
+    """The next job of each scheduler, which has been drawn, and where its arrival process stands."""
+
+    time: NDArray[np.float64]
+    """When it arrives, ms."""
+    work: NDArray[np.float64]
+    coin: NDArray[np.float64]
+    arrival: NDArray[np.int64]
+    """The number of its arrival in the episode."""
+    place: NDArray[np.int32]
+    """In the batch of this arrival."""
+    size: NDArray[np.int64]
+    """Of this batch."""
+    state: Any
+    """See `emulator.model.arrivals.process.Stream.state`."""
 
 
-_numbers = itertools.count(1)
+def before_all(source: Any, schedulers: int) -> Ready:
+    """Return what stands ready before the first job of each scheduler is drawn: an arrival -1 at time 0, no job."""
+    time, work, coin = np.zeros((3, schedulers))
+    return Ready(
+        time,
+        work,
+        coin,
+        np.full(schedulers, -1),
+        np.zeros(schedulers, dtype=np.int32),
+        np.ones(schedulers, dtype=np.int64),
+        source.stream.state(),
+    )
 
 
 def next_arrival(stream: Any, scheduler: Any, number: Any, time: Any, bits: Any) -> Any:
@@ -55,6 +87,36 @@ def next_arrival(stream: Any, scheduler: Any, number: Any, time: Any, bits: Any)
 def _next_arrival(stream, scheduler, number, time, bits):  # type: ignore[no-untyped-def]
     following = njit(**_INLINED)(stream.instance_class.compiled_next())
     return lambda stream, scheduler, number, time, bits: following(stream, scheduler, number, time, bits)
+
+
+def gap_of(stream: Any, bits: Any, more: Any) -> Any:
+    """Return what a process makes of an arrival's 48 bits, see `Stream.compiled_gap`."""
+
+
+@overload(gap_of, jit_options=_INLINED)
+def _gap_of(stream, bits, more):  # type: ignore[no-untyped-def]
+    gap = njit(**_INLINED)(stream.instance_class.compiled_gap())
+    return lambda stream, bits, more: gap(stream, bits, more)
+
+
+def arrival_time(stream: Any, state: Any, scheduler: Any, time: Any, gap: Any) -> Any:
+    """Return when a scheduler's next arrival is (ms), see `Stream.compiled_time`."""
+
+
+@overload(arrival_time, jit_options=_INLINED)
+def _arrival_time(stream, state, scheduler, time, gap):  # type: ignore[no-untyped-def]
+    following = njit(**_INLINED)(stream.instance_class.compiled_time())
+    return lambda stream, state, scheduler, time, gap: following(stream, state, scheduler, time, gap)
+
+
+def batch_size(batch: Any, scheduler: Any, number: Any, seed: Any, replication: Any) -> Any:
+    """Return how many jobs come with a scheduler's arrival of this number."""
+
+
+@overload(batch_size, jit_options=_INLINED)
+def _batch_size(batch, scheduler, number, seed, replication):  # type: ignore[no-untyped-def]
+    size = njit(**_INLINED)(batch.instance_class.compiled_size())
+    return lambda batch, scheduler, number, seed, replication: size(batch, scheduler, number, seed, replication)
 
 
 @njit(error_model="numpy")
@@ -107,40 +169,24 @@ def job_work(source, scheduler, number, bits):  # type: ignore[no-untyped-def]
     return work_of(bits, source.work, more)
 
 
-@compiled(error_model="numpy")
-def draw_epoch(source, start, end, nodes, room):  # type: ignore[no-untyped-def]
-    """Return offsets (nodes + 1) and the flat arrival times, works and coins of one epoch's jobs, by scheduler.
-
-    `room` is for how many jobs there is memory at first.
-    """
-    offsets = np.zeros(nodes + 1, dtype=np.int64)
-    times, works, coins = np.empty(room), np.empty(room), np.empty(room)
-    count = 0
-    for scheduler in range(nodes):
-        time, number = start, 0
-        while True:
-            time, bits, coin = draw_job(source, scheduler, number, time)
-            if time >= end:
-                break
-            if count == room:
-                room *= 2
-                times, works, coins = _longer(times, room), _longer(works, room), _longer(coins, room)
-            times[count], works[count], coins[count] = time, job_work(source, scheduler, number, bits), coin
-            count += 1
-            number += 1
-        offsets[scheduler + 1] = count
-    return offsets, times[:count].copy(), works[:count].copy(), coins[:count].copy()
+def work_on_arrival(source: Any, state: Any, scheduler: Any, place: Any, number: Any, bits: Any) -> Any:
+    """Return the work of a job of an arrival: what the arrival process says, or what the law makes of 48 bits."""
 
 
-draw_epoch_for_users = njit(error_model="numpy")(draw_epoch.py_func)
-"""`draw_epoch` for a user's law, whose code cannot be kept on disk."""
+@overload(work_on_arrival, jit_options=_INLINED)
+def _work_on_arrival(source, state, scheduler, place, number, bits):  # type: ignore[no-untyped-def]
+    def drawn(source, state, scheduler, place, number, bits):  # type: ignore[no-untyped-def]
+        more = address(scheduler, place, number, JOB + SECOND, source.seed, source.replication)
+        return work_of(bits, source.work, more)
 
+    def recorded(source, state, scheduler, place, number, bits):  # type: ignore[no-untyped-def]
+        if len(source.stream.works) > 0:
+            return source.stream.works[state.record[scheduler]]
+        more = address(scheduler, place, number, JOB + SECOND, source.seed, source.replication)
+        return work_of(bits, source.work, more)
 
-@compiled()
-def _longer(array, room):  # type: ignore[no-untyped-def]
-    longer = np.empty(room, dtype=array.dtype)
-    longer[: len(array)] = array
-    return longer
+    stream = source.types[source.fields.index("stream")]
+    return recorded if "works" in stream.fields else drawn
 
 
 @dataclass(frozen=True)

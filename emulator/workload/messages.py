@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from emulator.errors import InputError
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.laws import Law
-from emulator.model.laws.drawing import work_of
+from emulator.model.laws.drawing import told_apart, work_of
 from emulator.model.network import Clock, Duration, Latency
 from emulator.model.system import System
 from emulator.model.timetable import SHORTEST_EPOCH
 from emulator.randomness import DISPATCH, LINK, MESSAGE, PHASE, SAMPLE, SECOND, address, philox
-from emulator.workload.jobs import told_apart
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -8,7 +8,9 @@ import pytest
 from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.engine import ENGINES
 from emulator.errors import InputError
-from emulator.model.arrivals import ARRIVALS, Switched
+from emulator.model.arrivals import ARRIVALS, Poisson, Renewal, Switched, Trace
+from emulator.model.arrivals.batch import Batch
+from emulator.model.arrivals.weights import Weights
 from emulator.model.laws import LAWS, Exponential, Hyperexponential
 from emulator.model.topologies import TOPOLOGIES
 from emulator.model.topologies.bipartite import Bipartite
@@ -28,6 +30,15 @@ def test_laws(law):
 def test_arrival_processes(process):
     for number in range(3):
         check_arrivals(process.sample(np.random.default_rng(number)))
+
+
+@pytest.mark.parametrize("process", ARRIVALS.values())
+def test_arrival_processes_with_weights_and_batches(process):
+    generator = np.random.default_rng(1)
+    batches = process.sample(generator).model_copy(update={"batch": Batch.sample(generator)})
+    check_arrivals(batches)
+    weights = process.sample(generator).model_copy(update={"weights": Weights.sample(generator)})
+    check_arrivals(weights.model_copy(update={"assign": "random"}) if process is Trace else weights)
 
 
 @pytest.mark.parametrize("kind", TOPOLOGIES.values())
@@ -55,7 +66,7 @@ def test_an_engine_that_forgets_is_found():
 def test_names_are_those_of_the_registries():
     generator = np.random.default_rng(1)
     assert [law.sample(generator).law for law in LAWS.values()] == [*LAWS]
-    assert [process.kind for process in ARRIVALS.values()] == [*ARRIVALS]
+    assert [process.sample(generator).kind for process in ARRIVALS.values()] == [*ARRIVALS]
     assert [kind.sample(generator).kind for kind in TOPOLOGIES.values()] == [*TOPOLOGIES]
 
 
@@ -93,12 +104,12 @@ def test_a_law_that_breaks_a_promise(law, message):
 
 
 class Faster(Switched):
-    def expected_rate(self):
+    def expected_rate(self, schedulers=1):
         return 1.1 * super().expected_rate()
 
 
 class Lower(Switched):
-    def highest_rate(self):
+    def highest_rate(self, schedulers=1):
         return self.low
 
 
@@ -107,12 +118,28 @@ class Slower(Switched):
         return super().stream(0.9 * rate)
 
 
+class Regular(Renewal):
+    """Says that its gaps were exponential."""
+
+    def dispersion(self):
+        return 1.0
+
+
+class Lazy(Poisson):
+    """Brings a tenth of the jobs less than it says."""
+
+    def arrivals(self, setting):
+        return super().arrivals(setting._replace(weights=0.9 * setting.weights))._replace(shares=setting.weights)
+
+
 @pytest.mark.parametrize(
     ("process", "message"),
     [
         (Faster(), r"^switched: the rate must be 0\.89\d* on average, got 0\.81"),
         (Lower(), r"^switched: rates must be from 0 to 0\.6$"),
-        (Slower(), r"^switched: jobs of an epoch must be \S+ on average, got "),
+        (Slower(), r"^switched: jobs beyond those that the rates say must be 0 on average, got -"),
+        (Lazy(rate=0.8), r"^poisson: jobs beyond those that the rates say must be 0 on average, got -"),
+        (Regular(rate=0.8, gap=Hyperexponential(scv=4.0)), r"^renewal: variance over mean of jobs must be 1 on avera"),
     ],
 )
 def test_a_process_that_breaks_a_promise(process, message):

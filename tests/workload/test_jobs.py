@@ -9,9 +9,10 @@ from numba import njit
 from emulator.errors import InputError
 from emulator.model.arrivals.switched import PoissonStream
 from emulator.model.laws import LAWS, Exponential
+from emulator.model.laws.drawing import told_apart
 from emulator.randomness import JOB, MORE, SECOND, address, exponential, more_bits, philox
 from emulator.verification.conformance import check_law
-from emulator.workload.jobs import told_apart, try_out, works_of
+from emulator.workload.jobs import try_out, works_of
 
 BITS = np.arange(3, dtype=np.uint64)
 

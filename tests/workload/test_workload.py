@@ -17,7 +17,7 @@ from emulator.model.arrivals import Switched
 from emulator.model.laws import Deterministic, Exponential, Hyperexponential
 from emulator.model.system import System
 from emulator.model.topologies import cycle, edge_list
-from emulator.workload import coins, jobs
+from emulator.workload import coins, drawing, jobs
 from emulator.workload.workload import Workload
 
 
@@ -144,10 +144,10 @@ def test_nothing_that_is_kept_knows_a_law_of_users():
             engine(system, dispatcher).episode(Workload(system, 0), Traces(jobs=True))
     kernels = [
         each
-        for module in (routing, fifo, numbering, jobs, coins, randomness)
-        for each in vars(module).values()
+        for module in (routing, fifo, numbering, drawing, jobs, coins, randomness)
+        for each in (*vars(module).values(), *getattr(module, "KEPT", ()))
         if hasattr(each, "nopython_signatures") and "Null" not in type(each._cache).__name__
     ]
     told = {kernel.__name__: str(kernel.nopython_signatures) for kernel in kernels}
-    assert {"keep_arrived", "draw_epoch", "serve"} <= told.keys()
+    assert {"keep_arrived", "_draw_in_epoch", "serve"} <= told.keys()
     assert not [name for name, signatures in told.items() if "OddNumbers" in signatures]

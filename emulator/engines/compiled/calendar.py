@@ -18,9 +18,9 @@ from emulator.engines.compiled.sorting import in_order
 from emulator.engines.news import REQUEST_BYTES, STATE_BYTES, Mail, distribution_bytes
 from emulator.errors import InputError
 from emulator.machine.compiling import is_ours
+from emulator.model.laws.drawing import told_apart
 from emulator.model.system import System
 from emulator.model.timetable import SHORTEST_EPOCH
-from emulator.workload.jobs import told_apart
 from emulator.workload.messages import SAMPLE_LIMIT, MessageDraws
 
 Integers = NDArray[np.int64]

@@ -126,7 +126,7 @@ class _Run:
         """Whether traces come for the whole episode at once: a job can reach its server in a later epoch."""
         self.rows, self.traced = fates.empty_rows(0), 0
         """The jobs that are traced, and how many there are."""
-        self.born: list[NDArray[np.int64]] = []
+        self.born: list[NDArray[np.int32]] = []
         """Of each traced epoch the jobs of each scheduler."""
         self.lengths: list[NDArray[np.int32]] = []
         self.offload_probability: list[NDArray[np.float64]] = []
@@ -180,7 +180,7 @@ class _Run:
             if self.traces.epochs:
                 self.offload_probability.append(self._offload_probability())
         if self.is_traced:
-            self.born.append(self.streams.number.copy())
+            self.born.append(self.streams.cursor.number.copy())
         self.drops_by_epoch[epoch] = self.world.tally[DROPS] - before
 
     def _run_slice(self, slice_: Slice) -> None:
@@ -271,7 +271,7 @@ class _Run:
     def totals(self) -> Totals:
         """Return the sums, when all epochs have been run."""
         world, tally = self.world, self.world.tally
-        arrivals = int(self.streams.before.sum() + self.streams.number.sum())
+        arrivals = int(self.streams.cursor.jobs_so_far.sum())
         drops, completions = int(tally[DROPS]), int(tally[COMPLETIONS])
         sojourn_time = world.queues["sojourn_time"]
         time_here = world.time_here if self.settings.has_dispatch else sojourn_time
@@ -300,6 +300,6 @@ class _Run:
             schedulers["age_over_time"] + rest,
             schedulers["decisions"].astype(np.int64),
             schedulers["age_at_decisions"],
-            self.streams.before + self.streams.number,
+            self.streams.cursor.jobs_so_far,
             schedulers["age_at_jobs"],
         )

@@ -6,7 +6,7 @@ part of the schedulers is one thread's work. Times in ms, rates per ms.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, uint64
@@ -14,47 +14,36 @@ from numpy.typing import NDArray
 
 from emulator.engines.compiled.rules import column_of, pick_from
 from emulator.machine.compiling import compiled
-from emulator.workload.jobs import JobSource, draw_job, job_work
+from emulator.workload.drawing import BLOCK, draw_next, draw_work, keep_arrived
+from emulator.workload.jobs import JobSource
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
-BLOCK = 256
-"""Schedulers whose next jobs are drawn together: the compiler makes vector code of such loops."""
-
-NO_ROOM, WRONG_COLUMN = -1, -2
-"""What `draw` returns if it could not go on."""
+WRONG_COLUMN = -1
+"""What stands for the next scheduler, or for a server, if a per-job rule chose a server that is not there."""
 
 kernel = compiled(nogil=True, error_model="numpy")
-
-inner = njit(nogil=True, error_model="numpy")
-"""For loops that are kept on disk as a part of `draw` alone: a user's law must not be kept."""
 
 
 class Window(NamedTuple):
     """A part of an epoch whose jobs are drawn and served together."""
 
-    source: JobSource
-    start: float
-    """Start of the epoch."""
+    source: JobSource | None
+    """None where arrivals go on from epoch to epoch: these are drawn before, and then sent."""
+    epoch_start: float
     end: float
     """End of the window."""
-    is_first: bool
-    """Whether the window is the epoch's first one."""
     sampled: Floats
     """By how many servers a scheduler has beside its own: the sum of the times at which they were sampled."""
 
 
 class Streams(NamedTuple):
-    """How far each scheduler's arrivals have been drawn in this epoch; before its first window, of no meaning."""
+    """How far each scheduler's arrivals have been drawn; see `emulator.workload.cursor.Cursor`."""
 
     clock: Floats
-    """Arrival time of its last job, or the epoch's start."""
     number: Indices
-    """Jobs so far."""
-    jobs: Integers
-    """Jobs in the epochs before."""
     age: Floats
     """How old what is known of the others was when a job arrived, added up over the episode."""
 
@@ -75,91 +64,62 @@ class Records(NamedTuple):
     server: Indices
     scheduler: Indices
     number: Indices
-    """Empty unless jobs are traced."""
-
-
-class Block(NamedTuple):
-    """A thread's room for the next job of each of `BLOCK` schedulers."""
-
-    scheduler: Integers
-    clock: Floats
-    """When the scheduler's last job arrived."""
-    number: Integers
-    """How many jobs it has met in this epoch."""
-    arrival_time: Floats
-    bits: NDArray[np.uint64]
-    """What the job's work is made of."""
+    """Empty unless jobs are traced, or what follows is not."""
     coin: Floats
+    """Empty if jobs are sent as they are drawn."""
 
 
-def block() -> Block:
-    """Return room for a thread."""
-    dtypes: list[Any] = [np.int64, np.float64, np.int64, np.float64, np.uint64, np.float64]
-    return Block(*(np.empty(BLOCK, dtype) for dtype in dtypes))
+def records(threads: int, room: int, *, is_numbered: bool, has_coins: bool) -> Records:
+    """Return room for so many jobs of each thread."""
+    numbered, tossed = ((threads, room) if is_kept else (0, 0) for is_kept in (is_numbered, has_coins))
+    return Records(
+        np.empty((threads, room)),
+        np.empty((threads, room)),
+        np.empty((threads, room), dtype=np.int32),
+        np.empty((threads, room), dtype=np.int32),
+        np.empty(numbered, dtype=np.int32),
+        np.empty(tossed),
+    )
 
 
-@inner
-def draw_next(source, block, count):
-    """Draw the next job of each of the first `count` schedulers of a block."""
-    for i in range(count):
-        block.arrival_time[i], block.bits[i], block.coin[i] = draw_job(
-            source, block.scheduler[i], block.number[i], block.clock[i]
-        )
+@njit(error_model="numpy", forceinline=True)
+def _server_of(rule, window, access, ages, scheduler, number, coin, time):
+    """Return the server of a job, or `WRONG_COLUMN`. Places are unsigned, which need no look at negative ones."""
+    entry, stop = access.offsets[uint64(scheduler)], access.offsets[uint64(scheduler + 1)]
+    others = stop - entry - access.has_own
+    ages[uint64(scheduler)] += others * time - window.sampled[uint64(others)]
+    column = column_of(rule, scheduler, entry, stop, number, coin, time - window.epoch_start)
+    if not 0 <= column < stop - entry:
+        return WRONG_COLUMN
+    return access.servers[uint64(entry + column)]
 
 
-@kernel
-def keep_arrived(end, block, count):
-    """Move to the front of a block the jobs that arrive before `end`, and return how many they are."""
-    kept = 0
-    for i in range(count):  # without a branch, which nobody could predict
-        block.scheduler[kept], block.number[kept] = block.scheduler[i], block.number[i]
-        block.clock[kept] = block.arrival_time[i]
-        block.bits[kept], block.coin[kept] = block.bits[i], block.coin[i]
-        kept += block.arrival_time[i] < end
-    return kept
-
-
-@inner
-def draw_work(source, block, count, work, place):
-    """Fill in the works of the first `count` jobs of a block, from `place` on."""
-    for i in range(count):
-        work[place + i] = job_work(source, block.scheduler[i], block.number[i], block.bits[i])
-
-
-def _draw(rule, window, access, streams, records, counts, block, part, first, last):
+def _draw(rule, window, access, streams, records, counts, block, part, filled, first, last):
     """Draw and route the jobs that the schedulers `first` to `last` - 1 meet by the window's end.
 
-    They go to row `part` of the records; `counts[part]` counts them by server. Returns how many they are, `NO_ROOM`
-    if the records are too short, or `WRONG_COLUMN` if a per-job rule chose a server that is not there. Places are taken
-    as unsigned numbers, which need no look at negative ones: 1.15 times as fast.
+    They go to row `part` of the records, behind those that are there, and `counts[part]` counts them by server. Returns
+    how many there are then, and which scheduler was not reached: `last` unless the row is full; or `WRONG_COLUMN`.
     """
     times, works, servers = records.arrival_time[part], records.work[part], records.server[part]
     schedulers, counted = records.scheduler[part], counts[part]
-    counted[:] = 0
     traced = len(records.number) > 0
-    total = 0
+    total = filled
     for start in range(first, last, BLOCK):
         count = min(BLOCK, last - start)
         for i in range(count):
             scheduler = block.scheduler[i] = start + i
-            if window.is_first:
-                streams.clock[scheduler], streams.number[scheduler] = window.start, 0
             block.clock[i], block.number[i] = streams.clock[scheduler], streams.number[scheduler]
         while count > 0:
             if total + count > len(works):
-                return NO_ROOM
+                return total, start
             draw_next(window.source, block, count)
             count = keep_arrived(window.end, block, count)
             draw_work(window.source, block, count, works, total)
             for i in range(count):
                 scheduler, number, time = block.scheduler[i], block.number[i], block.clock[i]
-                entry, stop = access.offsets[uint64(scheduler)], access.offsets[uint64(scheduler + 1)]
-                others = stop - entry - access.has_own
-                streams.age[uint64(scheduler)] += others * time - window.sampled[uint64(others)]
-                column = column_of(rule, scheduler, entry, stop, number, block.coin[i], time - window.start)
-                if not 0 <= column < stop - entry:
-                    return WRONG_COLUMN
-                server = access.servers[uint64(entry + column)]
+                server = _server_of(rule, window, access, streams.age, scheduler, number, block.coin[i], time)
+                if server < 0:
+                    return total, WRONG_COLUMN
                 place = uint64(total)
                 times[place], servers[place], schedulers[place] = time, server, scheduler
                 counted[uint64(server)] += 1
@@ -168,7 +128,7 @@ def _draw(rule, window, access, streams, records, counts, block, part, first, la
                 block.number[i] = number + 1
                 streams.clock[uint64(scheduler)], streams.number[uint64(scheduler)] = time, number + 1
                 total += 1
-    return total
+    return total, last
 
 
 draw = compiled(nogil=True, error_model="numpy", _nrt=False)(_draw)
@@ -179,6 +139,26 @@ draw_counting = compiled(nogil=True, error_model="numpy")(_draw)
 
 draw_for_users = njit(nogil=True, error_model="numpy")(_draw)
 """`_draw` for a user's law, or a rule of which no hash tells all: their code must not be kept on disk."""
+
+
+def _send(rule, window, access, streams, records, counts, part, first, last):
+    """Send the jobs `first` to `last` - 1 of row `part`, which have been drawn, to servers; return whether all went."""
+    times, servers, schedulers = records.arrival_time[part], records.server[part], records.scheduler[part]
+    numbers, coins, counted = records.number[part], records.coin[part], counts[part]
+    for job in range(first, last):
+        scheduler = np.int64(schedulers[job])
+        server = _server_of(rule, window, access, streams.age, scheduler, numbers[job], coins[job], times[job])
+        if server < 0:
+            return False
+        servers[job] = server
+        counted[uint64(server)] += 1
+    return True
+
+
+send = compiled(nogil=True, error_model="numpy", _nrt=False)(_send)
+send_counting = compiled(nogil=True, error_model="numpy")(_send)
+send_for_users = njit(nogil=True, error_model="numpy")(_send)
+"""The same as of `draw`, for arrivals that go on from epoch to epoch: drawing knows no rule, sending no law."""
 
 
 @kernel

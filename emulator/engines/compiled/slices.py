@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from emulator.engines.compiled.routing import BLOCK, Block, block, draw_next, draw_work, keep_arrived
 from emulator.engines.compiled.sorting import in_order
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.system import System
@@ -68,17 +67,10 @@ class JobStreams:
         self.system = system
         self.workload = workload
         self.draws = draws
+        self.cursor = workload.cursor()
         self.schedulers = system.access.scheduler_count
-        self.clock = np.zeros(self.schedulers)
-        """When each scheduler's last job of the epoch arrived, or its start."""
-        self.number = np.zeros(self.schedulers, dtype=np.int64)
-        """Each scheduler's jobs of the epoch so far."""
-        self.before = np.zeros(self.schedulers, dtype=np.int64)
-        """Each scheduler's jobs of the epochs before."""
-        self.expected = workload.arrival_rates * np.diff(workload.times)
+        self.expected = workload.expected_jobs
         """Jobs of a scheduler in each epoch."""
-        self._block: Block = block()
-        self._draw = _draw if is_ours(system.arrivals, system.work) else _draw_for_users
         dispatch = system.network.dispatch
         self._ways = _ways if is_ours(dispatch.base.law, dispatch.jitter.law) else _ways_for_users
 
@@ -94,53 +86,17 @@ class JobStreams:
 
     def jobs(self, slice_: Slice) -> Jobs:
         """Draw the jobs of the next slice."""
-        source = self.workload.source(slice_.epoch)
-        start = float(self.workload.times[slice_.epoch])
         if slice_.is_first:
-            self.before += self.number
-            self.number[:] = 0
-            self.clock[:] = start
+            self.cursor.begin(slice_.epoch)
         share = (slice_.end - slice_.start) * float(self.workload.arrival_rates[slice_.epoch]) * self.schedulers
-        room = int(share + 12.0 * math.sqrt(share) + 2 * BLOCK)
-        while True:
-            drawn: Any = np.empty(room), np.empty(room), np.empty(room), *np.empty((2, room), dtype=np.int32)
-            clock, number = self.clock.copy(), self.number.copy()
-            count = self._draw(source, slice_.end, clock, number, self._block, *drawn)
-            if count != NO_ROOM:
-                break
-            room *= 2
-        self.clock, self.number = clock, number
-        times, work, coin, scheduler, numbers = (column[:count] for column in drawn)
+        times, work, coin, scheduler, numbers = self.cursor.draw(slice_.end, share)
         ordered, places = in_order(times, scheduler, slice_.start, slice_.end)
         work, coin, scheduler, numbers = (column[places] for column in (work, coin, scheduler, numbers))
         ever, base, jitter = np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
         if not self.system.network.dispatch.is_none:
-            ever, base, jitter = self.before[scheduler] + numbers, np.empty(count), np.empty(count)
+            ever, base, jitter = self.cursor.before[scheduler] + numbers, *np.empty((2, len(work)))
             self._ways(self.draws.dispatch, scheduler, ever, base, jitter)
         return Jobs(ordered, work, coin, scheduler, numbers, ever, base, jitter)
-
-
-def _draw_jobs(source, end, clock, number, block, times, work, coin, scheduler, numbers):  # type: ignore[no-untyped-def]
-    """Draw the jobs of all schedulers before `end`; return how many they are, or `NO_ROOM`."""
-    total = 0
-    for start in range(0, len(clock), BLOCK):
-        count = min(BLOCK, len(clock) - start)
-        for i in range(count):
-            block.scheduler[i], block.clock[i], block.number[i] = start + i, clock[start + i], number[start + i]
-        while count > 0:
-            if total + count > len(times):
-                return NO_ROOM
-            draw_next(source, block, count)
-            count = keep_arrived(end, block, count)
-            draw_work(source, block, count, work, total)
-            for i in range(count):
-                one = block.scheduler[i]
-                times[total], coin[total] = block.clock[i], block.coin[i]
-                scheduler[total], numbers[total] = one, block.number[i]
-                block.number[i] += 1
-                clock[one], number[one] = block.clock[i], block.number[i]
-                total += 1
-    return total
 
 
 def _draw_ways(transit, scheduler, ever, base, jitter):  # type: ignore[no-untyped-def]
@@ -149,8 +105,6 @@ def _draw_ways(transit, scheduler, ever, base, jitter):  # type: ignore[no-untyp
         base[job], jitter[job], _ = drawn_parts(transit, scheduler[job], ever[job], 0, DISPATCH)
 
 
-_draw = compiled(nogil=True, error_model="numpy")(_draw_jobs)
 _ways = compiled(nogil=True, error_model="numpy")(_draw_ways)
-_draw_for_users = njit(nogil=True, error_model="numpy")(_draw_jobs)
 _ways_for_users = njit(nogil=True, error_model="numpy")(_draw_ways)
 """For laws of users, whose code must not be kept on disk."""

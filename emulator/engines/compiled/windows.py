@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatchers.choice import Chosen, Drawn, Fixed
-from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
-from dispatchers.errors import DispatcherError
+from dispatchers.contract import Dispatcher, PerJobDispatcher
 from emulator.engines.compiled import fifo, lanes, routing, rules
+from emulator.engines.compiled.filling import Filling
 from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.compiled.rows import JobRows, empty_rows, in_job_order
 from emulator.engines.engine import Part
@@ -29,6 +29,7 @@ from emulator.engines.observations import EpochDraws
 from emulator.machine.compiling import is_ours
 from emulator.model.network import Network
 from emulator.model.system import System
+from emulator.workload import drawing
 from emulator.workload.workload import Workload
 
 WINDOW_JOBS = 4.0
@@ -50,7 +51,6 @@ class WindowEngine:
         self.observations = AllAtOnce(dispatcher, system)
         self.access = routing.Entries(system.access.offsets, system.access.servers, system.access.has_own)
         self.threads = max(1, min(threads, system.access.scheduler_count))
-        self.blocks = [routing.block() for _ in range(self.threads)]
         self.lanes = [lanes.lanes(system.buffer) for _ in range(self.threads)]
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self.chosen: Any = None
@@ -58,14 +58,16 @@ class WindowEngine:
         if isinstance(dispatcher, PerJobDispatcher):
             kind = rules.kind_of(dispatcher.choose)
             self.chosen = partial(kind, choose=rules.compiled_choice(dispatcher.choose) if kind is Chosen else None)
-        self.draw = self._draw()
+        self.draw, self.send = self._loops()
 
-    def _draw(self) -> Any:
-        """Return the loop over jobs for this dispatcher and these laws."""
-        is_kept = is_ours(self.system.arrivals, self.system.work) and getattr(self.chosen, "func", None) is not Chosen
-        if self.chosen is None or is_ours(self.dispatcher):
-            return routing.draw if is_kept else routing.draw_for_users
-        return routing.draw_counting if is_kept else routing.draw_for_users
+    def _loops(self) -> tuple[Any, Any]:
+        """Return the loops over jobs for this dispatcher, the first one for these laws, too."""
+        is_kept = getattr(self.chosen, "func", None) is not Chosen
+        is_counted = self.chosen is not None and not is_ours(self.dispatcher)
+        send = routing.send_counting if is_counted else routing.send
+        draw = routing.draw_counting if is_counted else routing.draw
+        is_all_kept = is_kept and is_ours(self.system.arrivals, self.system.work)
+        return draw if is_all_kept else routing.draw_for_users, send if is_kept else routing.send_for_users
 
     @staticmethod
     def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
@@ -110,12 +112,7 @@ class _Run:
         self.traces = traces
         self.is_traced = traces.jobs or traces.epochs
         self.schedulers, self.server_count = access.scheduler_count, access.server_count
-        self.streams = routing.Streams(
-            np.empty(self.schedulers),
-            np.zeros(self.schedulers, dtype=np.int32),
-            np.zeros(self.schedulers, dtype=np.int64),
-            np.zeros(self.schedulers),
-        )
+        self.cursor = workload.cursor(engine.threads)
         self.servers = fifo.Servers(
             np.full((self.server_count, system.buffer), -np.inf),
             np.zeros(self.server_count, dtype=np.int32),
@@ -127,12 +124,11 @@ class _Run:
         self.carried = engine.observations.at_start()
         entries = len(access.servers) if isinstance(engine.dispatcher, PerJobDispatcher) else 0
         self.sent = np.zeros(entries, dtype=np.int64)
-        self.expected_jobs = workload.arrival_rates * np.diff(workload.times)
-        """Of a scheduler in each epoch."""
-        self.windows = np.ceil(self.expected_jobs / max(WINDOW_JOBS, SMALLEST_WINDOW / self.schedulers))
+        self.windows = np.ceil(workload.expected_jobs / max(WINDOW_JOBS, SMALLEST_WINDOW / self.schedulers))
         """In each epoch; none where nothing arrives."""
-        self.records, self.jobs = self._room()
-        self.counts = np.zeros((engine.threads, self.server_count), dtype=np.int32)
+        if not self.cursor.is_by_epoch:
+            self.windows = np.maximum(self.windows, 1)
+        self.filling = Filling(engine, self.cursor, self._room(), is_traced=self.is_traced)
         self.starts = np.zeros(self.server_count + 1, dtype=np.int32)
         self.most_others = int(access.others.max())
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
@@ -182,9 +178,9 @@ class _Run:
             sampled = self._sampled(start)[others]
             over_time += age_over(others, sampled, start, end)
             at_decisions += others * start - sampled
-        jobs = self.streams.jobs + self.streams.number
+        jobs = self.cursor.jobs_so_far
         decisions = np.full(self.schedulers, epochs)
-        return ages_of(others, self.system.horizon, over_time, decisions, at_decisions, jobs, self.streams.age)
+        return ages_of(others, self.system.horizon, over_time, decisions, at_decisions, jobs, self.filling.streams.age)
 
     def _sampled(self, time: float) -> NDArray[np.float64]:
         """Return the sum of no, one, two and more times of a sample, for as many as a scheduler has others."""
@@ -198,11 +194,12 @@ class _Run:
             lambda part, first, last: fifo.queue_lengths(self.servers.departures, start, self.lengths, first, last),
         )
         rule = self._decide(EpochDraws(self.workload, epoch))
-        self.streams.jobs[:] += self.streams.number
-        self.streams.number[:] = 0
-        rows = [empty_rows(0), *(self._run_window(window, rule) for window in self._windows(epoch))]
+        self.cursor.begin(epoch)
+        rows = [empty_rows(0)]
+        for begin, window in self._windows(epoch):
+            rows += self._run_window(epoch, begin, window, rule)
         return (
-            in_job_order(epoch, rows, self.streams.number) if self.traces.jobs else None,
+            in_job_order(epoch, rows, self.cursor.number) if self.traces.jobs else None,
             self._epoch_trace(rule, rows) if self.traces.epochs else None,
         )
 
@@ -221,85 +218,53 @@ class _Run:
             return Fixed(columns)
         return Drawn(observations.answers, observations.start)
 
-    def _windows(self, epoch: int) -> Iterator[routing.Window]:
-        source, (start, end) = self.workload.source(epoch), self.workload.times[epoch : epoch + 2]
-        count, sampled = int(self.windows[epoch]), self._sampled(start)
-        for number in range(count):
-            yield routing.Window(
-                source,
-                float(start),
-                float(end if number + 1 == count else start + (end - start) * (number + 1) / count),
-                number == 0,
-                sampled,
-            )
+    def _windows(self, epoch: int) -> Iterator[tuple[float, routing.Window]]:
+        """Yield the windows of an epoch and when each begins."""
+        start, end = (float(time) for time in self.workload.times[epoch : epoch + 2])
+        source = self.cursor.source if self.cursor.is_by_epoch else None
+        count, sampled, begin = int(self.windows[epoch]), self._sampled(start), start
+        for number in range(1, count + 1):
+            stop = end if number == count else start + (end - start) * number / count
+            yield begin, routing.Window(source, start, stop, sampled)
+            begin = stop
 
-    def _run_window(self, window: routing.Window, rule: Any) -> Any:
-        """Draw and serve the jobs of a window; return their rows if jobs are traced."""
-        engine = self.engine
-        drawn = engine.each_part(
-            self.schedulers,
-            lambda part, first, last: engine.draw(
-                rule,
-                window,
-                engine.access,
-                self.streams,
-                self.records,
-                self.counts,
-                engine.blocks[part],
-                part,
-                first,
-                last,
-            ),
-        )
-        self._check(drawn)
-        fifo.offsets_of(self.counts, self.starts)
+    def _run_window(self, epoch: int, begin: float, window: routing.Window, rule: Any) -> Iterator[Any]:
+        """Draw and serve the jobs of a window, part by part; yield their rows if jobs are traced."""
+        while begin < window.end:
+            begin = self.filling.fill(rule, window, begin)
+            yield self._serve(epoch)
+
+    def _serve(self, epoch: int) -> Any:
+        """Let the servers take the jobs that have been drawn; return their rows if jobs are traced."""
+        fifo.offsets_of(self.filling.counts, self.starts)
         total = int(self.starts[-1])
         rows = empty_rows(total) if self.is_traced else None
-        served = engine.each_part(self.server_count, self._serving(np.array(drawn), rows))
+        served = self.engine.each_part(self.server_count, self._serving(rows))
         for dropped, completed, fingerprint in served:
-            self.drops_by_epoch[window.source.epoch] += dropped
+            self.drops_by_epoch[epoch] += dropped
             self.completions += completed
             self.fingerprint = (self.fingerprint + int(fingerprint)) % 2**64
         self.arrivals += total
         return rows
 
-    def _serving(
-        self, drawn: NDArray[np.int64], rows: JobRows | None
-    ) -> Callable[[int, int, int], tuple[int, int, int]]:
+    def _serving(self, rows: JobRows | None) -> Callable[[int, int, int], tuple[int, int, int]]:
         """Return what lets a part of the servers take their jobs."""
-        engine = self.engine
+        engine, filling, starts = self.engine, self.filling, self.starts
+        records, jobs, counts, filled = filling.records, filling.jobs, filling.counts, np.array(filling.filled)
 
         def serve(part: int, first: int, last: int) -> tuple[int, int, int]:
-            fifo.group(self.counts, drawn, self.records, self.starts, self.jobs, first, last)
+            fifo.group(counts, filled, records, starts, jobs, first, last)
             horizon = float(self.system.horizon)
             room = engine.lanes[part]
-            return fifo.serve(self.servers, self.records, self.starts, self.jobs, room, horizon, rows, first, last)
+            return fifo.serve(self.servers, records, starts, jobs, room, horizon, rows, first, last)
 
         return serve
 
-    def _room(self) -> tuple[routing.Records, fifo.Grouped]:
-        """Return room for the jobs of any window of the episode."""
-        threads = self.engine.threads
-        each = float(np.max(self.expected_jobs / np.maximum(self.windows, 1))) * (self.schedulers / threads + 1)
-        room = int(each + 12.0 * math.sqrt(each) + 2 * routing.BLOCK)
-        traced = (threads, room) if self.is_traced else (0, 0)
-        records = routing.Records(
-            np.empty((threads, room)),
-            np.empty((threads, room)),
-            np.empty((threads, room), dtype=np.int32),
-            np.empty((threads, room), dtype=np.int32),
-            np.empty(traced, dtype=np.int32),
-        )
-        return records, fifo.grouped(threads * room)
-
-    def _check(self, drawn: list[int]) -> None:
-        if routing.WRONG_COLUMN in drawn:
-            raise DispatcherError(
-                f"{name_of(self.engine.dispatcher)}: choose must return a column of an accessible server; "
-                "engine simpy says what it returned"
-            )
-        if routing.NO_ROOM in drawn:
-            raise RuntimeError("more jobs in a window than twelve standard deviations above their mean")
+    def _room(self) -> int:
+        """Return for how many jobs a thread has room at first: those of any window of the episode, most often."""
+        expected = float(np.max(self.workload.expected_jobs / np.maximum(self.windows, 1)))
+        each = expected * (self.schedulers / self.engine.threads + 1)
+        return int(each + 12.0 * math.sqrt(each) + 2 * drawing.BLOCK)
 
     def _epoch_trace(self, rule: Any, rows: list[JobRows]) -> EpochTrace:
         server = np.concatenate([row.server for row in rows])
@@ -318,7 +283,7 @@ class _Run:
             return 1.0 - rule.cumulative[rule.start]
         if isinstance(rule, Fixed):
             return (rule.chosen != 0).astype(np.float64)
-        number = self.streams.number
+        number = self.cursor.number
         kept = rule.sent[self.system.access.offsets[:-1]]
         share = np.full(len(number), np.nan)
         np.divide(kept, number, out=share, where=number > 0)

@@ -35,6 +35,7 @@ class Ledger:
     def __init__(self, system: System, workload: Workload):
         self.system = system
         self.workload = workload
+        self.cursor = workload.cursor()
         self.epochs = workload.epochs
         self.starts: list[float] = system.timetable.starts
         """The start of each epoch."""
@@ -53,7 +54,7 @@ class Ledger:
         return self.jobs[offsets[scheduler] : offsets[scheduler + 1]]
 
     def _begin(self, epoch: int) -> None:
-        born = self.workload.jobs(epoch)
+        born = self.cursor.jobs(epoch)
         self.offsets.append((born.offsets + len(self.jobs)).tolist())
         columns = born.arrival_times.tolist(), born.works.tolist(), born.coins.tolist()
         self.jobs.extend(map(Job, *columns))

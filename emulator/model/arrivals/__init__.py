@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from emulator.model.arrivals.process import ArrivalProcess
+from emulator.model.arrivals.map import MarkovianArrivals
+from emulator.model.arrivals.mmpp import Mmpp
+from emulator.model.arrivals.poisson import Poisson
+from emulator.model.arrivals.process import ArrivalProcess, ByEpoch
+from emulator.model.arrivals.profile import Profile
+from emulator.model.arrivals.renewal import Renewal
 from emulator.model.arrivals.switched import Switched
+from emulator.model.arrivals.trace import Trace
 
-__all__ = ["ARRIVALS", "ArrivalProcess", "Switched"]
+__all__ = [
+    "ARRIVALS",
+    "ArrivalProcess",
+    "ByEpoch",
+    "MarkovianArrivals",
+    "Mmpp",
+    "Poisson",
+    "Profile",
+    "Renewal",
+    "Switched",
+    "Trace",
+]
 
-ARRIVALS: dict[str, type[ArrivalProcess]] = {"switched": Switched}
+ARRIVALS: dict[str, type[ArrivalProcess]] = {
+    process.model_fields["kind"].default: process
+    for process in (Switched, Poisson, Profile, Mmpp, MarkovianArrivals, Renewal, Trace)
+}
 """The arrival processes by their kind; a scenario that names none has the first one."""

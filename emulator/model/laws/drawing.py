@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from numba import njit
 from numba.extending import overload
+
+from emulator.machine.compiling import is_ours
 
 _INLINED: Any = {"error_model": "numpy", "forceinline": True}
 
@@ -31,3 +35,17 @@ def _work_of(bits, work, more):  # type: ignore[no-untyped-def]
 def takes_more(function: Callable[..., Any]) -> bool:
     """Return whether what a law draws with takes an address for further bits, which may be left out."""
     return len(inspect.signature(function).parameters) > 2
+
+
+def told_apart(numbers: Any) -> Any:
+    """Return the same numbers, a user's as a type of a name of its own: numba takes equal names for one type."""
+    kind: Any = type(numbers)
+    return numbers if is_ours(numbers) else _distinct(kind)(*numbers)
+
+
+@cache
+def _distinct(kind: Any) -> Any:
+    return type(f"{kind.__name__}_{next(_numbers)}", (kind,), {"__slots__": ()})
+
+
+_numbers = itertools.count(1)

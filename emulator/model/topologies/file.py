@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from emulator.errors import InputError
 from emulator.keys import ScenarioError, Section
+from emulator.machine.files import lasting_file
 from emulator.model.topologies.kind import TopologyKind
 from emulator.text import show
 
@@ -120,21 +120,7 @@ class File(TopologyKind):
         nodes = int(generator.integers(2, 40))
         pairs = generator.integers(0, nodes, (2 * nodes, 2)).tolist()
         lines = [f"{source}\t{target}" for source, target in pairs]
-        return cls(path=_written("\n".join(["# a list of edges", *lines, ""])), simplify=True)
-
-
-@lru_cache(maxsize=64)
-def _written(text: str) -> str:
-    """Return the name of a file that holds a text."""
-    import atexit
-    import tempfile
-    from pathlib import Path
-
-    folder = tempfile.TemporaryDirectory(prefix="graphs-")
-    atexit.register(folder.cleanup)
-    path = Path(folder.name) / "edges.txt"
-    path.write_text(text, encoding="utf-8")
-    return str(path)
+        return cls(path=lasting_file("\n".join(["# a list of edges", *lines, ""]), "edges.txt"), simplify=True)
 
 
 def _times(links: Links, pace: float, missing: Any, path: str) -> Floats:
