@@ -3,7 +3,7 @@
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pytest
@@ -186,7 +186,7 @@ class StepsStream(NamedTuple):
 
     @staticmethod
     def compiled_next():
-        """See `Stream.compiled_next`; the first job comes at the epoch's start."""
+        """See `EpochStream.compiled_next`; the first job comes at the epoch's start."""
 
         def next_arrival(stream, scheduler, number, time, bits):
             return time + stream.gap * (1 + scheduler % stream.steps) if number > 0 else time
@@ -197,11 +197,11 @@ class StepsStream(NamedTuple):
 class InStep(Switched):
     """Schedulers have jobs at the same times, which are those of departures, too."""
 
-    kind = "in step"
+    kind: Literal["in step"] = "in step"
     steps: int = 1
 
     def stream(self, rate):
-        """See `ArrivalProcess.stream`."""
+        """See `ByEpoch.stream`."""
         return StepsStream(0.5, self.steps)
 
 
