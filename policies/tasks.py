@@ -221,6 +221,9 @@ def _check(path: str | Path, point: Point) -> None:
         raise InputError(f"{path}: topology must be a graph of nodes, each a scheduler and a server, to train on")
     if not point.scenario.network().is_synchronous:
         raise InputError(f"{path}: messages, decide and dispatch must be left out to train, and to score, by epochs")
+    if not point.scenario.arrivals.is_by_epoch:
+        told = "must be high and low, without a kind, weights or batch"
+        raise InputError(f"{path}: arrivals {told}, to train, and to score, by epochs")
     law = point.scenario.service.law().law
     if law != "exponential":
         raise InputError(f"{path}: service.work must be exponential here, got {law}")

@@ -7,8 +7,8 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,10 +26,14 @@ LARGEST_FILE = 2**30
 MOST_ROWS = 20_000_000
 """Rows of a file of data."""
 
-MOST_TOLD = 5
-"""Bad lines that are told by their numbers."""
+MOST_TOLD = 20
+"""Bad lines, those in a row as one, that are told by their numbers."""
 
 JSON_ENDINGS = {".jsonl", ".ndjson", ".json"}
+
+
+Reader = tuple[str, Callable[[Any], Any]]
+"""What a cell must be, for messages, and what makes a value of it, None of one that is not so."""
 
 
 @dataclass(frozen=True)
@@ -41,26 +45,50 @@ class Columns:
     """Of each row its line in the file, counted from 1; of Parquet its row."""
     cells: dict[str, Sequence[Any]]
     """By column, the cell of each row: text in CSV, else as the file has it; None where a row has none."""
+    broken: dict[int, str] = field(default_factory=dict)
+    """By their places, what is wrong with rows of which no cell can be told."""
 
     def numbers(self, column: str, allowed: str, is_allowed: Callable[[float], bool]) -> NDArray[np.float64]:
         """Return a column's numbers; `InputError` tells which lines hold none, or one that is not allowed."""
-        return self.values(column, f"must be {allowed}", lambda cell: _number(cell, is_allowed))
+        return np.array(self.values({column: number_reader(allowed, is_allowed)})[0], dtype=np.float64)
 
-    def values(self, column: str, rule: str, value_of: Callable[[Any], float | None]) -> NDArray[np.float64]:
-        """Return what `value_of` makes of each cell of a column; `InputError` tells all lines of which it is None."""
-        found = [value_of(cell) for cell in self.cells[column]]
-        wrong = [place for place, value in enumerate(found) if value is None]
+    def values(self, readers: Mapping[str, Reader]) -> list[list[Any]]:
+        """Return what is read of each cell of some columns; `InputError` tells all lines that are wrong."""
+        found = [[value_of(cell) for cell in self.cells[column]] for column, (_, value_of) in readers.items()]
+        wrong = dict(self.broken)
+        for values, (column, (rule, _)) in zip(found, readers.items(), strict=True):
+            for place, value in enumerate(values):
+                if value is None and place not in wrong:
+                    wrong[place] = f"{column} {rule}, got {_shown(self.cells[column][place])}"
         if wrong:
-            place = wrong[0]
-            others = ", ".join(str(self.lines[each]) for each in wrong[1 : MOST_TOLD + 1])
-            others += ", ..." if len(wrong) > MOST_TOLD + 1 else ""
-            more = f" (and {len(wrong) - 1} more bad line{'s' * (len(wrong) > 2)}: {others})" if others else ""
-            cell = self.cells[column][place]
-            got = (
-                "nothing" if cell is None or cell == "" else one_line(cell, 60) if isinstance(cell, str) else show(cell)
-            )
-            raise InputError(f"{self.path}:{self.lines[place]}: {column} {rule}, got {got}{more}")
-        return np.array(found, dtype=np.float64)
+            first, *others = sorted(wrong)
+            more = f" (and {_told([self.lines[place] for place in others])})" if others else ""
+            raise InputError(f"{self.path}:{self.lines[first]}: {wrong[first]}{more}")
+        return found
+
+
+def number_reader(allowed: str, is_allowed: Callable[[float], bool]) -> Reader:
+    """Return a reader of numbers."""
+    return f"must be {allowed}", lambda cell: _number(cell, is_allowed)
+
+
+def _shown(cell: Any) -> str:
+    if cell is None or cell == "":
+        return "nothing"
+    return one_line(cell, 60) if isinstance(cell, str) else show(cell)
+
+
+def _told(lines: Sequence[int]) -> str:
+    """Return how many more bad lines there are, and which; those in a row as one."""
+    runs: list[list[int]] = []
+    for line in lines:
+        if runs and line == runs[-1][1] + 1:
+            runs[-1][1] = line
+        else:
+            runs.append([line, line])
+    texts = [str(first) if first == last else f"{first} to {last}" for first, last in runs[:MOST_TOLD]]
+    rest = ", ..." if len(runs) > MOST_TOLD else ""
+    return f"{len(lines)} more bad line{'s' * (len(lines) > 1)}: {', '.join(texts)}{rest}"
 
 
 def read_columns(path: str | Path, columns: Sequence[str] | None = None) -> Columns:
@@ -124,30 +152,37 @@ def _csv(path: str | Path, lines: list[str], columns: Sequence[str] | None) -> C
         raise InputError(f"{path}:{places[0]}: must have names of columns in its first line, got {show(rows[0])}")
     chosen = _chosen(path, names or ["value"], columns)
     _check_rows(path, len(rows))
+    broken: dict[int, str] = {}
+    for number, row in enumerate(rows):
+        if len(row) > max(len(names), 1):
+            broken[number] = f"must have {max(len(names), 1)} cells, got {len(row)}"
     cells: dict[str, Sequence[Any]] = {}
     for name in chosen:
         place = names.index(name) if names else 0
         cells[name] = [row[place] if place < len(row) else None for row in rows]
-    return Columns(str(path), places, cells)
+    return Columns(str(path), places, cells, broken)
 
 
 def _json(path: str | Path, lines: list[str], columns: Sequence[str] | None) -> Columns:
     rows: list[dict[str, Any]] = []
     places: list[int] = []
+    broken: dict[int, str] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise InputError(f"{path}:{number}: is not JSON: {one_line(str(error), 80)}") from None
+            row, broken[len(rows)] = {}, f"is not JSON: {one_line(str(error), 80)}"
         if not isinstance(row, dict):
-            raise InputError(f"{path}:{number}: must be an object, got {show(row)}")
+            row, broken[len(rows)] = {}, f"must be an object, got {show(row)}"
         rows.append(row)
         places.append(number)
+    if len(broken) == len(rows) and rows:
+        raise InputError(f"{path}:{places[0]}: {broken[0]}")
     chosen = _chosen(path, list(dict.fromkeys(name for row in rows[:1000] for name in row)), columns)
     _check_rows(path, len(rows))
-    return Columns(str(path), places, {name: [row.get(name) for row in rows] for name in chosen})
+    return Columns(str(path), places, {name: [row.get(name) for row in rows] for name in chosen}, broken)
 
 
 def _parquet(path: str | Path, content: bytes, columns: Sequence[str] | None) -> Columns:

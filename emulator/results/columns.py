@@ -99,7 +99,13 @@ EPOCHS = (
     *_EPISODE,
     Column("epoch", INDEX, "none", "number of the epoch, from 0"),
     Column("time", NUMBER, "ms", "start of the epoch"),
-    Column("arrival_rate", NUMBER, "1/ms", "rate at which jobs arrive at each scheduler in the epoch"),
+    Column(
+        "arrival_rate",
+        NUMBER,
+        "1/ms",
+        "rate at which jobs arrive at the scheduler, on average over the epoch; null without a scheduler",
+        nullable=True,
+    ),
     Column("node", INDEX, "none", "index of a server, and of a scheduler", encoding=RUNNING),
     Column("queue_length", INDEX, "jobs", f"queue length of the server at the epoch's start; {_NO_SERVER}", True),
     Column(

@@ -56,18 +56,23 @@ def write_epochs(
     traces: Iterable[EpochTrace],
     keys: Keys,
     times: NDArray[np.float64],
-    arrival_rates: NDArray[np.float64],
+    arrival_rates: Iterator[NDArray[np.float64]],
     metadata: Mapping[str, str],
 ) -> None:
     """Write the epochs of an episode, one row for each epoch and node.
 
-    `times` (ms) and `arrival_rates` (1/ms) have one number per epoch; `traces` as for `write_jobs`.
+    `times` (ms) has one number per epoch, `arrival_rates` (1/ms) one of each scheduler for each; `traces` as for
+    `write_jobs`.
     """
 
     def parts() -> Parts:
         before = 0
         for trace in traces:
             epochs, nodes = trace.queue_length.shape
+            by_epoch = np.full((epochs, nodes), np.nan)
+            for row, of_schedulers in zip(by_epoch, arrival_rates, strict=False):
+                row[: len(of_schedulers)] = of_schedulers
+            rates = by_epoch.reshape(-1)
             flat: dict[str, Any] = {name: values.reshape(-1) for name, values in vars(trace).items()}
             missing = flat["queue_length"] < 0
             for start, stop in _pieces(epochs * nodes):
@@ -82,7 +87,7 @@ def write_epochs(
                     {
                         "epoch": epoch.astype(np.int32),
                         "time": times[epoch],
-                        "arrival_rate": arrival_rates[epoch],
+                        "arrival_rate": rates[start:stop],
                         "node": node.astype(np.int32),
                         "offload_probability": flat["offload_probability"][start:stop],
                         **counts,

@@ -84,7 +84,7 @@ def check_plan(plan: Plan) -> Checked:
     checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {}, [])
     for point in plan.points:
         scenario = point.scenario
-        description = repr((scenario.topology, scenario.service, scenario.seed))
+        description = repr((scenario.topology, scenario.service, scenario.arrivals, scenario.seed))
         if description not in done:
             done.add(description)
             remark = point.system().topology.remark
@@ -94,6 +94,8 @@ def check_plan(plan: Plan) -> Checked:
             path = getattr(scenario.topology, "path", None)
             if path is not None:
                 _append(checked.files, "edges of the topology", hash_of(path) or "")
+            for name, path in scenario.arrivals.files().items():
+                _append(checked.files, name, hash_of(path) or "")
         for index, spec in enumerate(scenario.dispatchers):
             about = (point.scheduler_count(), point.server_count(), point.has_own(), quickest_for(scenario))
             description = repr((spec, spec.folder, scenario.buffer, about))

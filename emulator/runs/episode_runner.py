@@ -150,7 +150,7 @@ class EpisodeRunner:
         if task.replication < trace.jobs:
             trace_files.write_jobs(paths["jobs"], parts("jobs"), keys, metadata)
         if task.replication < trace.epochs:
-            times, rates = workload.times[:-1], workload.arrival_rates
+            times, rates = workload.times[:-1], workload.scheduler_rates()
             trace_files.write_epochs(paths["epochs"], parts("epochs"), keys, times, rates, metadata)
         if episode.messages is not None:
             trace_files.write_messages(paths["messages"], episode.messages, keys, workload.times[:-1], metadata)

@@ -30,7 +30,8 @@ def identity_of(plan: Plan, checked: Checked) -> Identity:
     """Return what the episodes of a plan depend on; files count by their content, wherever they stand."""
     resolved = {key: value for key, value in plan.resolved().items() if key not in NOT_COUNTED}
     resolved["dispatchers"] = [_without_files(spec, plan.folder) for spec in resolved["dispatchers"]]
-    resolved["topology"] = _without_path(resolved["topology"])
+    for key in ("topology", "arrivals"):
+        resolved[key] = _without_path(resolved[key])
     texts = {key: json.dumps(_plain(value), sort_keys=True, default=str) for key, value in resolved.items()}
     files = {f"file {name}": value for name, value in sorted(checked.files.items())}
     opened = {f"{OPENED}{name}": value for name, value in sorted(checked.opened.items())}
@@ -70,14 +71,16 @@ def _without_files(value: Any, folder: Path) -> Any:
     return "a file" if is_file else value
 
 
-def _without_path(topology: Any) -> Any:
-    """Return a topology, or several, in which a file of edges only says that it is one."""
-    if isinstance(topology, list):
-        return [_without_path(item) for item in topology]
-    if isinstance(topology, dict) and "path" in topology:
-        paths = topology["path"]
-        return topology | {"path": ["a file"] * len(paths) if isinstance(paths, list) else "a file"}
-    return topology
+def _without_path(section: Any) -> Any:
+    """Return a section, or several, in which a file only says that it is one."""
+    if isinstance(section, list):
+        return [_without_path(item) for item in section]
+    if not isinstance(section, dict):
+        return section
+    inner = {key: _without_path(value) for key, value in section.items()}
+    if "path" in inner:
+        inner["path"] = ["a file"] * len(inner["path"]) if isinstance(inner["path"], list) else "a file"
+    return inner
 
 
 def _plain(value: Any) -> Any:

@@ -45,7 +45,8 @@ class Cell:
     @cached_property
     def jobs(self) -> float:
         """The mean number of jobs in an episode, with arrivals at their expected rate."""
-        rate = self.scenario.arrivals.expected_rate()
+        arrivals, schedulers = self.scenario.arrivals, self.point.scheduler_count()
+        rate = arrivals.expected_rate(schedulers) * arrivals.batch_mean
         return max(1.0, rate * self.scenario.horizon * self.point.scheduler_count())
 
     def engines(self, replication: int, obstacle: str | None = None) -> Names:

@@ -32,6 +32,9 @@ PROBLEM_LIMIT = 1000
 PROVED_LATE = ["topology", "arrivals", "service.rates", "service.work", "plot.kind", "plot.x", "plot.log_x"]
 PROVED_LATE += ["messages.phase", "messages.period", "messages.times", "messages.latency", "messages.jitter"]
 PROVED_LATE += ["dispatch.latency", "decide.phase"]
+PROVED_LATE += [
+    f"arrivals.{key}" for key in ("path", "unit", "rate", "assign", "period", "generator", "gap", "weights")
+]
 PROVED_LATE += ["plot.title", "plot.reference.policy", "plot.reference.key", "plot.differences_within", "plot.together"]
 """Keys that can prove wrong only when the system or the picture is made; beside them those of the dispatchers."""
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from emulator.keys import ScenarioError, description_of, expected, unknown
-from emulator.model.topologies import TOPOLOGIES
-from emulator.scenario.scenario import SECTIONS, Scenario
+from emulator.scenario.scenario import KINDS, SECTIONS, Scenario
 from emulator.scenario.yaml_tree import Node, Place
 from emulator.text import to_text
 
@@ -56,7 +55,9 @@ def _problem(details: ErrorDetails, tree: Node) -> Problem:
     if kind == "missing" and section is not None:
         return Problem(node.place, f"{key} is missing: {description_of(section, str(location[-1]))}", is_missing=True)
     if kind == "union_tag_not_found":
-        return Problem(node.place, f"{key}.kind is missing: one of {', '.join(TOPOLOGIES)}", is_missing=True)
+        return Problem(
+            node.place, f"{key}.kind is missing: one of {', '.join(KINDS[str(location[0])])}", is_missing=True
+        )
     if kind == "extra_forbidden" and section is not None:
         allowed = [*section.model_fields, *(["extends"] if section is Scenario else [])]
         return Problem(node.key_place or node.place, f"{key} {unknown(str(location[-1]), allowed)}")
@@ -66,7 +67,7 @@ def _problem(details: ErrorDetails, tree: Node) -> Problem:
 def _expectation(kind: str, context: dict[str, object], location: Sequence[int | str], node: Node) -> str:
     """Return what a value that is there must be."""
     if kind == "union_tag_invalid":
-        return f"must be one of {', '.join(TOPOLOGIES)}"
+        return f"must be one of {', '.join(KINDS[str(location[0])])}"
     if node.value == []:
         return "must not be an empty list"
     is_list_for_one = isinstance(node.value, list) and kind not in ("dict_type", "too_short")
@@ -81,7 +82,7 @@ def locate(tree: Node, location: Sequence[int | str]) -> tuple[Node, str]:
     """Return the node at a location, or the last one on the way to it, and the location as a dotted key."""
     node, keys = tree, []
     for depth, part in enumerate(location, 1):
-        if depth == 2 and location[0] == "topology" and part in TOPOLOGIES:  # its kind, which pydantic adds
+        if depth == 2 and part in KINDS.get(str(location[0]), ()):  # its kind, which pydantic adds
             continue
         keys.append(str(part) if str(part).isdigit() else to_text(part))
         node = node.child(part) or node

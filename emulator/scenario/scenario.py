@@ -21,11 +21,13 @@ from pydantic import (
 
 from emulator.errors import InputError
 from emulator.keys import ScenarioError, Section, Seed, checked
-from emulator.model.arrivals import Switched
+from emulator.model.arrivals.switched import Switched
 from emulator.model.laws import LAWS, Law
 from emulator.model.topologies import TOPOLOGIES
 from emulator.model.topologies.file import FileLatency
 from emulator.model.topologies.kind import TopologyKind, check_size
+from emulator.scenario import arrivals as arrival_keys
+from emulator.scenario.arrivals import AnyArrivals, RenewalKeys
 from emulator.scenario.dispatchers import DispatcherSpec
 from emulator.scenario.network import (
     Decide,
@@ -183,8 +185,8 @@ class Scenario(Section):
     """Simulated time, ms."""
     buffer: Annotated[int, Field(ge=1, le=10_000)] = 5
     """Jobs that a server holds, the one in service included."""
-    arrivals: Switched = Switched()
-    """Arrival rates."""
+    arrivals: AnyArrivals = Switched()
+    """How jobs arrive: by a kind, or, without one, at rates that are high and low."""
     service: Service = Service(rate=1.0)
     """Service rates and the law of work."""
     messages: Messages = Messages()
@@ -231,7 +233,7 @@ class Scenario(Section):
         except ScenarioError as error:
             raise ScenarioError(f"work.{error.key}".rstrip("."), error.message) from None
 
-    @field_validator("messages", "dispatch")
+    @field_validator("messages", "dispatch", "arrivals")
     @classmethod
     def _find_laws(cls, section: Section, info: ValidationInfo) -> Section:
         found = {}
@@ -277,6 +279,8 @@ class Scenario(Section):
         if self.engine == "compiled" and not self.network().is_synchronous:
             allowed = "must be auto, simpy or ordered where schedulers do not hear and decide in step"
             raise ScenarioError("engine", f"{allowed}, got compiled")
+        if self.arrivals.brings_work and (self.service.work != "exponential" or self.service.scv is not None):
+            raise ScenarioError("service.work", "must be left out, for arrivals.work says how much work jobs are")
         if not self.topology.is_read:
             self._check_sizes(self.topology.scheduler_count(), self.topology.server_count())
         return self
@@ -284,7 +288,7 @@ class Scenario(Section):
     def plugins(self) -> dict[str, Plugin]:
         """Return the classes of users that are not dispatchers, by what results call them."""
         plugins = {"the topology": self.topology, "the law of work": self.service.work}
-        for section in ("messages", "dispatch"):
+        for section in ("messages", "dispatch", "arrivals"):
             plugins |= {f"the law of {section}.{key}": value for key, value in getattr(self, section)}
         return {name: plugin for name, plugin in plugins.items() if isinstance(plugin, Plugin)}
 
@@ -317,7 +321,19 @@ class Scenario(Section):
         if rates is not None and self.service.assignment == "given" and len(rates) != servers:
             each = f"{servers} {'nodes' if schedulers == servers else 'servers'}"
             raise ScenarioError("service.rates", f"must hold one rate for each of {each}, got {len(rates)}")
-        jobs = self.arrivals.highest_rate() * min(self.delta_t, self.horizon) * schedulers
+        if not self.arrivals.is_read:
+            self._check_arrivals(schedulers)
+
+    def _check_arrivals(self, schedulers: int) -> None:
+        """Check what depends on how many schedulers there are, and on the files that arrivals name."""
+        try:
+            self.arrivals.check(schedulers, self.horizon)
+            rate = self.arrivals.highest_rate(schedulers) * self.arrivals.batch_mean
+        except ScenarioError as error:
+            raise ScenarioError(f"arrivals.{error.key}", error.message) from None
+        except InputError as error:
+            raise ScenarioError("arrivals", str(error)) from None
+        jobs = rate * min(self.delta_t, self.horizon) * schedulers
         if jobs > EPOCH_JOB_LIMIT:
             raise ScenarioError("arrivals", f"must bring at most {EPOCH_JOB_LIMIT} jobs in an epoch, got {jobs:.3g}")
 
@@ -335,13 +351,15 @@ class Scenario(Section):
         except MemoryError:
             raise ScenarioError("topology", "needs more memory than there is") from None
         self._check_sizes(topology.schedulers, topology.servers)
+        if self.arrivals.is_read:
+            self._check_arrivals(topology.schedulers)
         system = System(
             topology=topology,
             delta_t=self.delta_t,
             horizon=self.horizon,
             buffer=self.buffer,
             service_rates=self.service.rates_of(topology.servers, self.seed),
-            arrivals=self.arrivals,
+            arrivals=self.arrivals.made() if isinstance(self.arrivals, RenewalKeys) else self.arrivals,
             work=self.service.law(),
             seed=self.seed,
             network=self.network(),
@@ -367,7 +385,7 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     (): Scenario,
     **{("topology", kind): model for kind, model in TOPOLOGIES.items()},
     ("topology", "file", "latency"): FileLatency,
-    ("arrivals",): Switched,
+    **arrival_keys.SECTIONS,
     ("service",): Service,
     ("messages",): Messages,
     ("messages", "period"): Period,
@@ -383,9 +401,12 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("training",): Training,
     ("plot", "reference"): Reference,
 }
-"""Every mapping of fixed keys by where it stands, a topology's kind being the second part."""
+"""Every mapping of fixed keys by where it stands, the kind of a topology or of arrivals being the second part."""
+
+KINDS: dict[str, dict[str, Any]] = {"topology": dict(TOPOLOGIES), "arrivals": dict(arrival_keys.KINDS)}
+"""The mappings that are of kinds, and these."""
 
 
 def dotted(section: tuple[str, ...], key: str) -> str:
-    """Return a key of a section as it is written, without the kind of a topology."""
-    return ".".join([*(section[:1] + section[2:] if section[:1] == ("topology",) else section), key])
+    """Return a key of a section as it is written, without the kind of a topology or of arrivals."""
+    return ".".join([*(section[:1] + section[2:] if section[:1] and section[0] in KINDS else section), key])

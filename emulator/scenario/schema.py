@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from emulator.model.laws import LAWS
+from emulator.scenario import arrivals
 from emulator.scenario.plugins import PluggedLaw
-from emulator.scenario.scenario import SECTIONS, Scenario, dotted
+from emulator.scenario.scenario import KINDS, SECTIONS, Scenario, dotted
 from emulator.scenario.sweep import LIST_DEPTHS
 
 
@@ -17,7 +18,7 @@ def json_schema() -> dict[str, Any]:
     places = {model: section for section, model in SECTIONS.items()}  # one of those where a model stands
     for model, section in places.items():
         owner = definitions[model.__name__] if section else schema
-        if section[:1] == ("topology",) and len(section) == 2:
+        if len(section) == 2 and section[0] in KINDS and section[1] != arrivals.DEFAULT:
             owner["required"] = ["kind", *owner.get("required", [])]
             del owner["properties"]["kind"]["default"]
         for key, entry in owner["properties"].items():
@@ -43,11 +44,14 @@ def json_schema() -> dict[str, Any]:
         "type": "string",
         "description": "Another scenario file, relative to this one, whose keys hold unless they stand here.",
     }
-    # A file that extends another may say any part of a scenario, and of its topology.
+    # A file that extends another may say any part of a scenario, of its topology, and of its arrivals.
     required = [key for key in schema.pop("required") if key != "name"]
     part = {"type": "object", "not": {"anyOf": [{"required": ["kind"]}, {"required": ["class"]}]}}
+    without_kind = {"type": "object", "not": {"required": ["kind"]}}
     schema["properties"]["topology"]["anyOf"].append(part)
-    whole = {"required": required, "properties": {"topology": {"not": part}}}
+    schema["properties"]["arrivals"]["anyOf"].append(without_kind)
+    switched = {"if": without_kind, "then": {"$ref": "#/$defs/Switched"}}
+    whole = {"required": required, "properties": {"topology": {"not": part}, "arrivals": switched}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Scenario",

@@ -58,11 +58,12 @@ PLUGINS: dict[str, type[Plugin]] = {
     "messages.latency.": PluggedLaw,
     "messages.jitter.": PluggedLaw,
     "dispatch.latency.": PluggedLaw,
+    "arrivals.gap.": PluggedLaw,
 }
 """Where classes of users stand, whose own keys sweep, too."""
 
-WORDS_OR_NUMBERS = {"messages.phase", "decide.phase"}
-"""Keys whose lists sweep if they hold words: a list of numbers is one value."""
+WORDS_OR_NUMBERS = {"messages.phase", "decide.phase", "arrivals.weights"}
+"""Keys whose lists sweep if they hold words or mappings: a list of numbers is one value."""
 
 
 def axes(tree: Node, prefix: str = "", folder: Path | None = None) -> Iterator[Axis]:
@@ -85,9 +86,11 @@ def axes(tree: Node, prefix: str = "", folder: Path | None = None) -> Iterator[A
 
 
 def _depth_of_one(key: str, node: Node, depths: dict[str, int]) -> int:
-    """Return how deep lists are nested in one value of a key: a list of words is no list of numbers."""
-    is_words = isinstance(node.value, list) and any(isinstance(item.value, str) for item in node.value)
-    return 0 if is_words and key in WORDS_OR_NUMBERS else depths[key]
+    """Return how deep lists are nested in one value of a key: a list of words, or of mappings, is none of numbers."""
+    is_words = isinstance(node.value, list) and any(isinstance(item.value, str | dict) for item in node.value)
+    if key in WORDS_OR_NUMBERS:
+        return 0 if is_words else 1
+    return depths[key]
 
 
 def _depths_of_plugin(tree: Node, prefix: str, folder: Path) -> dict[str, int]:

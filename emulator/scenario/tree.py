@@ -23,6 +23,10 @@ DISPLACED = {
     "edges": {"path"},
     "path": {"edges"},
     "work": {"scv"},
+    "kind": {"high", "low", "high_to_low", "low_to_high"},  # of arrivals without a kind
+    "generator": {"transition"},
+    "transition": {"generator"},
+    "sizes": {"law", "mean"},
     "name": {"class"},
     "class": {"name"},
 }

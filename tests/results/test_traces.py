@@ -67,8 +67,13 @@ def jobs(path, keys=KEYS):
     write_jobs(path, [JOBS], keys, METADATA)
 
 
+def rates():
+    """Yield what arrives at two schedulers in three epochs; the last time at the first one alone."""
+    yield from (np.array([0.9, 0.7]), np.array([0.6, 0.4]), np.array([0.9]))
+
+
 def epochs(path, keys=KEYS):
-    write_epochs(path, [EPOCHS], keys, np.array([0.0, 2.5, 5.0]), np.array([0.9, 0.6, 0.9]), METADATA)
+    write_epochs(path, [EPOCHS], keys, np.array([0.0, 2.5, 5.0]), rates(), METADATA)
 
 
 def messages(path, keys=KEYS):
@@ -121,7 +126,7 @@ KINDS = {
         {
             "epoch": [0, 0, 1, 1, 2, 2],
             "time": [0.0, 0.0, 2.5, 2.5, 5.0, 5.0],
-            "arrival_rate": [0.9, 0.9, 0.6, 0.6, 0.9, 0.9],
+            "arrival_rate": [0.9, 0.7, 0.6, 0.4, 0.9, None],
             "node": [0, 1, 0, 1, 0, 1],
             "queue_length": [0, None, 2, None, 3, None],
             "arrivals": [1, None, 3, None, 5, None],

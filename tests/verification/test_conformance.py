@@ -8,7 +8,7 @@ import pytest
 from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.engine import ENGINES
 from emulator.errors import InputError
-from emulator.model.arrivals import ARRIVALS, Poisson, Renewal, Switched, Trace
+from emulator.model.arrivals import ARRIVALS, Poisson, Renewal, Switched, TraceReplay
 from emulator.model.arrivals.batch import Batch
 from emulator.model.arrivals.weights import Weights
 from emulator.model.laws import LAWS, Exponential, Hyperexponential
@@ -38,7 +38,7 @@ def test_arrival_processes_with_weights_and_batches(process):
     batches = process.sample(generator).model_copy(update={"batch": Batch.sample(generator)})
     check_arrivals(batches)
     weights = process.sample(generator).model_copy(update={"weights": Weights.sample(generator)})
-    check_arrivals(weights.model_copy(update={"assign": "random"}) if process is Trace else weights)
+    check_arrivals(weights.model_copy(update={"assign": "random"}) if process is TraceReplay else weights)
 
 
 @pytest.mark.parametrize("kind", TOPOLOGIES.values())

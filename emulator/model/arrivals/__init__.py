@@ -9,7 +9,7 @@ from emulator.model.arrivals.process import ArrivalProcess, ByEpoch
 from emulator.model.arrivals.profile import Profile
 from emulator.model.arrivals.renewal import Renewal
 from emulator.model.arrivals.switched import Switched
-from emulator.model.arrivals.trace import Trace
+from emulator.model.arrivals.trace import TraceReplay
 
 __all__ = [
     "ARRIVALS",
@@ -21,11 +21,11 @@ __all__ = [
     "Profile",
     "Renewal",
     "Switched",
-    "Trace",
+    "TraceReplay",
 ]
 
 ARRIVALS: dict[str, type[ArrivalProcess]] = {
     process.model_fields["kind"].default: process
-    for process in (Switched, Poisson, Profile, Mmpp, MarkovianArrivals, Renewal, Trace)
+    for process in (Switched, Poisson, Profile, Mmpp, MarkovianArrivals, Renewal, TraceReplay)
 }
 """The arrival processes by their kind; a scenario that names none has the first one."""

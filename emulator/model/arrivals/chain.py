@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator, Field
 
 from emulator.keys import ScenarioError
 from emulator.text import show, text_of
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 STATE_LIMIT = 1000
 """States of a chain."""
 
+PIECE_LIMIT = 50_000_000
+"""Pieces, up to the horizon, of a rate that all schedulers share."""
+
 Matrix = Annotated[list[Annotated[list[float], Field(min_length=1)]], Field(min_length=1, max_length=STATE_LIMIT)]
 Rows = list[list[float]]
 
@@ -34,7 +37,7 @@ def _state_or_stationary(start: Any) -> Any:
     return start
 
 
-Start = Annotated[Literal["stationary"] | int, AfterValidator(_state_or_stationary)]
+Start = Annotated[Literal["stationary"] | int, BeforeValidator(_state_or_stationary)]
 
 
 def check_square(key: str, rows: Rows, states: int) -> None:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from emulator.keys import ScenarioError
 from emulator.model.arrivals.chain import (
+    PIECE_LIMIT,
     STATE_LIMIT,
     ChainNumbers,
     Matrix,
@@ -69,6 +70,15 @@ class Mmpp(ArrivalProcess):
     def highest_rate(self, schedulers: int = 1) -> float:
         """See `ArrivalProcess.highest_rate`."""
         return max(self.rates)
+
+    def check(self, schedulers: int, horizon: float) -> None:
+        """See `ArrivalProcess.check`."""
+        super().check(schedulers, horizon)
+        if self.generator is not None and self.chain == "shared":
+            most = horizon * max(-row[state] for state, row in enumerate(self.generator))
+            if most > PIECE_LIMIT / 2:
+                told = f"must leave states at most {PIECE_LIMIT // 2:,} times up to the horizon, got about {most:.3g}"
+                raise ScenarioError("generator", told)
 
     def numbers(self, setting: Setting) -> ChainNumbers:
         """Return the chain for compiled functions."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emulator.machine.compiling import compiled
 from emulator.model.arrivals.chain import ChainNumbers
-from emulator.model.arrivals.pieces import PIECE_LIMIT, arrivals_in_pieces, check_pieces
+from emulator.model.arrivals.pieces import arrivals_in_pieces
 from emulator.model.arrivals.process import Arrivals, Setting
 from emulator.randomness import MODULATION, exponential, philox
 
@@ -35,14 +35,12 @@ def next_sojourn(numbers, chain, i, state, start):  # type: ignore[no-untyped-de
 
 
 @compiled(error_model="numpy")
-def _path(numbers, limit):  # type: ignore[no-untyped-def]
-    """Return the starts of the shared chain's sojourns before the horizon, and their states; none if too many."""
+def _path(numbers):  # type: ignore[no-untyped-def]
+    """Return the starts of the shared chain's sojourns before the horizon, and their states."""
     horizon, room = numbers.times[-1], 64
     starts, states = np.empty(room), np.empty(room, dtype=np.int64)
     start, state, i = 0.0, 0, 0
     while start < horizon:
-        if i == limit:
-            return starts[:0], states[:0]
         if i == room:
             room *= 2
             longer, more = np.empty(room), np.empty(room, dtype=np.int64)
@@ -57,9 +55,7 @@ def _path(numbers, limit):  # type: ignore[no-untyped-def]
 
 def arrivals_of_shared_chain(numbers: ChainNumbers, setting: Setting) -> Arrivals:
     """Return the arrivals of a chain that all schedulers share: its path is a rate in pieces."""
-    starts, states = _path(numbers, PIECE_LIMIT)
-    if len(starts) == 0:
-        check_pieces(float("inf"))
+    starts, states = _path(numbers)
     rates = numbers.rate[states]
     return arrivals_in_pieces(starts, rates, rates, setting)
 

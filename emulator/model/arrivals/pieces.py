@@ -12,15 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import InputError
 from emulator.model.arrivals.process import Arrivals, Setting
 from emulator.randomness import exponential
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-PIECE_LIMIT = 50_000_000
-"""Pieces of a rate in an episode."""
 
 
 class PiecesState(NamedTuple):
@@ -109,9 +105,3 @@ def arrivals_in_pieces(start: Floats, rate: Floats, rate_at_end: Floats, setting
     """Return the arrivals of a rate, see `pieces`."""
     stream = pieces(start, rate, rate_at_end, setting.weights)
     return Arrivals(stream, mean_rates(stream, setting.times), setting.weights)
-
-
-def check_pieces(count: float) -> None:
-    """Raise `InputError` for more pieces than a rate can have."""
-    if not count <= PIECE_LIMIT:
-        raise InputError(f"must make at most {PIECE_LIMIT:,} pieces of the rate up to the horizon, got {count:.3g}")

@@ -10,7 +10,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
-from emulator.keys import Section
+from emulator.errors import InputError
+from emulator.keys import ScenarioError, Section
 from emulator.model.arrivals.batch import Batch
 from emulator.model.arrivals.weights import Weights
 
@@ -130,7 +131,13 @@ class ArrivalProcess(Section):
     @property
     def is_read(self) -> bool:
         """Whether a file must be read to know the rates."""
-        return False
+        return bool(self.files())
+
+    def files(self) -> dict[str, str]:
+        """Return the paths of the files that are read, by what they hold."""
+        if self.weights is None or self.weights.path is None:
+            return {}
+        return {"weights of the schedulers": self.weights.path}
 
     @property
     def is_by_epoch(self) -> bool:
@@ -151,6 +158,13 @@ class ArrivalProcess(Section):
         import numpy as np
 
         return np.ones(schedulers) if self.weights is None else self.weights.of(schedulers, seed)
+
+    def check(self, schedulers: int, horizon: float) -> None:
+        """Raise `ScenarioError` for what is wrong with a file, or does not go with the system; `horizon` in ms."""
+        try:
+            self.weights_of(schedulers, 0)
+        except InputError as error:
+            raise ScenarioError("weights", str(error)) from None
 
     @abstractmethod
     def arrivals(self, setting: Setting) -> Arrivals:

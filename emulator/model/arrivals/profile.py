@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from emulator.keys import ScenarioError
+from emulator.model.arrivals.chain import PIECE_LIMIT
 from emulator.model.arrivals.process import ArrivalProcess, Arrivals, Setting
 from emulator.text import text_of
 
@@ -67,17 +68,24 @@ class Profile(ArrivalProcess):
         """See `ArrivalProcess.highest_rate`."""
         return max(rate for _, rate in self.points)
 
+    def check(self, schedulers: int, horizon: float) -> None:
+        """See `ArrivalProcess.check`."""
+        super().check(schedulers, horizon)
+        pieces = 0.0 if self.period is None else horizon / self.period * len(self.points)
+        if pieces > PIECE_LIMIT:
+            told = f"must make at most {PIECE_LIMIT:,} pieces of the profile up to the horizon, got {pieces:.3g}"
+            raise ScenarioError("period", told)
+
     def arrivals(self, setting: Setting) -> Arrivals:
         """See `ArrivalProcess.arrivals`."""
         import numpy as np
 
-        from emulator.model.arrivals.pieces import arrivals_in_pieces, check_pieces
+        from emulator.model.arrivals.pieces import arrivals_in_pieces
 
         start, _, rate, last = np.array(self._cycle()).T
         if self.period is None:
             return arrivals_in_pieces(start, rate, last, setting)
         cycles = math.floor(setting.horizon / self.period) + 1
-        check_pieces(float(cycles) * len(start))
         starts: NDArray[np.float64] = (np.arange(cycles)[:, None] * self.period + start).ravel()
         rates, lasts = np.tile(rate, cycles), np.tile(last, cycles)
         # What follows the last cycle is beyond the horizon. Rounding could put a cycle's end before its last piece.

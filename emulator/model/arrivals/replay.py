@@ -13,7 +13,6 @@ import numpy as np
 from numba import uint64
 from numpy.typing import NDArray
 
-from emulator.errors import InputError
 from emulator.machine.compiling import compiled
 from emulator.model.arrivals.process import Arrivals, Setting
 from emulator.model.arrivals.records import Records
@@ -24,9 +23,6 @@ Integers = NDArray[np.int64]
 
 NO_LAP = 2**32 - 1
 """At which a scheduler's shift is drawn."""
-
-ASSIGNED_LIMIT = 2**28
-"""Records of an episode that are shared out at random or by a column."""
 
 
 @compiled(error_model="numpy")
@@ -129,11 +125,6 @@ def assigned(records: Records, setting: Setting, *, at_random: bool) -> Arrivals
     offsets, order = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)
     shares: Floats = np.ones(schedulers)
     if at_random or len(records.hashes):
-        if total > ASSIGNED_LIMIT:
-            told = (
-                f"the trace must have at most {ASSIGNED_LIMIT:,} records up to the horizon to be shared out like this"
-            )
-            raise InputError(f"{told}, got {total:,}: assign: round_robin or rotate can have more")
         cumulative = np.add.accumulate(setting.weights / schedulers)
         chosen = _choices(
             total, count, cumulative, records.hashes, np.uint64(setting.seed), np.uint64(setting.replication)

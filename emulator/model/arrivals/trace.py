@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from emulator.errors import InputError
 from emulator.keys import ScenarioError
 from emulator.machine.files import lasting_file
 from emulator.model.arrivals.process import ArrivalProcess, Arrivals, Setting
-from emulator.text import show
+from emulator.text import show, text_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 UNITS = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3, "min": 6e4, "h": 3.6e6}
 """Units of time, in ms."""
+
+_FORM = WithJsonSchema(
+    {"anyOf": [{"type": "string", "minLength": 1}, {"type": "object", "additionalProperties": {"type": "number"}}]}
+)
+
+ASSIGNED_LIMIT = 2**28
+"""Records of an episode that are shared out at random or by a column."""
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -31,7 +38,7 @@ def _linear_form(value: Any) -> Any:
     return value
 
 
-class Trace(ArrivalProcess):
+class TraceReplay(ArrivalProcess):
     """Arrivals of a trace, replayed: at its end it begins anew."""
 
     kind: Literal["trace"] = "trace"
@@ -41,7 +48,7 @@ class Trace(ArrivalProcess):
     """The column that says when: dates, or numbers of the `unit`."""
     unit: Literal["ns", "us", "ms", "s", "min", "h"] | None = None
     """Of times that are numbers; without one, `rate` must say how fast it goes."""
-    work: Annotated[dict[str, float], BeforeValidator(_linear_form)] | None = None
+    work: Annotated[dict[str, float], BeforeValidator(_linear_form), _FORM] | None = None
     """Columns that say how much work a job is, with their factors, or one column; the sum is divided by its mean. If
     not given, the law of work says it."""
     rate: Positive | None = None
@@ -57,7 +64,7 @@ class Trace(ArrivalProcess):
     """Each time is put later by up to as much, ms, where the file's are rounded; before `speed` or `rate`."""
 
     @model_validator(mode="after")
-    def _check(self) -> Trace:
+    def _check(self) -> TraceReplay:
         if self.rate is not None and self.speed is not None and self.assign != "rotate":
             raise ScenarioError("speed", "must not stand beside rate, for both scale time, unless assign is rotate")
         if (self.column is None) == (self.assign == "column"):
@@ -67,10 +74,9 @@ class Trace(ArrivalProcess):
             raise ScenarioError("weights", f"must stand beside assign: random or rotate, got {self.assign}")
         return self
 
-    @property
-    def is_read(self) -> bool:
-        """See `ArrivalProcess.is_read`."""
-        return True
+    def files(self) -> dict[str, str]:
+        """See `ArrivalProcess.files`."""
+        return super().files() | {"records of the trace": self.path}
 
     @property
     def brings_work(self) -> bool:
@@ -103,6 +109,25 @@ class Trace(ArrivalProcess):
         """See `ArrivalProcess.highest_rate`; bursts of the trace are not looked at."""
         return self.expected_rate(schedulers)
 
+    def check(self, schedulers: int, horizon: float) -> None:
+        """See `ArrivalProcess.check`."""
+        super().check(schedulers, horizon)
+        largest = float(self.weights_of(schedulers, 0).max())
+        try:
+            self.records()
+            recorded = self.recorded_rate(schedulers, largest)
+        except ScenarioError:
+            raise
+        except InputError as error:
+            raise ScenarioError("path", str(error)) from None
+        if self.rate is not None and self.speed is not None and largest * self.rate > recorded * (1.0 + 1e-12):
+            told = f"must be at most {recorded / largest:.6g}, which is all records for the busiest scheduler"
+            raise ScenarioError("rate", f"{told}, at speed {text_of(self.speed)}; got {text_of(self.rate)}")
+        count = recorded * horizon
+        if self.assign in ("random", "column") and count > ASSIGNED_LIMIT:
+            told = f"{self.assign} must share out at most {ASSIGNED_LIMIT:,} records up to the horizon, got {count:.3g}"
+            raise ScenarioError("assign", f"{told}; round_robin and rotate can have more")
+
     def dispersion(self) -> None:
         """See `ArrivalProcess.dispersion`."""
 
@@ -115,16 +140,11 @@ class Trace(ArrivalProcess):
         records = scaled(self.records(), rate, self.spread, setting)
         if self.assign != "rotate":
             return assigned(records, setting, at_random=self.assign == "random")
-        keep = weights / largest
-        if self.rate is not None and self.speed is not None:
-            keep = self.rate * weights / rate
-            if largest * self.rate > rate * (1.0 + 1e-12):
-                told = f"at speed {self.speed:g} the trace has {rate:.6g} arrivals per ms, but its busiest scheduler"
-                raise InputError(f"{told} is to meet {largest * self.rate:.6g}: raise speed, or lower rate")
-        return rotating(records, rate, keep, setting)
+        share = 1.0 / largest if self.rate is None or self.speed is None else self.rate / rate
+        return rotating(records, rate, weights * share, setting)
 
     @classmethod
-    def sample(cls, generator: np.random.Generator) -> Trace:
+    def sample(cls, generator: np.random.Generator) -> TraceReplay:
         """See `ArrivalProcess.sample`: a file of its own in the folder for such, which lasts as long as the process."""
         count = int(generator.integers(2, 60))
         times = generator.integers(0, 40, count).cumsum() // 4

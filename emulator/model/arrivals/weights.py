@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_serializer, model_validator
@@ -36,7 +38,7 @@ class Weights(Section):
     path: Annotated[str, Field(min_length=1)] | None = None
     """A file, CSV, JSON lines or Parquet, that has one row for each scheduler."""
     column: Annotated[str, Field(min_length=1)] | None = None
-    """The column of that file which holds the weights."""
+    """The column of that file which holds the weights; may be left out if there is only one."""
     each: Annotated[list[Weight], Field(min_length=1)] | None = None
     """One for each scheduler."""
 
@@ -67,17 +69,11 @@ class Weights(Section):
                 raise ScenarioError(key, f"is missing; with kind: hot it must be {_MEANT[key]}")
         if self.order is not None and self.kind is None:
             raise ScenarioError("order", "must stand beside kind")
-        if (self.path is None) != (self.column is None):
-            key = "column" if self.column is None else "path"
-            raise ScenarioError(key, "is missing: a file's name and its column stand together")
+        if self.column is not None and self.path is None:
+            raise ScenarioError("column", "must stand beside path")
         if self.each is not None and not any(self.each):
             raise ScenarioError("", "must not all be 0")
         return self
-
-    @property
-    def is_read(self) -> bool:
-        """Whether a file must be read for them."""
-        return self.path is not None
 
     def of(self, schedulers: int, seed: int) -> NDArray[np.float64]:
         """Return the weight of each of so many schedulers, of mean 1. Raises `InputError`."""
@@ -101,7 +97,7 @@ class Weights(Section):
             weights = np.ones(schedulers)
             weights[: max(1, round(self.share * schedulers))] = self.factor
             if not weights.any():
-                raise InputError("weights must not all be 0")
+                raise InputError("must not all be 0")
             return weights
         exponent = 1.0 if self.exponent is None else self.exponent
         places = np.arange(1, schedulers + 1, dtype=np.float64)
@@ -116,16 +112,13 @@ class Weights(Section):
         if self.each is not None:
             weights = np.array(self.each, dtype=np.float64)
         else:
-            from emulator.model.tables import read_numbers
-
-            assert self.path is not None
-            assert self.column is not None
-            weights = read_numbers(self.path, (self.column,))[0]
+            path = str(self.path)
+            weights = _read(path, self.column, os.path.isfile(path) and os.path.getmtime(path))
         if len(weights) != schedulers:
             where = "" if self.path is None else f" in {self.path}"
-            raise InputError(f"weights must be one for each of {schedulers:,} schedulers, got {len(weights):,}{where}")
+            raise InputError(f"must hold one for each of {schedulers:,} schedulers, got {len(weights):,}{where}")
         if not weights.any():
-            raise InputError("weights must not all be 0")
+            raise InputError("must not all be 0")
         return weights
 
     @classmethod
@@ -140,6 +133,15 @@ class Weights(Section):
             factor=float(generator.choice([0.2, 5.0])),
             order=order,
         )
+
+
+@lru_cache(maxsize=8)
+def _read(path: str, column: str | None, modified: float) -> NDArray[np.float64]:
+    """Read a file only once as long as its time stays `modified`: every point of a sweep asks."""
+    from emulator.model.data_files import read_columns
+
+    columns = read_columns(path, None if column is None else [column])
+    return columns.numbers(next(iter(columns.cells)), "a number >= 0", _is_weight)
 
 
 _MEANT = {"share": "the share of the schedulers that meet more", "factor": "how much more they meet"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from dispatchers.contract import Dispatcher, PerJobDispatcher
 from emulator.errors import InputError
 from emulator.keys import ScenarioError
+from emulator.model.arrivals import ArrivalProcess, Poisson, Switched
 from emulator.model.system import System
 from emulator.runs.check import make_dispatcher
 from emulator.scenario.plan import Point
@@ -47,6 +49,7 @@ def measures_of(system: System, rule: Dispatcher) -> dict[str, float]:
 
     Few servers are solved together; on any number rules that look at no queue leave them independent.
     """
+    system = replace(system, arrivals=_switched(system.arrivals))
     if _states(system) > STATE_LIMIT and system.network.dispatch.is_none:
         return independent.measures(system, rule)
     return of_system(system, rule).measures() | {"age_of_knowledge": age.of_system(system)}
@@ -54,6 +57,7 @@ def measures_of(system: System, rule: Dispatcher) -> dict[str, float]:
 
 def of_system(system: System, rule: Dispatcher) -> Expected:
     """Return what `of_scenario` does, of a system and a dispatcher."""
+    system = replace(system, arrivals=_switched(system.arrivals))
     if (states := _states(system)) > STATE_LIMIT:
         raise InputError(f"at most {STATE_LIMIT} states of all queues can be solved exactly, got {states:.6g}")
     if isinstance(rule, PerJobDispatcher) and system.network.is_synchronous:
@@ -72,6 +76,16 @@ def built(scenario: Mapping[str, Any], dispatcher: int = 0) -> tuple[System, Dis
     except ValidationError as error:
         tree = read_text(to_document(keys), lambda line, column: Place("scenario"))
         raise InputError(next(problems_in(error, tree)).message) from None
+
+
+def _switched(arrivals: ArrivalProcess) -> Switched:
+    """Return arrivals at rates that are high and low, which chains of all queues know. Raises `InputError`."""
+    if isinstance(arrivals, Poisson) and arrivals.weights is None and arrivals.batch is None:
+        return Switched(high=arrivals.rate, low=arrivals.rate)
+    if isinstance(arrivals, Switched) and arrivals.is_by_epoch:
+        return arrivals
+    told = "of a kind, unless poisson, or with weights or batches, are not solved for all queues together"
+    raise InputError(f"arrivals {told}, got {arrivals.kind}")
 
 
 def _states(system: System) -> float:
