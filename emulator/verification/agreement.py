@@ -1,7 +1,8 @@
 """Do the engines agree? `python -m emulator.verification.agreement` compares them on random systems.
 
-A system is a function of one number, and so, with `--networks`, is one whose schedulers are out of step. The number of
-any system on which the engines differ is printed, and `--first NUMBER --count 1` runs it again.
+A system is a function of one number, and so, with `--networks`, is one whose schedulers are out of step, and with
+`--workloads` one with other arrivals. The number of any system on which the engines differ is printed, and
+`--first NUMBER --count 1` runs it again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from emulator.machine.progress import progress_bar
 from emulator.machine.starting import start
 from emulator.verification.random_networks import random_network
 from emulator.verification.random_systems import Case, random_case
+from emulator.verification.random_workloads import random_workload
 from emulator.workload.workload import Workload
 
 EVERYTHING = Traces(jobs=True, epochs=True)
@@ -59,10 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--first", type=whole(0, 10**18), metavar="N", default=0, help="number of the first one (default: %(default)s)"
     )
-    parser.add_argument("--networks", action="store_true", help="with messages that take time or get lost")
+    drawn = parser.add_mutually_exclusive_group()
+    drawn.add_argument("--networks", action="store_true", help="with messages that take time or get lost")
+    drawn.add_argument("--workloads", action="store_true", help="with arrivals of every kind")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     options = parser.parse_args(arguments)
-    draw = random_network if options.networks else random_case
+    draw = random_network if options.networks else random_workload if options.workloads else random_case
     failures = 0
     with progress_bar(options.count, quiet=options.quiet, doing="comparing") as advance:
         for number in range(options.first, options.first + options.count):

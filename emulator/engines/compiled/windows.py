@@ -82,7 +82,7 @@ class WindowEngine:
         self, workload: Workload, traces: Traces = UNTRACED, progress: Callable[[float], None] | None = None
     ) -> Episode:
         """See `Engine.episode`."""
-        run = _Run(self, workload, traces)
+        run = Run(self, workload, traces)
         parts = list(run.parts(progress))
         return Episode(
             engine="compiled",
@@ -93,7 +93,7 @@ class WindowEngine:
 
     def parts(self, workload: Workload, traces: Traces) -> Iterator[Part]:
         """See `Engine.parts`; an epoch's traces are gone before the next."""
-        yield from _Run(self, workload, traces).parts()
+        yield from Run(self, workload, traces).parts()
 
     def each_part(self, count: int, work: Callable[[int, int, int], Any]) -> list[Any]:
         """Return what `work(part, first, last)` returns for each thread's part of so many schedulers or servers."""
@@ -101,7 +101,7 @@ class WindowEngine:
         return list((self._pool.map if self._pool else map)(work, range(self.threads), bounds[:-1], bounds[1:]))
 
 
-class _Run:
+class Run:
     """One episode on its way."""
 
     def __init__(self, engine: WindowEngine, workload: Workload, traces: Traces):

@@ -36,7 +36,7 @@ class Records(NamedTuple):
     times: Floats
     """Since the first one, ms."""
     cycle: float
-    """After which the trace begins anew, ms: its span and one mean gap more."""
+    """After which the trace begins anew, ms: its span and one mean gap more, or by how much times are spread."""
     works: Floats
     """How much work each brings, of mean 1; empty if the law of work says it."""
     hashes: Integers

@@ -26,12 +26,12 @@ NO_LAP = 2**32 - 1
 
 
 @compiled(error_model="numpy")
-def _spread(times, most, cycle, seed, replication):  # type: ignore[no-untyped-def]
-    """Put each time later by up to `most`, going around at the cycle's end."""
+def _spread(times, most, seed, replication):  # type: ignore[no-untyped-def]
+    """Put each time later by up to `most`."""
     for record in range(len(times)):
         high, low, _, _ = philox(0, 0, record, TRACE, seed, replication)
         u = np.float64(np.int64((high << uint64(16)) | (low >> uint64(16)))) * 2.0**-48
-        times[record] = (times[record] + most * u) % cycle
+        times[record] += most * u
 
 
 def scaled(records: Records, rate: float, spread: float, setting: Setting) -> Records:
@@ -39,7 +39,7 @@ def scaled(records: Records, rate: float, spread: float, setting: Setting) -> Re
     times, order = records.times, np.arange(len(records.times))
     if spread > 0.0:
         times = times.copy()
-        _spread(times, spread, records.cycle, np.uint64(setting.seed), np.uint64(setting.replication))
+        _spread(times, spread, np.uint64(setting.seed), np.uint64(setting.replication))
         order = np.argsort(times, kind="stable")
     cycle = len(times) / rate
     works = records.works[order] if len(records.works) else records.works

@@ -89,7 +89,8 @@ class TraceReplay(ArrivalProcess):
 
         ms = None if self.unit is None else UNITS[self.unit]
         form = tuple((self.work or {}).items())
-        return read_records(self.path, self.time, ms, form, self.column, is_scaled=self.rate is not None)
+        records = read_records(self.path, self.time, ms, form, self.column, is_scaled=self.rate is not None)
+        return records._replace(cycle=max(records.cycle, float(records.times[-1]) + self.spread))
 
     def recorded_rate(self, schedulers: int, largest_weight: float) -> float:
         """Return the records per ms as they are replayed, all together. Raises `InputError`."""

@@ -81,13 +81,11 @@ class Weights(Section):
 
         from emulator.randomness import WEIGHT, random_words
 
-        if self.kind is None:
-            weights = self._listed(schedulers)
-        else:
-            weights = self._shaped(schedulers)
-            if self.order == "random":
-                weights = weights[np.argsort(np.argsort(random_words(seed, WEIGHT, schedulers), kind="stable"))]
-        return weights / (np.add.accumulate(weights)[-1] / schedulers)  # which adds up in order, on any machine
+        weights = self._listed(schedulers) if self.kind is None else self._shaped(schedulers)
+        weights = weights / (np.add.accumulate(weights)[-1] / schedulers)  # which adds up in order, on any machine
+        if self.order == "random":
+            weights = weights[np.argsort(random_words(seed, WEIGHT, schedulers), kind="stable")]
+        return weights
 
     def _shaped(self, schedulers: int) -> NDArray[np.float64]:
         import numpy as np
