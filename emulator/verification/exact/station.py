@@ -92,7 +92,7 @@ class Station:
     up: Phases | None = None
     down: Phases | None = None
     jobs: Literal["resume", "lose"] = "resume"
-    """What becomes of jobs in service at a failure."""
+    """What becomes of jobs that have started at a failure."""
     refuses_while_down: bool = False
     patience: float | None = None
     """Mean of the exponential patience."""
@@ -171,9 +171,9 @@ class Station:
         return tuple(sorted(jobs, key=lambda job: self.classes[job.sort].priority))
 
     def _filled(self, state: State) -> Iterator[Outcome]:
-        """Yield what follows once idle servers have taken waiting jobs."""
+        """Yield what follows once idle servers have taken waiting jobs; none starts while the server is down."""
         room = self.buffer if self.discipline == "ps" else self.servers
-        if not state.waiting or len(state.serving) >= room:
+        if not state.waiting or len(state.serving) >= room or not state.is_up:
             yield Outcome(1.0, state)
             return
         job, *waiting = state.waiting
@@ -211,8 +211,10 @@ class Station:
             after = state._replace(is_up=not state.is_up, failing=phase)
             lost: dict[str, float] = {}
             if state.is_up and self.jobs == "lose":
-                after = after._replace(serving=())
-                lost = {"lost": float(sum(not job.is_orphan for job in state.serving))}
+                started = [job for job in state.jobs if job.phase != NOT_STARTED]
+                kept = tuple(job for job in state.waiting if job.phase == NOT_STARTED)
+                after = after._replace(serving=(), waiting=kept)
+                lost = {"lost": float(sum(not job.is_orphan for job in started))}
             yield from _each(here.ending[state.failing] * probability, self._filled(after), lost)
 
     def _losses_of_patience(self, state: State, rate: float) -> Iterator[Move[State]]:
