@@ -104,6 +104,8 @@ def test_several_servers():
     two = plain(arrivals=poisson(1.8), servers=2)
     assert (two.loss, two.length) == (known(0.141077), known(2.456965))
     assert plain(arrivals=poisson(9.0), servers=10, buffer=10).loss == known(0.167963)
+    shared = plain(arrivals=poisson(1.8), servers=2, discipline="ps")
+    assert (shared.loss, shared.length) == (known(0.141077), known(2.456965))
 
 
 @pytest.mark.parametrize("law", [Exponential(), BALANCED, Erlang(stages=3), TRIPLE], ids=lambda law: law.law)
@@ -259,6 +261,13 @@ def test_failures_of_every_kind():
 def test_a_server_that_never_fails_has_no_failures():
     found = plain(up=exponential(1e9), down=exponential(1e-3), patience=1e9)
     assert (found.loss, found.sojourn) == pytest.approx((plain().loss, plain().sojourn), abs=1e-6)
+
+
+def test_a_server_that_is_down_starts_nobody():
+    """So whoever finds it down and empty waits, and gives up."""
+    failing = {"up": exponential(1000.0), "down": exponential(1000.0)}
+    flows = Station(arrivals=POISSON, buffer=1, patience=0.1, jobs="lose", **failing).chain().long_run()
+    assert flows["gave_up"] == pytest.approx(0.45 * 10.0 / 10.9, rel=0.01)
 
 
 def test_patience_of_every_kind():
