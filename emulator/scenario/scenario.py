@@ -277,11 +277,15 @@ class Scenario(Section):
         if self.engine == "compiled" and not self.network().is_synchronous:
             allowed = "must be auto, simpy or ordered where schedulers do not hear and decide in step"
             raise ScenarioError("engine", f"{allowed}, got compiled")
+        if not self.topology.is_read:
+            self._check_sizes(self.topology.scheduler_count(), self.topology.server_count())
+        return self
+
+    @model_validator(mode="after")
+    def _check_in_order(self) -> Scenario:
         if isinstance(self.arrivals, Switched) and self.service.law().is_in_order():
             told = "must not be drawn in_order with arrivals by high and low, which number jobs anew in each epoch"
             raise ScenarioError("service.work", told)
-        if not self.topology.is_read:
-            self._check_sizes(self.topology.scheduler_count(), self.topology.server_count())
         return self
 
     def plugins(self) -> dict[str, Plugin]:
