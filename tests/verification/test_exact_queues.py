@@ -20,6 +20,7 @@ from emulator.model.laws import (
     PhaseType,
     Uniform,
 )
+from emulator.verification.exact.arrival_cases import ARRIVAL_CASES
 from emulator.verification.exact.arrivals import MarkovArrivals, modulated, poisson, renewal
 from emulator.verification.exact.clocks import clock_of, general_gaps, general_work
 from emulator.verification.exact.markov import Move, explored
@@ -27,6 +28,7 @@ from emulator.verification.exact.phase_type import Phases, exponential, phases_o
 from emulator.verification.exact.queue import stationary_loss
 from emulator.verification.exact.sojourn import exceeded, quantiles, sojourn_law
 from emulator.verification.exact.station import Clients, JobClass, Station, in_the_long_run
+from emulator.verification.exact.station_cases import STATION_CASES
 from emulator.verification.exact.transforms import inverted
 
 known = partial(pytest.approx, abs=6e-7)
@@ -296,6 +298,38 @@ def test_sojourn_laws_have_the_means_of_little():
         assert sojourn_law(station).mean == pytest.approx(in_the_long_run(station).sojourn)
     with pytest.raises(InputError, match="plain queues in order of arrival alone"):
         sojourn_law(Station(arrivals=POISSON, patience=4.0))
+
+
+def test_deterministic_gaps_in_steps():
+    """Between two arrivals nothing jumps, so the transform says the same; at one it does not, and none is taken."""
+    queue = general_gaps(Deterministic(), 0.9)
+    by_transform = inverted(lambda s: queue._transform_of_sums(s, ["drops", "presence"]), 20.5)
+    flows = queue.until(20.5)
+    assert flows["arrivals"] == 18.0
+    assert [flows["drops"], flows["presence"]] == pytest.approx(by_transform, abs=0.02)
+    assert queue.until(2.0 / 0.9)["arrivals"] == 1.0
+    with pytest.raises(InputError, match="gaps of some values alone are solved in the long run only"):
+        general_gaps(Empirical(values=[1.0, 2.0]), 0.9).until(20.0)
+
+
+def test_retries_bring_jobs_back():
+    """All jobs end somewhere: a job that is dropped for good has been dropped three times."""
+    station = Station(arrivals=poisson(0.9), buffer=2, retried=frozenset({"drop"}), attempts=2, backoff=2.0)
+    flows = station.chain().long_run()
+    assert flows["arrivals"] == pytest.approx(0.9 + flows["retries"])
+    assert flows["arrivals"] == pytest.approx(flows["drops"] + flows["completions"])
+    none = Station(arrivals=poisson(0.9), buffer=2, retried=frozenset({"drop"}), attempts=0).chain().long_run()
+    assert none["drops"] / none["arrivals"] == pytest.approx(stationary_loss(0.9, 2))
+    # Who comes back late enough finds a queue like any other: a Poisson process of more jobs.
+    late = Station(arrivals=poisson(0.5), buffer=2, retried=frozenset({"drop"}), attempts=1, backoff=100.0, room=60)
+    found = late.chain().long_run()
+    assert found["drops"] / found["arrivals"] == pytest.approx(stationary_loss(found["arrivals"], 2), rel=0.01)
+
+
+@pytest.mark.parametrize("name", STATION_CASES | ARRIVAL_CASES)
+def test_a_case_of_a_queue_holds_its_solution(name):
+    case = (STATION_CASES | ARRIVAL_CASES)[name]
+    assert case.solved() == pytest.approx(case.value, abs=6e-7)
 
 
 def test_transforms():

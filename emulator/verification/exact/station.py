@@ -26,6 +26,8 @@ class Job(NamedTuple):
     """Of its work."""
     is_orphan: bool = False
     """Whether it has given up, which the server does not know."""
+    attempt: int = 0
+    """How often it has been tried before."""
 
 
 class State(NamedTuple):
@@ -39,6 +41,8 @@ class State(NamedTuple):
     """In no order: sorted."""
     waiting: tuple[Job, ...] = ()
     """In the order in which they will be served."""
+    elsewhere: tuple[Job, ...] = ()
+    """Those that will be tried again: sorted."""
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -99,6 +103,14 @@ class Station:
     patience_of: Literal["waiting", "sojourn"] = "waiting"
     goes_on: bool = False
     """Whether the server works on for those who have given up."""
+    retried: frozenset[Literal["drop", "refuse", "lose", "timeout"]] = frozenset()
+    """After what jobs are tried again."""
+    attempts: int = 3
+    """How often at most."""
+    backoff: float = 1.0
+    """Mean of the exponential time until then."""
+    room: int = 20
+    """Jobs that can wait to be tried again; others are forgotten, which they must hardly ever be."""
 
     def chain(self) -> MarkovChain:
         """Return the chain from empty and up; its flows are counts, `presence` and `busy` (servers at work).
@@ -127,10 +139,14 @@ class Station:
         yield from self._failures(state)
         if self.patience is not None:
             yield from self._losses_of_patience(state, 1.0 / self.patience)
+        for job in state.elsewhere:
+            back = state._replace(elsewhere=_without(state.elsewhere, job))
+            tried = {"arrivals": 1.0, f"arrivals.{job.sort}": 1.0, "retries": 1.0}
+            yield from _each(1.0 / self.backoff, self._admit(back, job), tried)
 
     def _arrivals(self, state: State) -> Iterator[Move[State]]:
         if isinstance(self.arrivals, Clients):
-            thinking = self.arrivals.count - sum(not job.is_orphan for job in state.jobs)
+            thinking = self.arrivals.count - sum(not job.is_orphan for job in state.jobs) - len(state.elsewhere)
             rate = thinking / self.arrivals.think
             yield from _each(rate, self._admitted(state, 1), is_arrival=True)
             return
@@ -148,24 +164,34 @@ class Station:
             yield Outcome(1.0, state)
             return
         for sort, class_ in enumerate(self.classes):
-            for probability, there, counts in self._admit(state, sort):
+            for probability, there, counts in self._admit(state, Job(sort)):
                 arrived = _added(counts, {"arrivals": 1.0, f"arrivals.{sort}": 1.0})
                 for rest, later, more in self._admitted(there, count - 1):
                     yield Outcome(class_.share * probability * rest, later, _added(arrived, more))
 
-    def _admit(self, state: State, sort: int) -> Iterable[Outcome]:
-        """Return what the arrival of a job of a class leads to."""
+    def _admit(self, state: State, job: Job) -> Iterable[Outcome]:
+        """Return what the arrival of a job leads to."""
+        sort = job.sort
         if not state.is_up and self.refuses_while_down:
-            return [Outcome(1.0, state, {"refused": 1.0, f"refused.{sort}": 1.0})]
+            return [Outcome(1.0, self._later(state, "refuse", job), {"refused": 1.0, f"refused.{sort}": 1.0})]
         if len(state.jobs) >= self.buffer:
-            return [Outcome(1.0, state, {"drops": 1.0, f"drops.{sort}": 1.0})]
+            return [Outcome(1.0, self._later(state, "drop", job), {"drops": 1.0, f"drops.{sort}": 1.0})]
         if self.preempts and len(state.serving) == self.servers:
             last = max(state.serving, key=lambda job: self.classes[job.sort].priority)
             if self.classes[last.sort].priority > self.classes[sort].priority:
                 # It has come before those of its class that have not started.
                 waiting = self._by_priority((last, *state.waiting))
                 state = state._replace(serving=_without(state.serving, last), waiting=waiting)
-        return self._filled(state._replace(waiting=self._by_priority((*state.waiting, Job(sort)))))
+        if not self.retried & {"lose", "timeout"}:
+            job = Job(sort)  # its attempt does not matter any more
+        return self._filled(state._replace(waiting=self._by_priority((*state.waiting, job))))
+
+    def _later(self, state: State, reason: str, *jobs: Job) -> State:
+        """Return a state in which jobs that failed will be tried again, if they are at all."""
+        if reason not in self.retried:
+            return state
+        again = [Job(job.sort, attempt=job.attempt + 1) for job in jobs if job.attempt < self.attempts]
+        return state._replace(elsewhere=tuple(sorted((*state.elsewhere, *again)))[: self.room])
 
     def _by_priority(self, jobs: Iterable[Job]) -> tuple[Job, ...]:
         return tuple(sorted(jobs, key=lambda job: self.classes[job.sort].priority))
@@ -214,7 +240,9 @@ class Station:
                 started = [job for job in state.jobs if job.phase != NOT_STARTED]
                 kept = tuple(job for job in state.waiting if job.phase == NOT_STARTED)
                 after = after._replace(serving=(), waiting=kept)
-                lost = {"lost": float(sum(not job.is_orphan for job in started))}
+                known = [job for job in started if not job.is_orphan]
+                after = self._later(after, "lose", *known)
+                lost = {"lost": float(len(known))}
             yield from _each(here.ending[state.failing] * probability, self._filled(after), lost)
 
     def _losses_of_patience(self, state: State, rate: float) -> Iterator[Move[State]]:
@@ -224,7 +252,7 @@ class Station:
             others = state.waiting[:place] + state.waiting[place + 1 :]
             if self.goes_on and self.patience_of == "sojourn":
                 others = (*state.waiting[:place], job._replace(is_orphan=True), *state.waiting[place + 1 :])
-            yield Move(rate, state._replace(waiting=others), _gave_up(job))
+            yield Move(rate, self._later(state._replace(waiting=others), "timeout", job), _gave_up(job))
         if self.patience_of == "waiting":
             return
         for job in state.serving:
@@ -233,9 +261,11 @@ class Station:
             others = _without(state.serving, job)
             if self.goes_on:
                 serving = tuple(sorted((*others, job._replace(is_orphan=True))))
-                yield Move(rate, state._replace(serving=serving), _gave_up(job))
+                there = state._replace(serving=serving)
+                yield Move(rate, self._later(there, "timeout", job), _gave_up(job))
             else:
-                yield from _each(rate, self._filled(state._replace(serving=others)), _gave_up(job))
+                there = self._later(state._replace(serving=others), "timeout", job)
+                yield from _each(rate, self._filled(there), _gave_up(job))
 
     def with_rate(self, rate: float) -> Station:
         """Return the same station whose arrivals have another rate, in the same proportions."""
