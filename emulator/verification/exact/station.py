@@ -103,8 +103,8 @@ class Station:
     patience_of: Literal["waiting", "sojourn"] = "waiting"
     goes_on: bool = False
     """Whether the server works on for those who have given up."""
-    retried: frozenset[Literal["drop", "refuse", "lose", "timeout"]] = frozenset()
-    """After what jobs are tried again."""
+    retried: frozenset[Literal["drop", "refuse"]] = frozenset()
+    """After what jobs are tried again: what has nothing to do with their own work and patience, which stay the same."""
     attempts: int = 3
     """How often at most."""
     backoff: float = 1.0
@@ -182,16 +182,15 @@ class Station:
                 # It has come before those of its class that have not started.
                 waiting = self._by_priority((last, *state.waiting))
                 state = state._replace(serving=_without(state.serving, last), waiting=waiting)
-        if not self.retried & {"lose", "timeout"}:
-            job = Job(sort)  # its attempt does not matter any more
-        return self._filled(state._replace(waiting=self._by_priority((*state.waiting, job))))
+        # From now on its attempt does not matter any more.
+        return self._filled(state._replace(waiting=self._by_priority((*state.waiting, Job(sort)))))
 
-    def _later(self, state: State, reason: str, *jobs: Job) -> State:
-        """Return a state in which jobs that failed will be tried again, if they are at all."""
-        if reason not in self.retried:
+    def _later(self, state: State, reason: str, job: Job) -> State:
+        """Return a state in which a job that was not admitted will be tried again, if it is at all."""
+        if reason not in self.retried or job.attempt == self.attempts:
             return state
-        again = [Job(job.sort, attempt=job.attempt + 1) for job in jobs if job.attempt < self.attempts]
-        return state._replace(elsewhere=tuple(sorted((*state.elsewhere, *again)))[: self.room])
+        again = job._replace(attempt=job.attempt + 1)
+        return state._replace(elsewhere=tuple(sorted((*state.elsewhere, again)))[: self.room])
 
     def _by_priority(self, jobs: Iterable[Job]) -> tuple[Job, ...]:
         return tuple(sorted(jobs, key=lambda job: self.classes[job.sort].priority))
@@ -240,9 +239,7 @@ class Station:
                 started = [job for job in state.jobs if job.phase != NOT_STARTED]
                 kept = tuple(job for job in state.waiting if job.phase == NOT_STARTED)
                 after = after._replace(serving=(), waiting=kept)
-                known = [job for job in started if not job.is_orphan]
-                after = self._later(after, "lose", *known)
-                lost = {"lost": float(len(known))}
+                lost = {"lost": float(sum(not job.is_orphan for job in started))}
             yield from _each(here.ending[state.failing] * probability, self._filled(after), lost)
 
     def _losses_of_patience(self, state: State, rate: float) -> Iterator[Move[State]]:
@@ -252,7 +249,7 @@ class Station:
             others = state.waiting[:place] + state.waiting[place + 1 :]
             if self.goes_on and self.patience_of == "sojourn":
                 others = (*state.waiting[:place], job._replace(is_orphan=True), *state.waiting[place + 1 :])
-            yield Move(rate, self._later(state._replace(waiting=others), "timeout", job), _gave_up(job))
+            yield Move(rate, state._replace(waiting=others), _gave_up(job))
         if self.patience_of == "waiting":
             return
         for job in state.serving:
@@ -261,11 +258,9 @@ class Station:
             others = _without(state.serving, job)
             if self.goes_on:
                 serving = tuple(sorted((*others, job._replace(is_orphan=True))))
-                there = state._replace(serving=serving)
-                yield Move(rate, self._later(there, "timeout", job), _gave_up(job))
+                yield Move(rate, state._replace(serving=serving), _gave_up(job))
             else:
-                there = self._later(state._replace(serving=others), "timeout", job)
-                yield from _each(rate, self._filled(there), _gave_up(job))
+                yield from _each(rate, self._filled(state._replace(serving=others)), _gave_up(job))
 
     def with_rate(self, rate: float) -> Station:
         """Return the same station whose arrivals have another rate, in the same proportions."""

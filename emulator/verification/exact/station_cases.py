@@ -170,20 +170,19 @@ STATION_CASES = {
         attempts=2,
         backoff=2.0,
     ),
-    "retries after timeouts": served(
+    "retries after a refusal": served(
         {
-            "retries": {"on": ["drop", "timeout"], "most": 1, "backoff": exponential_law(2.0)},
-            "patience": OF_SOJOURN,
-            "buffer": 3,
+            "retries": {"on": ["drop", "refuse"], "most": 1, "backoff": exponential_law(4.0)},
+            "failures": FAILING | {"while_down": "refuse"},
         },
-        "gave_up",
-        30.739636,
-        buffer=3,
-        patience=4.0,
-        patience_of="sojourn",
-        retried=frozenset({"drop", "timeout"}),
+        "refused",
+        21.921905,
+        0.7,
+        refuses_while_down=True,
+        retried=frozenset({"drop", "refuse"}),
         attempts=1,
-        backoff=2.0,
+        backoff=4.0,
+        **OF_FAILING,
     ),
 }
 """Drops, lengths and other ends of jobs, at servers of every kind (`station.py`)."""
