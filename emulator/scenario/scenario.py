@@ -287,7 +287,7 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _check_in_order(self) -> Scenario:
-        if isinstance(self.arrivals, Switched) and self.service.law().is_in_order():
+        if self.arrivals.is_by_epoch and self.service.law().is_in_order():
             told = "must not be drawn in_order with arrivals by high and low, which number jobs anew in each epoch"
             raise ScenarioError("service.work", told)
         return self

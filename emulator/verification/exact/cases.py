@@ -10,7 +10,9 @@ from functools import partial
 
 import numpy as np
 
+from emulator.model.arrivals import ARRIVALS
 from emulator.verification.exact import age, dispatch, phases
+from emulator.verification.exact.arrival_cases import ARRIVAL_CASES
 from emulator.verification.exact.case import AGE, DROPS, Case, pair, path
 from emulator.verification.exact.law_cases import LAW_CASES
 
@@ -111,5 +113,6 @@ EXACT: dict[str, Case] = {
         partial(age.mean_over_phases, 50.0, 5.0, age.fixed(1.0, loss=0.1)),
     ),
     **LAW_CASES,
+    **{name: case for name, case in ARRIVAL_CASES.items() if case.scenario["arrivals"]["kind"] in ARRIVALS},
 }
 """All cases by name."""
