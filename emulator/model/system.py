@@ -67,6 +67,11 @@ class System:
         return self.topology.access
 
     @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """How much more than the mean scheduler each one meets: of mean 1. Raises `InputError`."""
+        return self.arrivals.weights_of(self.schedulers, self.seed)
+
+    @cached_property
     def timetable(self) -> Timetable:
         """When servers sample their queues, and when schedulers decide."""
         return Timetable(self.delta_t, self.horizon)

@@ -39,8 +39,7 @@ class Workload:
             self.arrival_rates: Floats = process.rates(system.seed, replication, self.epochs)
             """Jobs per ms of the mean scheduler in each epoch; where they are not known, in the long run."""
         else:
-            weights = process.weights_of(system.access.scheduler_count, system.seed)
-            self.arrivals = process.arrivals(Setting(system.seed, replication, self.times, weights))
+            self.arrivals = process.arrivals(Setting(system.seed, replication, self.times, system.weights))
             self.arrival_rates = self.arrivals.rates * process.batch_mean
         self.expected_jobs: Floats = self.arrival_rates * np.diff(self.times)
         """Of the mean scheduler in each epoch."""

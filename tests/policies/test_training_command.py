@@ -383,6 +383,13 @@ def test_progress_goes_to_standard_error(folder, capsys):
             ["small.yaml", "--set", "messages.latency=1"],
             "small.yaml: messages, decide and dispatch must be left out to train, and to score, by epochs",
         ),
+        *[
+            (
+                ["small.yaml", "--set", f"arrivals={arrivals}"],
+                "small.yaml: arrivals must be high and low, without a kind, weights or batch, to train, and to score, by e",
+            )
+            for arrivals in ("{kind: poisson, rate: 0.9}", "{batch: 2}", "{weights: {kind: zipf}}")
+        ],
         (["small.yaml", "--evaluate", "deep.yaml"], "deep.yaml: buffer must be 5 as in training, got 7"),
         (["small.yaml", "--iterations", "0"], "must be a whole number from 1 to 10,000,000, got 0"),
         (["small.yaml", "--iterations", "10000001"], "must be a whole number from 1 to 10,000,000, got 10000001"),

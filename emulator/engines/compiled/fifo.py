@@ -96,9 +96,10 @@ def offsets_of(counts, starts):
 
 
 @kernel
-def _sort_many(time, work, place):
-    """Sort a server's jobs by arrival time; those that arrive together stay as they are."""
-    order = np.argsort(time, kind="mergesort")
+def _sort_many(time, work, place, schedulers):
+    """Do what `_sort` does, for many jobs."""
+    by_scheduler = np.argsort(schedulers[place], kind="mergesort")
+    order = by_scheduler[np.argsort(time[by_scheduler], kind="mergesort")]
     time[:], work[:], place[:] = time[order], work[order], place[order]
 
 
@@ -148,8 +149,9 @@ def _serve_one_by_one(servers, records, starts, jobs, horizon, rows, first, last
             continue
         time, work, place = jobs.arrival_time[begin:end], jobs.work[begin:end], jobs.place[begin:end]
         if len(time) > INSERTION_LIMIT:
-            _sort_many(time, work, place)
-        _sort(time, work, place, schedulers)
+            _sort_many(time, work, place, schedulers)
+        else:
+            _sort(time, work, place, schedulers)
         d, c, f = _serve_one(server, servers, time, work, horizon, rows, begin)
         dropped += d
         completed += c

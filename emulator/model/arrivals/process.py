@@ -177,12 +177,12 @@ class ArrivalProcess(Section):
 
 
 class ByEpoch(ArrivalProcess):
-    """A process that starts anew with each epoch, whose rate all schedulers share; it takes no weights or batches."""
+    """A process that starts anew with each epoch, whose rate all schedulers share."""
 
     @property
     def is_by_epoch(self) -> bool:
-        """See `ArrivalProcess.is_by_epoch`."""
-        return True
+        """See `ArrivalProcess.is_by_epoch`: with weights or batches arrivals go on from epoch to epoch."""
+        return self.weights is None and self.batch is None
 
     @abstractmethod
     def rates(self, seed: int, replication: int, epochs: int) -> Floats:
@@ -193,5 +193,5 @@ class ByEpoch(ArrivalProcess):
         """Return how jobs reach a scheduler in an epoch of this rate, which may be 0."""
 
     def arrivals(self, setting: Setting) -> Arrivals:
-        """See `ArrivalProcess.arrivals`: there are none that last longer than an epoch."""
-        raise TypeError(f"{self.kind}: takes no weights or batches")
+        """See `ArrivalProcess.arrivals`."""
+        raise InputError(f"{self.kind} takes no weights and no batches")

@@ -47,11 +47,6 @@ class Switched(ByEpoch):
     low_to_high: Probability = 0.5
     """Probability that low turns high after an epoch."""
 
-    @property
-    def is_by_epoch(self) -> bool:
-        """See `ArrivalProcess.is_by_epoch`."""
-        return self.weights is None and self.batch is None
-
     def expected_rate(self, schedulers: int = 1) -> float:
         """Return the rate in the stationary law of the switching; half way where nothing is switched."""
         leaving = self.high_to_low + self.low_to_high
