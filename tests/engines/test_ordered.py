@@ -125,7 +125,7 @@ class MeanFieldGlobalLike(MeanFieldOwn):
 
 def test_instants_are_put_in_order():
     generator = np.random.default_rng(5)
-    for count in (0, 1, 2, 1000):
+    for count in (0, 1, 2, 1000, 10_000):  # of the last ones hundreds come at one time
         times, indices = generator.integers(8, 40, count) / 4.0, generator.integers(0, 5, count).astype(np.int32)
         ordered, places = in_order(times, indices, 2.0, 10.0)
         expected = np.lexsort((indices, times))

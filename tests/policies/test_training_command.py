@@ -386,7 +386,7 @@ def test_progress_goes_to_standard_error(folder, capsys):
         *[
             (
                 ["small.yaml", "--set", f"arrivals={arrivals}"],
-                "small.yaml: arrivals must be high and low, without a kind, weights or batch, to train, and to score, by e",
+                "small.yaml: arrivals must be high and low, without a kind, weights or batch, to train",
             )
             for arrivals in ("{kind: poisson, rate: 0.9}", "{batch: 2}", "{weights: {kind: zipf}}")
         ],
