@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
@@ -25,8 +24,7 @@ class Queue:
         if isinstance(work, Exponential):
             self.phases = [(1.0, 1.0)]
         elif isinstance(work, Hyperexponential):
-            short = (1 + math.sqrt((work.scv - 1) / (work.scv + 1))) / 2
-            self.phases = [(short, 0.5 / short), (1 - short, 0.5 / (1 - short))]
+            self.phases = work.branches()
         else:
             raise InputError(f"service.work must be exponential or hyperexponential to be solved, got {work}")
         self.states = [(0, 0), *product(range(1, buffer + 1), range(len(self.phases)))]
