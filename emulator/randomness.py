@@ -18,6 +18,7 @@ from emulator.machine.compiling import compiled
 
 # The last word of the counter: what a number is drawn for.
 JOB, DECISION, ORDER, RATE, SERVICE, TOPOLOGY, PHASE, SAMPLE, MESSAGE, LINK, DISPATCH = range(11)
+MARK, FAILURE, RETRY = range(24, 27)
 
 SEED_LIMIT = 2**32
 """Seeds and replications are below this."""

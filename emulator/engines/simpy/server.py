@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import simpy
@@ -34,6 +34,10 @@ class Server:
         """Time from arrival to departure (ms), added up over completed jobs."""
         self.time_here = 0.0
         """The part of it that they spent here."""
+
+    def processes(self) -> Iterator[Process]:
+        """Yield the processes of its service."""
+        yield self.serve()
 
     def receive(self, job: Job) -> None:
         """Queue a job, or drop it if the buffer is full."""
