@@ -10,6 +10,8 @@ differ in its last bit.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import uint32, uint64
 from numpy.typing import NDArray
@@ -17,8 +19,14 @@ from numpy.typing import NDArray
 from emulator.machine.compiling import compiled
 
 # The last word of the counter: what a number is drawn for.
-JOB, DECISION, ORDER, RATE, SERVICE, TOPOLOGY, PHASE, SAMPLE, MESSAGE, LINK, DISPATCH = range(11)
+JOB, DECISION, ORDER, RATE, SERVICE, TOPOLOGY, PHASE, SAMPLE, MESSAGE, LINK, DISPATCH, MORE = range(12)
 MARK, FAILURE, RETRY = range(24, 27)
+
+SECOND = 128
+"""Added to a purpose below it: the second number of a block is meant, not the first."""
+
+MORE_LIMIT = 2**16
+"""Blocks of further numbers at an address."""
 
 SEED_LIMIT = 2**32
 """Seeds and replications are below this."""
@@ -72,6 +80,38 @@ def exponential(bits):  # type: ignore[no-untyped-def]
     series = series * z + 1.0 / 3.0
     logarithm = 2.0 * s + (2.0 * s * z * series + exponent * _LN2_LOW) + exponent * _LN2_HIGH
     return -logarithm
+
+
+class Address(NamedTuple):
+    """Where a number is drawn, so that a law which needs more than its 48 bits gets further ones that no other has.
+
+    All are words as uint64. `asker` is the purpose of the block in which the 48 bits are, plus SECOND where they are
+    the second ones in it.
+    """
+
+    a: np.uint64
+    b: np.uint64
+    c: np.uint64
+    asker: np.uint64
+    seed: np.uint64
+    replication: np.uint64
+
+
+@compiled(inline="always")
+def address(a, b, c, asker, seed, replication):  # type: ignore[no-untyped-def]
+    """Return an `Address`, of one type whatever integers it is made of."""
+    return Address(uint64(a), uint64(b), uint64(c), uint64(asker), uint64(seed), uint64(replication))
+
+
+@compiled(inline="always")
+def more_bits(more, block):  # type: ignore[no-untyped-def]
+    """Return the 48, 48 and 32 further bits of a block, numbered from 0 to below MORE_LIMIT, at an `Address`.
+
+    The counter's last word is MORE + 2**8 times the asker + 2**16 times the block.
+    """
+    stream = uint64(MORE) | (more.asker << uint64(8)) | (uint64(block) << uint64(16))
+    a, b, c, d = philox(more.a, more.b, more.c, stream, more.seed, more.replication)
+    return (a << uint64(16)) | (b >> uint64(16)), ((b & uint64(0xFFFF)) << uint64(32)) | c, d
 
 
 @compiled()

@@ -1,7 +1,7 @@
 """What is drawn for stations: classes, works and patience of jobs, times up and down of servers, backoffs; times in ms.
 
 Addresses: MARK (scheduler, 0, number), FAILURE (group of servers, cycle, 0), RETRY (scheduler, number, attempt). A
-scheduler's jobs are numbered through the episode.
+scheduler's jobs are numbered through the episode. Further numbers for the work of a class belong to MARK + SECOND.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from emulator.machine.compiling import compiled, is_ours
+from emulator.model.laws.drawing import work_of
 from emulator.model.network import Duration
 from emulator.model.system import System
-from emulator.randomness import FAILURE, MARK, RETRY, philox
-from emulator.workload.jobs import told_apart, work_of
+from emulator.randomness import FAILURE, MARK, RETRY, SECOND, address, philox
+from emulator.workload.jobs import told_apart
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int32]
@@ -64,19 +65,19 @@ class Backoffs(NamedTuple):
     law: Any
 
 
-def class_work(works: Any, class_: Any, bits: Any) -> Any:
+def class_work(works: Any, class_: Any, bits: Any, more: Any) -> Any:
     """Return the work, of mean 1, that 48 random bits stand for under the law of a class."""
 
 
 @overload(class_work, jit_options=_INLINED)
-def _class_work(works, class_, bits):  # type: ignore[no-untyped-def]
+def _class_work(works, class_, bits, more):  # type: ignore[no-untyped-def]
     if len(works) == 1:
-        return lambda works, class_, bits: work_of(bits, works[0])
+        return lambda works, class_, bits, more: work_of(bits, works[0], more)
 
-    def first_or_later(works, class_, bits):  # type: ignore[no-untyped-def]
+    def first_or_later(works, class_, bits, more):  # type: ignore[no-untyped-def]
         if class_ == 0:
-            return work_of(bits, works[0])
-        return class_work(works[1:], class_ - 1, bits)
+            return work_of(bits, works[0], more)
+        return class_work(works[1:], class_ - 1, bits, more)
 
     return first_or_later
 
@@ -84,32 +85,40 @@ def _class_work(works, class_, bits):  # type: ignore[no-untyped-def]
 @njit(inline="always")
 def draw_marks(marks, scheduler, number, work):  # type: ignore[no-untyped-def]
     """Return (class, work, patience) of a job, whose `work` are bits where jobs are of classes."""
-    a, b, _, d = philox(scheduler, 0, number, MARK, marks.seed, marks.replication)
+    seeds = marks.seed, marks.replication
+    a, b, _, d = philox(scheduler, 0, number, MARK, *seeds)
     class_ = 0
     if len(marks.means) > 0:
         for limit in marks.limits:
             class_ += d >= limit
-        work = marks.means[class_] * class_work(marks.works, class_, uint64(np.int64(work)))
+        more = address(scheduler, 0, number, MARK + SECOND, *seeds)
+        work = marks.means[class_] * class_work(marks.works, class_, uint64(np.int64(work)), more)
     patience = np.inf
     if marks.patience_mean < np.inf:
-        patience = marks.patience_mean * work_of((a << uint64(16)) | (b >> uint64(16)), marks.patience)
+        bits = (a << uint64(16)) | (b >> uint64(16))
+        patience = marks.patience_mean * work_of(bits, marks.patience, address(scheduler, 0, number, MARK, *seeds))
     return class_, work, patience
 
 
 @njit(inline="always")
 def draw_cycle(cycles, group, cycle):  # type: ignore[no-untyped-def]
     """Return how long a group of servers is up, and how long it is down after that."""
-    a, b, c, _ = philox(group, cycle, 0, FAILURE, cycles.seed, cycles.replication)
-    up = cycles.up_mean * work_of((a << uint64(16)) | (b >> uint64(16)), cycles.up)
-    down = cycles.down_mean * work_of(((b & uint64(0xFFFF)) << uint64(32)) | c, cycles.down)
+    seeds = cycles.seed, cycles.replication
+    a, b, c, _ = philox(group, cycle, 0, FAILURE, *seeds)
+    bits = (a << uint64(16)) | (b >> uint64(16))
+    up = cycles.up_mean * work_of(bits, cycles.up, address(group, cycle, 0, FAILURE, *seeds))
+    bits = ((b & uint64(0xFFFF)) << uint64(32)) | c
+    down = cycles.down_mean * work_of(bits, cycles.down, address(group, cycle, 0, FAILURE + SECOND, *seeds))
     return up, down
 
 
 @njit(inline="always")
 def draw_backoff(backoffs, scheduler, number, attempt):  # type: ignore[no-untyped-def]
     """Return how long a job waits before this attempt, the first one being 0, and the coin of the attempt."""
-    a, b, _, d = philox(scheduler, number, attempt, RETRY, backoffs.seed, backoffs.replication)
-    time = backoffs.mean * work_of((a << uint64(16)) | (b >> uint64(16)), backoffs.law)
+    seeds = backoffs.seed, backoffs.replication
+    a, b, _, d = philox(scheduler, number, attempt, RETRY, *seeds)
+    bits = (a << uint64(16)) | (b >> uint64(16))
+    time = backoffs.mean * work_of(bits, backoffs.law, address(scheduler, number, attempt, RETRY, *seeds))
     return time, np.float64(np.int64(d)) * 2.0**-32
 
 

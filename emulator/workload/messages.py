@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from emulator.errors import InputError
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.laws import Law
+from emulator.model.laws.drawing import work_of
 from emulator.model.network import Clock, Duration, Latency
 from emulator.model.system import System
 from emulator.model.timetable import SHORTEST_EPOCH
-from emulator.randomness import DISPATCH, LINK, MESSAGE, PHASE, SAMPLE, philox
-from emulator.workload.jobs import told_apart, work_of
+from emulator.randomness import DISPATCH, LINK, MESSAGE, PHASE, SAMPLE, SECOND, address, philox
+from emulator.workload.jobs import told_apart
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -56,23 +57,30 @@ class Transit(NamedTuple):
 
 
 @njit(inline="always")
-def _time_of(transit, length, high_bits, low_bits):  # type: ignore[no-untyped-def]
-    """Return a journey's time; where a part of it takes none, its law is not asked."""
-    time = length * transit.per_length
+def drawn_parts(transit, a, b, c, purpose):  # type: ignore[no-untyped-def]
+    """Return (base, jitter, word): a journey's time but for the edge, drawn at an address, and the block's last word.
+
+    Where a part takes no time, its law is not asked.
+    """
+    seed, replication = transit.seed, transit.replication
+    first, second, third, fourth = philox(a, b, c, purpose, seed, replication)
+    base = jitter = 0.0
     if transit.base_mean > 0.0:
-        time += transit.base_mean * work_of(high_bits, transit.base)
+        bits = (first << uint64(16)) | (second >> uint64(16))
+        base = transit.base_mean * work_of(bits, transit.base, address(a, b, c, purpose, seed, replication))
     if transit.jitter_mean > 0.0:
-        time += transit.jitter_mean * work_of(low_bits, transit.jitter)
-    return time
+        bits = ((second & uint64(0xFFFF)) << uint64(32)) | third
+        more = address(a, b, c, purpose + SECOND, seed, replication)
+        jitter = transit.jitter_mean * work_of(bits, transit.jitter, more)
+    return base, jitter, fourth
 
 
 @njit(inline="always")
 def draw_message(transit, sender, k, place, length, is_bad):  # type: ignore[no-untyped-def]
     """Return (time, whether it is lost) of a message over an edge of this `length`, on a link in this state."""
-    a, b, c, d = philox(sender, k, place, MESSAGE, transit.seed, transit.replication)
-    time = _time_of(transit, length, (a << uint64(16)) | (b >> uint64(16)), ((b & uint64(0xFFFF)) << uint64(32)) | c)
+    base, jitter, word = drawn_parts(transit, sender, k, place, MESSAGE)
     loss = transit.loss_if_bad if is_bad else transit.loss_if_good
-    return time, np.float64(np.int64(d)) * 2.0**-32 < loss
+    return length * transit.per_length + base + jitter, np.float64(np.int64(word)) * 2.0**-32 < loss
 
 
 @njit(inline="always")
@@ -88,8 +96,8 @@ def next_state(transit, sender, k, place, is_bad):  # type: ignore[no-untyped-de
 @njit(inline="always")
 def draw_dispatch(transit, scheduler, number, length):  # type: ignore[no-untyped-def]
     """Return how long a scheduler's job of this number in the episode takes over an edge of this `length`."""
-    a, b, c, _ = philox(scheduler, number, 0, DISPATCH, transit.seed, transit.replication)
-    return _time_of(transit, length, (a << uint64(16)) | (b >> uint64(16)), ((b & uint64(0xFFFF)) << uint64(32)) | c)
+    base, jitter, _ = drawn_parts(transit, scheduler, number, 0, DISPATCH)
+    return length * transit.per_length + base + jitter
 
 
 def _messages(transit, sender, k, leg, lengths, is_bad, times, lost):  # type: ignore[no-untyped-def]
@@ -106,6 +114,14 @@ def _dispatch(transit, scheduler, number, length):  # type: ignore[no-untyped-de
     return draw_dispatch(transit, scheduler, number, length)
 
 
+@njit(inline="always")
+def draw_gap(law, sender, k, seed, replication):  # type: ignore[no-untyped-def]
+    """Return the gap before a sender's sample k, in units of its period."""
+    a, b, _, _ = philox(sender, k, 0, SAMPLE, seed, replication)
+    more = address(sender, k, 0, SAMPLE, seed, replication)
+    return work_of((a << uint64(16)) | (b >> uint64(16)), law, more)
+
+
 def _gaps(law, period, first, horizon, sender, seed, replication, times):  # type: ignore[no-untyped-def]
     """Fill in instants from `first` on, before the horizon; return how many there are, -1 if there is no room."""
     time, count = first, 0
@@ -114,15 +130,15 @@ def _gaps(law, period, first, horizon, sender, seed, replication, times):  # typ
             return -1
         times[count] = time
         count += 1
-        a, b, _, _ = philox(sender, count, 0, SAMPLE, seed, replication)
-        time += period * work_of((a << uint64(16)) | (b >> uint64(16)), law)
+        time += period * draw_gap(law, sender, count, seed, replication)
     return count
 
 
-def _durations(law, mean, low_bits):  # type: ignore[no-untyped-def]
+def _durations(law, mean, low_bits, whose, seed, replication):  # type: ignore[no-untyped-def]
     durations = np.empty(len(low_bits))
-    for index in range(len(low_bits)):
-        durations[index] = mean * work_of(low_bits[index], law)
+    for sender in range(len(low_bits)):
+        more = address(sender, 0, whose, PHASE + SECOND, seed, replication)
+        durations[sender] = mean * work_of(low_bits[sender], law, more)
     return durations
 
 
@@ -194,7 +210,7 @@ class MessageDraws:
         phase_bits, period_bits = _phase_bits(senders, whose, *self.seeds)
         if isinstance(clock.period, Duration):
             numbers = told_apart(clock.period.law.numbers())
-            periods = self._compiled.durations(numbers, clock.period.mean, period_bits)
+            periods = self._compiled.durations(numbers, clock.period.mean, period_bits, whose, *self.seeds)
         else:
             periods = np.broadcast_to(np.asarray(clock.period, dtype=float), senders).copy()
         if clock.phase == "synchronous":

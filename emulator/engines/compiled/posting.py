@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, uint64
+from numba import njit
 
 from emulator.engines.compiled.slices import NO_ROOM
 from emulator.machine.compiling import compiled
 from emulator.model.timetable import SHORTEST_EPOCH
-from emulator.randomness import SAMPLE, philox
-from emulator.workload.jobs import work_of
-from emulator.workload.messages import BACK, draw_message, next_state
+from emulator.workload.messages import BACK, draw_gap, draw_message, next_state
 
 MESSAGE = np.dtype(
     [
@@ -60,8 +58,7 @@ def _tick_by_law(law, periods, horizon, end, next_time, number, seed, replicatio
             times[count], senders[count], numbers[count] = next_time[sender], sender, number[sender]
             number[sender] += 1
             count += 1
-            a, b, _, _ = philox(sender, number[sender], 0, SAMPLE, seed, replication)
-            next_time[sender] += periods[sender] * work_of((a << uint64(16)) | (b >> uint64(16)), law)
+            next_time[sender] += periods[sender] * draw_gap(law, sender, number[sender], seed, replication)
     return count
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emulator.engines.compiled.rules import column_of, pick_from
 from emulator.machine.compiling import compiled
-from emulator.workload.jobs import JobSource, draw_job, work_of
+from emulator.workload.jobs import JobSource, draw_job, job_work
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]
@@ -120,10 +120,10 @@ def keep_arrived(end, block, count):
 
 
 @inner
-def draw_work(source, bits, count, work, place):
-    """Fill in the works that the bits of `count` jobs stand for, from `place` on."""
+def draw_work(source, block, count, work, place):
+    """Fill in the works of the first `count` jobs of a block, from `place` on."""
     for i in range(count):
-        work[place + i] = work_of(bits[i], source.work)
+        work[place + i] = job_work(source, block.scheduler[i], block.number[i], block.bits[i])
 
 
 def _draw(rule, window, access, streams, records, counts, block, part, first, last):
@@ -150,7 +150,7 @@ def _draw(rule, window, access, streams, records, counts, block, part, first, la
                 return NO_ROOM
             draw_next(window.source, block, count)
             count = keep_arrived(window.end, block, count)
-            draw_work(window.source, block.bits, count, works, total)
+            draw_work(window.source, block, count, works, total)
             for i in range(count):
                 scheduler, number, time = block.scheduler[i], block.number[i], block.clock[i]
                 entry, stop = access.offsets[uint64(scheduler)], access.offsets[uint64(scheduler + 1)]

@@ -10,16 +10,15 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, uint64
+from numba import njit
 from numpy.typing import NDArray
 
 from emulator.engines.compiled.routing import BLOCK, Block, block, draw_next, draw_work, keep_arrived
 from emulator.engines.compiled.sorting import in_order
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.system import System
-from emulator.randomness import DISPATCH, philox
-from emulator.workload.jobs import work_of
-from emulator.workload.messages import MessageDraws
+from emulator.randomness import DISPATCH
+from emulator.workload.messages import MessageDraws, drawn_parts
 from emulator.workload.workload import Workload
 
 Integers = NDArray[np.int64]
@@ -133,7 +132,7 @@ def _draw_jobs(source, end, clock, number, block, times, work, coin, scheduler, 
                 return NO_ROOM
             draw_next(source, block, count)
             count = keep_arrived(end, block, count)
-            draw_work(source, block.bits, count, work, total)
+            draw_work(source, block, count, work, total)
             for i in range(count):
                 one = block.scheduler[i]
                 times[total], coin[total] = block.clock[i], block.coin[i]
@@ -147,12 +146,7 @@ def _draw_jobs(source, end, clock, number, block, times, work, coin, scheduler, 
 def _draw_ways(transit, scheduler, ever, base, jitter):  # type: ignore[no-untyped-def]
     """Fill in the parts of jobs' ways that are drawn: the numbers of `emulator.workload.messages.draw_dispatch`."""
     for job in range(len(scheduler)):
-        a, b, c, _ = philox(scheduler[job], ever[job], 0, DISPATCH, transit.seed, transit.replication)
-        base[job] = jitter[job] = 0.0
-        if transit.base_mean > 0.0:
-            base[job] = transit.base_mean * work_of((a << uint64(16)) | (b >> uint64(16)), transit.base)
-        if transit.jitter_mean > 0.0:
-            jitter[job] = transit.jitter_mean * work_of(((b & uint64(0xFFFF)) << uint64(32)) | c, transit.jitter)
+        base[job], jitter[job], _ = drawn_parts(transit, scheduler[job], ever[job], 0, DISPATCH)
 
 
 _draw = compiled(nogil=True, error_model="numpy")(_draw_jobs)

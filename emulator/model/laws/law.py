@@ -17,8 +17,12 @@ class WorkNumbers(Protocol):
     """The numbers of a law: a `NamedTuple` of its own type, by which compiled code picks the function to draw with."""
 
     @staticmethod
-    def compiled_draw() -> Callable[[Any, Any], Any]:
-        """Return the function (numbers, bits) -> work that engines compile; the 48 bits are a uint64."""
+    def compiled_draw() -> Callable[..., Any]:
+        """Return the function (numbers, bits) -> work that engines compile; the 48 bits are a uint64.
+
+        Or the function (numbers, bits, more) -> work of a law that needs further bits: `more` is the
+        `emulator.randomness.Address` at which `emulator.randomness.more_bits` draws them.
+        """
 
 
 class Law(Section):
