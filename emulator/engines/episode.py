@@ -211,8 +211,8 @@ def outcome_word(outcome):  # type: ignore[no-untyped-def]
 def job_fingerprint(server, outcome, arrival_time, start_time, departure_time):  # type: ignore[no-untyped-def]
     """Return 64 bits that stand for the fate of one job; an episode's fingerprint is their sum modulo 2**64.
 
-    Times that did not happen are -1, and outcomes are told by `outcome_word`. A sum, so that jobs may be met in any order; the arrival time says which job
-    it is. A linear form of odd multipliers, then a bijection that no sum undoes.
+    Times that did not happen are -1, and outcomes are told by `outcome_word`. A sum, so that jobs may be met in any
+    order; the arrival time says which job it is. A linear form of odd multipliers, then a bijection that no sum undoes.
     """
     word = uint64(np.float64(arrival_time).view(np.int64)) * uint64(0x9E3779B97F4A7C15)
     word += uint64(np.float64(start_time).view(np.int64)) * uint64(0xC2B2AE3D27D4EB4F)

@@ -112,11 +112,15 @@ class Station:
 
     def laws(self) -> list[Law]:
         """Return the laws of all that is drawn in it."""
-        durations = [self.patience and self.patience.time, self.retries and self.retries.backoff]
+        durations: list[Duration] = []
+        if self.patience is not None:
+            durations.append(self.patience.time)
         if self.failures is not None:
             durations += [self.failures.up, self.failures.down]
-        laws = [duration.law for duration in durations if duration is not None]
-        return [*laws, *(one.law for one in self.classes if one.law is not None)]
+        if self.retries is not None:
+            durations.append(self.retries.backoff)
+        of_classes = [one.law for one in self.classes if one.law is not None]
+        return [duration.law for duration in durations] + of_classes
 
 
 PLAIN = Station()

@@ -85,40 +85,41 @@ def _class_work(works, class_, bits, more):  # type: ignore[no-untyped-def]
 @njit(inline="always")
 def draw_marks(marks, scheduler, number, work):  # type: ignore[no-untyped-def]
     """Return (class, work, patience) of a job, whose `work` are bits where jobs are of classes."""
-    seeds = marks.seed, marks.replication
-    a, b, _, d = philox(scheduler, 0, number, MARK, *seeds)
+    seed, replication = marks.seed, marks.replication
+    a, b, _, d = philox(scheduler, 0, number, MARK, seed, replication)
     class_ = 0
     if len(marks.means) > 0:
         for limit in marks.limits:
             class_ += d >= limit
-        more = address(scheduler, 0, number, MARK + SECOND, *seeds)
+        more = address(scheduler, 0, number, MARK + SECOND, seed, replication)
         work = marks.means[class_] * class_work(marks.works, class_, uint64(np.int64(work)), more)
     patience = np.inf
     if marks.patience_mean < np.inf:
         bits = (a << uint64(16)) | (b >> uint64(16))
-        patience = marks.patience_mean * work_of(bits, marks.patience, address(scheduler, 0, number, MARK, *seeds))
+        more = address(scheduler, 0, number, MARK, seed, replication)
+        patience = marks.patience_mean * work_of(bits, marks.patience, more)
     return class_, work, patience
 
 
 @njit(inline="always")
 def draw_cycle(cycles, group, cycle):  # type: ignore[no-untyped-def]
     """Return how long a group of servers is up, and how long it is down after that."""
-    seeds = cycles.seed, cycles.replication
-    a, b, c, _ = philox(group, cycle, 0, FAILURE, *seeds)
+    seed, replication = cycles.seed, cycles.replication
+    a, b, c, _ = philox(group, cycle, 0, FAILURE, seed, replication)
     bits = (a << uint64(16)) | (b >> uint64(16))
-    up = cycles.up_mean * work_of(bits, cycles.up, address(group, cycle, 0, FAILURE, *seeds))
+    up = cycles.up_mean * work_of(bits, cycles.up, address(group, cycle, 0, FAILURE, seed, replication))
     bits = ((b & uint64(0xFFFF)) << uint64(32)) | c
-    down = cycles.down_mean * work_of(bits, cycles.down, address(group, cycle, 0, FAILURE + SECOND, *seeds))
+    down = cycles.down_mean * work_of(bits, cycles.down, address(group, cycle, 0, FAILURE + SECOND, seed, replication))
     return up, down
 
 
 @njit(inline="always")
 def draw_backoff(backoffs, scheduler, number, attempt):  # type: ignore[no-untyped-def]
     """Return how long a job waits before this attempt, the first one being 0, and the coin of the attempt."""
-    seeds = backoffs.seed, backoffs.replication
-    a, b, _, d = philox(scheduler, number, attempt, RETRY, *seeds)
+    seed, replication = backoffs.seed, backoffs.replication
+    a, b, _, d = philox(scheduler, number, attempt, RETRY, seed, replication)
     bits = (a << uint64(16)) | (b >> uint64(16))
-    time = backoffs.mean * work_of(bits, backoffs.law, address(scheduler, number, attempt, RETRY, *seeds))
+    time = backoffs.mean * work_of(bits, backoffs.law, address(scheduler, number, attempt, RETRY, seed, replication))
     return time, np.float64(np.int64(d)) * 2.0**-32
 
 
@@ -209,9 +210,7 @@ class StationDraws:
         failures = self.station.failures
         assert failures is not None
         up, down = failures.up, failures.down
-        return Cycles(
-            *self.seeds, up.mean, told_apart(up.law.numbers()), down.mean, told_apart(down.law.numbers())
-        )
+        return Cycles(*self.seeds, up.mean, told_apart(up.law.numbers()), down.mean, told_apart(down.law.numbers()))
 
     @cached_property
     def backoffs(self) -> Backoffs:

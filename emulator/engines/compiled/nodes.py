@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emulator.engines.compiled import station
 from emulator.engines.compiled.fates import Rows
@@ -53,8 +51,8 @@ class Nodes:
         """Begin an epoch: catch up until its start, list its failures, and look at all nodes."""
         self._catch_up(start, -1, rows)
         if len(self.toggled):
-            first, room = np.empty(len(self.toggled), dtype=np.int64), max(2 * len(self.toggled), len(self.stations.toggles))
-            times = np.empty(room)
+            first = np.empty(len(self.toggled), dtype=np.int64)
+            times = np.empty(max(2 * len(first), len(self.stations.toggles)))
             while self.draws.toggles(end, self.next_toggle, self.toggled, first, times) < 0:
                 times = np.empty(2 * len(times))
             self.stations = self.stations._replace(first=first, toggles=times)
@@ -99,9 +97,3 @@ class Nodes:
     def fingerprint(self) -> int:
         """Return the sum of the jobs' fingerprints."""
         return int(np.sum(self.stations.nodes["fingerprint"], dtype=np.uint64))
-
-    def marks(
-        self, scheduler: NDArray[np.int32], number: NDArray[np.int64], work: NDArray[np.float64]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Return class and patience of some jobs; see `StationDraws.mark_all`."""
-        return self.draws.mark_all(scheduler, number, work)

@@ -1,8 +1,8 @@
 """Stations at work: several servers, shared ones, priorities, patience, failures; one kernel for all engines.
 
-Between two jobs that reach a node, what happens there is its own affair: departures, timeouts, repairs and failures, and
-patience that runs out, in this order at equal times. So a node is left alone until a job reaches it or somebody looks
-at it, and then `advance` lets it catch up. Times in ms, rates per ms.
+Between two jobs that reach a node, what happens there is its own affair: departures, timeouts, repairs and failures,
+and patience that runs out, in this order at equal times. So a node is left alone until a job reaches it or somebody
+looks at it, and then `advance` lets it catch up. Times in ms, rates per ms.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from emulator.engines.compiled.fates import Rows
 from emulator.engines.episode import (
     COMPLETED,
     DROPPED,
@@ -342,9 +341,7 @@ def _plan(stations, server):  # type: ignore[no-untyped-def]
         if slots[place].deadline < np.inf:
             first_look = stations.of_sojourn and not stations.goes_on and not slots[place].is_overdue
             _take_earlier(node, slots, place, slots[place].deadline, TIMES_OUT if first_look else LOSES_PATIENCE)
-    if stations.has_failures and (
-        node.toggle < node.time or (node.toggle == node.time and FAILS < node.step)
-    ):
+    if stations.has_failures and (node.toggle < node.time or (node.toggle == node.time and node.step > FAILS)):
         node.time, node.step, node.place = node.toggle, FAILS, -1
 
 

@@ -45,6 +45,13 @@ class EventLoop(simpy.Environment):
         """Resume a sleeping process at this instant, when its turn comes."""
         heappush(self._queue, (self._now, turn, next(self._eid), process))  # type: ignore[misc]
 
+    @property
+    def running(self) -> simpy.Process:
+        """The active process, asked by itself."""
+        process = self._active_proc
+        assert process is not None
+        return process
+
     def alarm(self, time: float, turn: int) -> simpy.Event:
         """Return an event at `time` (ms) and its turn; a process that waits for it can be interrupted."""
         alarm = simpy.Event(self)
@@ -57,7 +64,7 @@ class EventLoop(simpy.Environment):
 
         At once, before the active process goes on; `Process.interrupt` would do it a little later.
         """
-        process.target.callbacks.remove(process._resume)  # type: ignore[union-attr]
+        process.target.callbacks.remove(process._resume)
         active = self._active_proc
         self._resume(process, simpy.Interrupt(cause))
         self._active_proc = active

@@ -26,12 +26,12 @@ class Unit:
     def __init__(self, node: QueueServer):
         self.node = node
         self.job: Job | None = None
-        self.process: simpy.Process | None = None
+        self.process: simpy.Process
 
     def serve(self) -> Process:
         """Serve one job after another."""
         node, loop = self.node, self.node.loop
-        self.process = loop.active_process
+        self.process = loop.running
         while True:
             self.job = job = node.next_job()
             try:
@@ -93,9 +93,13 @@ class QueueServer(StationServer):
         priority = self.station.classes[job.class_].priority if self.station.has_priorities else 0
         return priority, job.admission
 
+    def unit_with(self, job: Job | None) -> Unit | None:
+        """Return the server that has this job, or none, if there is one."""
+        return next((unit for unit in self.units if unit.job is job), None)
+
     def is_served(self, job: Job) -> bool:
         """See `StationServer.is_served`."""
-        return any(unit.job is job for unit in self.units)
+        return self.unit_with(job) is not None
 
     def next_job(self) -> Job | None:
         """Return the job whose turn it is, if there is one and the node is up."""
@@ -113,10 +117,10 @@ class QueueServer(StationServer):
     def assign(self) -> None:
         """Let jobs start at servers that are free, or that have to give up a job of lower priority."""
         while (job := self.next_job()) is not None:
-            unit = next((unit for unit in self.units if unit.job is None), None)
+            unit = self.unit_with(None)
             if unit is None and self.station.preempts:
-                last = max(self.units, key=lambda unit: self.rank(unit.job))
-                unit = last if self.rank(job)[0] < self.rank(last.job)[0] else None
+                last = max(filter(self.is_served, self.jobs), key=self.rank)
+                unit = self.unit_with(last) if self.rank(job)[0] < self.rank(last)[0] else None
             if unit is None:
                 return
             self.loop.interrupt(unit.process, NEXT)
@@ -136,7 +140,7 @@ class QueueServer(StationServer):
 
     def take_away(self, job: Job, outcome: int) -> None:
         """See `StationServer.take_away`."""
-        unit = next((unit for unit in self.units if unit.job is job), None)
+        unit = self.unit_with(job)
         self.leave(job, outcome)
         if unit is not None:
             self.loop.interrupt(unit.process, NEXT)

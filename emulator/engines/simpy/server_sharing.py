@@ -33,7 +33,7 @@ class SharingServer(StationServer):
         self.clock = 0.0
         self.since = 0.0
         """When the clock was read last."""
-        self.process: simpy.Process | None = None
+        self.process: simpy.Process
 
     def processes(self) -> Iterator[Process]:
         """Yield the process of service and that of failures."""
@@ -49,7 +49,7 @@ class SharingServer(StationServer):
     def serve(self) -> Process:
         """Let the job go that is done first, unless something changes before."""
         loop = self.loop
-        self.process = loop.active_process
+        self.process = loop.running
         while True:
             try:
                 if self.capacity == 0.0:
