@@ -21,6 +21,9 @@ OUTCOMES = ("completed", "dropped", "in system", "refused", "lost", "gave up")
 Servers drop jobs when their buffers are full, refuse them when they are down, and lose them when they fail.
 """
 
+GONE = "completions", "drops", "refused", "lost", "gave_up"
+"""The sums of jobs that are no longer in the system, by their names in `Totals`."""
+
 RECEIVED, IGNORED, LOST, UNDER_WAY = range(4)
 FATES = ("received", "ignored", "lost", "under way")
 """What became of a message by the horizon, in the order of the codes above; ignored ones were received, too."""

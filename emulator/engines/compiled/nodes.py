@@ -47,34 +47,36 @@ class Nodes:
             nodes["toggle"] = nodes["time"] = self.next_toggle[np.arange(system.servers) // group]
             nodes["step"] = station.FAILS
 
-    def begin(self, start: float, end: float, rows: Rows) -> None:
+    def begin(self, start: float, end: float) -> None:
         """Begin an epoch: catch up until its start, list its failures, and look at all nodes."""
-        self._catch_up(start, -1, rows)
+        self._catch_up(start, -1)
         if len(self.toggled):
             first = np.empty(len(self.toggled), dtype=np.int64)
             times = np.empty(max(2 * len(first), len(self.stations.toggles)))
             while self.draws.toggles(end, self.next_toggle, self.toggled, first, times) < 0:
                 times = np.empty(2 * len(times))
             self.stations = self.stations._replace(first=first, toggles=times)
-        self._catch_up(start, station.LOSES_PATIENCE, rows)
+        self._catch_up(start, station.LOSES_PATIENCE)
         self.each_part(
             len(self.lengths), lambda part, *some: station.look(self.stations, self.lengths, self.told, *some)
         )
 
-    def _catch_up(self, time: float, last_step: int, rows: Rows) -> None:
-        self.each_part(
-            len(self.lengths), lambda part, *some: station.catch_up(self.stations, rows, time, last_step, *some)
-        )
+    def _catch_up(self, time: float, last_step: int) -> None:
+        self.each_part(len(self.lengths), lambda part, *some: station.catch_up(self.stations, time, last_step, *some))
 
-    def close(self, rows: Rows) -> None:
+    def close(self) -> None:
         """End the episode. Raises `RuntimeError` if servers have given other work than was done of jobs."""
-        station.close_all(self.stations, rows)
+        station.close_all(self.stations)
         nodes = self.stations.nodes
         differ = np.abs(nodes["given"] - nodes["done"]) > WORK_TOLERANCE * (1.0 + nodes["given"])
         if differ.any():
             server = int(np.flatnonzero(differ)[0])
             given, done = nodes["given"][server], nodes["done"][server]
             raise RuntimeError(f"server {server} has given {given:.9g} of work, but {done:.9g} was done of its jobs")
+
+    def trace(self, rows: Rows) -> None:
+        """Let what becomes of traced jobs be written into these rows from now on."""
+        self.stations = self.stations._replace(rows=rows)
 
     def count(self, what: str) -> int:
         """Return how many jobs were completed, dropped, refused or lost, or gave_up, at all nodes."""

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from emulator.engines.compiled.fates import empty_rows
 from emulator.engines.episode import (
     COMPLETED,
     DROPPED,
@@ -62,7 +63,6 @@ NODE = np.dtype(
         ("served", np.int32),  # how many jobs are at servers
         ("admitted", np.int32),
         ("toggled", np.int32),  # how often it has failed or was repaired; it is down if that is odd
-        ("told", np.int32),  # the length that it told last
         ("completed", np.int32),
         ("dropped", np.int32),
         ("refused", np.int32),
@@ -125,6 +125,8 @@ class Stations(NamedTuple):
     """Whether the server serves jobs that have given up, too."""
     horizon: float
     is_traced: bool
+    rows: Any
+    """The traced jobs, see `emulator.engines.compiled.fates.Rows`."""
 
 
 @njit(**PART)
@@ -229,15 +231,15 @@ def _count(node, outcome):  # type: ignore[no-untyped-def]
 
 
 @njit(**PART)
-def _tell(stations, rows, server, row, outcome, arrival, start, departure):  # type: ignore[no-untyped-def]
+def tell(stations, server, row, outcome, arrival, start, departure):  # type: ignore[no-untyped-def]
     """Count what has become of a job, and write it down; instants that did not come are negative."""
     node = stations.nodes[server]
     _count(node, outcome)
     node.fingerprint += job_fingerprint(server, outcome_word(outcome), arrival, start, departure)
     if stations.is_traced:
-        rows.start_time[row] = start if start >= 0.0 else np.nan
-        rows.departure_time[row] = departure if departure >= 0.0 else np.nan
-        rows.outcome[row] = outcome
+        stations.rows.start_time[row] = start if start >= 0.0 else np.nan
+        stations.rows.departure_time[row] = departure if departure >= 0.0 else np.nan
+        stations.rows.outcome[row] = outcome
 
 
 @njit(**PART)
@@ -251,7 +253,7 @@ def _work_done(stations, node, slot, now):  # type: ignore[no-untyped-def]
 
 
 @njit(**PART)
-def _leave(stations, rows, server, place, outcome, now):  # type: ignore[no-untyped-def]
+def _leave(stations, server, place, outcome, now):  # type: ignore[no-untyped-def]
     """Let a job go, and the next one start."""
     node, slots = stations.nodes[server], stations.slots[server]
     _read_clock(stations, node, now)
@@ -266,7 +268,7 @@ def _leave(stations, rows, server, place, outcome, now):  # type: ignore[no-unty
     node.time_here += now - slot.reached_time
     if outcome == COMPLETED:
         note(stations, node, slot, now)
-    _tell(stations, rows, server, slot.row, outcome, slot.arrival_time, slot.start_time, now)
+    tell(stations, server, slot.row, outcome, slot.arrival_time, slot.start_time, now)
     node.served -= slot.is_served
     node.jobs -= 1
     if place < node.jobs:
@@ -276,7 +278,7 @@ def _leave(stations, rows, server, place, outcome, now):  # type: ignore[no-unty
 
 
 @njit(**PART)
-def _fail_or_be_repaired(stations, rows, server, now):  # type: ignore[no-untyped-def]
+def _fail_or_be_repaired(stations, server, now):  # type: ignore[no-untyped-def]
     """Go down or up; what has started goes on later, starts again, or is lost."""
     node, slots = stations.nodes[server], stations.slots[server]
     _read_clock(stations, node, now)
@@ -304,7 +306,7 @@ def _fail_or_be_repaired(stations, rows, server, now):  # type: ignore[no-untype
                     first = place
             if first < 0:
                 break
-            _leave(stations, rows, server, first, LOST_JOB, now)
+            _leave(stations, server, first, LOST_JOB, now)
 
 
 @njit(**PART)
@@ -359,29 +361,29 @@ def _take_earlier(node, slots, place, time, step):  # type: ignore[no-untyped-de
 
 
 @njit(**PART)
-def _happen(stations, rows, server):  # type: ignore[no-untyped-def]
+def _happen(stations, server):  # type: ignore[no-untyped-def]
     """Let happen what happens next."""
     node, slots = stations.nodes[server], stations.slots[server]
     now, place = node.time, node.place
     if node.step == DEPARTS:
-        _leave(stations, rows, server, place, COMPLETED, now)
+        _leave(stations, server, place, COMPLETED, now)
     elif node.step == FAILS:
-        _fail_or_be_repaired(stations, rows, server, now)
+        _fail_or_be_repaired(stations, server, now)
     elif stations.goes_on:
         slots[place].gave_up, slots[place].deadline = True, np.inf
     elif node.step == TIMES_OUT and not slots[place].is_served:
         slots[place].is_overdue = True
     else:
-        _leave(stations, rows, server, place, GAVE_UP, now)
+        _leave(stations, server, place, GAVE_UP, now)
     _plan(stations, server)
 
 
 @njit(**PART)
-def advance(stations, rows, server, time, last_step):  # type: ignore[no-untyped-def]
+def advance(stations, server, time, last_step):  # type: ignore[no-untyped-def]
     """Let a node catch up until `time`, and there until the steps of an instant up to `last_step`."""
     node = stations.nodes[server]
     while node.time < time or (node.time == time and node.step <= last_step):
-        _happen(stations, rows, server)
+        _happen(stations, server)
 
 
 @njit(**PART)
@@ -392,26 +394,46 @@ def length_told(stations, server):  # type: ignore[no-untyped-def]
 
 
 @njit(**PART)
-def receive(stations, rows, server, arrival, reached, work, class_, patience, row):  # type: ignore[no-untyped-def]
-    """Let a job in, unless the node is down and refuses it, or the buffer is full; it has caught up until now."""
+def gives_up_by(stations, instant, arrival, patience):  # type: ignore[no-untyped-def]
+    """Return whether a job that is on its way to a node gives up by an instant, and before the horizon."""
+    return stations.of_sojourn and arrival + patience <= instant and arrival + patience < stations.horizon
+
+
+@njit(**PART)
+def turn_back(stations, server, reached, arrival, row, patience):  # type: ignore[no-untyped-def]
+    """Return whether a job gives up on its way, so that it does not reach its server; then note it."""
+    if stations.goes_on or not gives_up_by(stations, reached, arrival, patience):
+        return False
+    if stations.is_traced:
+        stations.rows.reached_time[row], stations.rows.queue_length_at_arrival[row] = np.nan, -1
+    tell(stations, server, row, GAVE_UP, arrival, NOT_YET, NOT_YET)
+    return True
+
+
+@njit(**PART)
+def receive(stations, server, arrival, reached, work, class_, patience, row, gave_up):  # type: ignore[no-untyped-def]
+    """Let a job in, unless the node is down and refuses it, or the buffer is full.
+
+    The node has caught up until now, and the job may have given up on its way.
+    """
     node, slots = stations.nodes[server], stations.slots[server]
     if stations.is_traced:
-        rows.reached_time[row] = reached
-        rows.queue_length_at_arrival[row] = node.jobs
+        stations.rows.reached_time[row] = reached
+        stations.rows.queue_length_at_arrival[row] = node.jobs
     if stations.refuses and _is_down(node):
-        _tell(stations, rows, server, row, REFUSED, arrival, NOT_YET, NOT_YET)
+        tell(stations, server, row, GAVE_UP if gave_up else REFUSED, arrival, NOT_YET, NOT_YET)
         return
     if node.jobs == len(slots):
-        _tell(stations, rows, server, row, DROPPED, arrival, NOT_YET, NOT_YET)
+        tell(stations, server, row, GAVE_UP if gave_up else DROPPED, arrival, NOT_YET, NOT_YET)
         return
     _read_clock(stations, node, reached)
     slot = slots[node.jobs]
     slot.arrival_time, slot.reached_time, slot.start_time = arrival, reached, NOT_YET
     slot.work, slot.left, slot.since = work, work + (node.clock if stations.is_shared else 0.0), reached
     slot.departure = np.inf
-    slot.deadline = (arrival if stations.of_sojourn else reached) + patience
+    slot.deadline = np.inf if gave_up else (arrival if stations.of_sojourn else reached) + patience
     slot.row, slot.admission, slot.priority = row, node.admitted, stations.priorities[class_]
-    slot.is_served = slot.is_overdue = slot.gave_up = False
+    slot.is_served, slot.is_overdue, slot.gave_up = False, False, gave_up
     node.admitted += 1
     node.jobs += 1
     _change_speed(stations, server, reached)
@@ -422,9 +444,9 @@ def receive(stations, rows, server, arrival, reached, work, class_, patience, ro
 
 
 @njit(**PART)
-def close(stations, rows, server):  # type: ignore[no-untyped-def]
+def close(stations, server):  # type: ignore[no-untyped-def]
     """Let a node catch up until the horizon, and note the jobs that are still here."""
-    advance(stations, rows, server, stations.horizon, TIMES_OUT)
+    advance(stations, server, stations.horizon, TIMES_OUT)
     node, slots = stations.nodes[server], stations.slots[server]
     _read_clock(stations, node, stations.horizon)
     last = -1
@@ -438,14 +460,14 @@ def close(stations, rows, server):  # type: ignore[no-untyped-def]
         node.waiting_time += stations.horizon - slot.reached_time
         node.done += _work_done(stations, node, slot, stations.horizon)
         outcome = GAVE_UP if slot.gave_up else IN_SYSTEM
-        _tell(stations, rows, server, slot.row, outcome, slot.arrival_time, slot.start_time, NOT_YET)
+        tell(stations, server, slot.row, outcome, slot.arrival_time, slot.start_time, NOT_YET)
 
 
 @compiled(nogil=True, error_model="numpy", _nrt=False)
-def catch_up(stations, rows, time, last_step, first, last):  # type: ignore[no-untyped-def]
+def catch_up(stations, time, last_step, first, last):  # type: ignore[no-untyped-def]
     """Let the nodes `first` to `last` - 1 catch up, see `advance`."""
     for server in range(first, last):
-        advance(stations, rows, server, time, last_step)
+        advance(stations, server, time, last_step)
 
 
 @compiled(nogil=True, error_model="numpy", _nrt=False)
@@ -456,10 +478,10 @@ def look(stations, lengths, told, first, last):  # type: ignore[no-untyped-def]
 
 
 @compiled(nogil=True, error_model="numpy", _nrt=False)
-def close_all(stations, rows):  # type: ignore[no-untyped-def]
+def close_all(stations):  # type: ignore[no-untyped-def]
     """Let all nodes catch up until the horizon, and note the jobs that are still there."""
     for server in range(len(stations.nodes)):
-        close(stations, rows, server)
+        close(stations, server)
 
 
 def new_stations(system: System, *, is_traced: bool) -> Stations:
@@ -490,4 +512,5 @@ def new_stations(system: System, *, is_traced: bool) -> Stations:
         goes_on=patience is not None and patience.goes_on,
         horizon=float(system.horizon),
         is_traced=is_traced,
+        rows=empty_rows(0),
     )

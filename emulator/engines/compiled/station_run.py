@@ -16,7 +16,7 @@ from emulator.engines.compiled.nodes import Nodes
 from emulator.engines.compiled.station import LOSES_PATIENCE, advance, receive
 from emulator.engines.compiled.windows import Run, WindowEngine
 from emulator.engines.engine import Part
-from emulator.engines.episode import JobTrace, Totals, Traces, epoch_trace
+from emulator.engines.episode import GONE, JobTrace, Totals, Traces, epoch_trace
 from emulator.machine.compiling import compiled
 from emulator.workload.workload import Workload
 
@@ -44,13 +44,13 @@ class StationRun(Run):
         """Run epoch by epoch and yield all traces at the end."""
         for _ in super().parts(progress):
             pass
-        self.nodes.close(self.rows)
+        self.nodes.close()
         yield self._whole()
 
     def totals(self) -> Totals:
         """See `Run.totals`."""
         sums = self.nodes.sums()
-        gone = sum(sums[name] for name in ("completions", "drops", "refused", "lost", "gave_up"))
+        gone = sum(sums[name] for name in GONE)
         return Totals(
             arrivals=self.arrivals,
             in_system=self.arrivals - gone,
@@ -64,7 +64,7 @@ class StationRun(Run):
 
     def _look(self, epoch: int) -> None:
         start, end = (float(time) for time in self.workload.times[epoch : epoch + 2])
-        self.nodes.begin(start, end, self.rows)
+        self.nodes.begin(start, end)
         self.lengths = self.nodes.told
 
     def _traces(self, epoch: int, rule: Any, rows: list[Any]) -> Part:
@@ -80,24 +80,14 @@ class StationRun(Run):
         engine, total = self.engine, int(self.starts[-1])
         if self.is_traced and self.traced + total > len(self.rows.server):
             self.rows = fates.longer(self.rows, self.traced, 2 * (self.traced + total))
+            self.nodes.trace(self.rows)
         class_, patience = self._marks(drawn)
-        epoch, first_row, rows = int(window.source.epoch), self.traced, self.rows
+        epoch, first_row = int(window.source.epoch), self.traced
 
         def serve(part: int, first: int, last: int) -> None:
             fifo.group(self.counts, np.array(drawn), self.records, self.starts, self.jobs, first, last)
-            _serve(
-                self.nodes.stations,
-                self.records,
-                class_,
-                patience,
-                self.starts,
-                self.jobs,
-                rows,
-                first_row,
-                epoch,
-                first,
-                last,
-            )
+            marks, whose = (class_, patience), (self.records, self.starts, self.jobs)
+            _serve(self.nodes.stations, marks, *whose, first_row, epoch, first, last)
 
         engine.each_part(self.server_count, serve)
         self.traced += total if self.is_traced else 0
@@ -132,8 +122,9 @@ class StationRun(Run):
 
 
 @compiled(nogil=True, error_model="numpy")
-def _serve(stations, records, class_, patience, starts, jobs, rows, first_row, epoch, first, last):  # type: ignore[no-untyped-def]
+def _serve(stations, marks, records, starts, jobs, first_row, epoch, first, last):  # type: ignore[no-untyped-def]
     """Let the stations `first` to `last` - 1 take their jobs, which are traced from `first_row` on."""
+    rows, (class_, patience) = stations.rows, marks
     schedulers, numbers = records.scheduler.reshape(-1), records.number.reshape(-1)
     for server in range(first, last):
         begin, end = starts[server], starts[server + 1]
@@ -150,5 +141,5 @@ def _serve(stations, records, class_, patience, starts, jobs, rows, first_row, e
                 of_class, ready = np.int64(class_[whose]), patience[whose]
                 if stations.is_traced:
                     rows.class_[row] = of_class
-            advance(stations, rows, server, time[i], LOSES_PATIENCE)
-            receive(stations, rows, server, time[i], time[i], work[i], of_class, ready, row)
+            advance(stations, server, time[i], LOSES_PATIENCE)
+            receive(stations, server, time[i], time[i], work[i], of_class, ready, row, False)

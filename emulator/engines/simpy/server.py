@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from math import inf
 from typing import Any
 
 import simpy
@@ -51,6 +52,14 @@ class Server:
         if self.idle is not None:
             serving, self.idle = self.idle, None
             self.loop.wake(serving)
+
+    def deadline_of(self, job: Job) -> float:
+        """Return when a job gives up that has not reached the server: never."""
+        return inf
+
+    def goes_on_with(self, job: Job) -> bool:
+        """Return whether a job that gives up on its way reaches the server all the same."""
+        return True
 
     def serve(self) -> Process:
         """Serve one job after another, each for `work / service_rate`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from math import isnan
+from math import inf, isnan
 
 from emulator.engines.episode import COMPLETED, DROPPED, GAVE_UP, IN_SYSTEM, LOST_JOB, REFUSED
 from emulator.engines.simpy.event_loop import FAILURE, PATIENCE, TIMEOUT, EventLoop, turn
@@ -56,10 +56,20 @@ class StationServer(Server):
         else:
             job.admission = self.admitted
             self.admitted += 1
-            if patience is not None:
+            if patience is not None and job.outcome == IN_SYSTEM:
                 since = job.arrival_time if patience.of_sojourn else job.reached_time
                 self.loop.process(self.lose_patience(job, patience, since + job.patience))
             self.join(job)
+
+    def deadline_of(self, job: Job) -> float:
+        """Return when a job gives up that has not reached the node, if patience counts until departure."""
+        patience = self.station.patience
+        return job.arrival_time + job.patience if patience is not None and patience.of_sojourn else inf
+
+    def goes_on_with(self, job: Job) -> bool:
+        """Let a job give up on its way; return whether it reaches the node all the same."""
+        self.end(job, GAVE_UP)
+        return self.station.patience is not None and self.station.patience.goes_on
 
     def lose_patience(self, job: Job, patience: Patience, deadline: float) -> Process:
         """Let a job give up at its deadline: a job in service at the end of a timeout, others after repairs."""
