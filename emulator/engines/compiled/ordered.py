@@ -19,6 +19,7 @@ from dispatchers.errors import DispatcherError
 from emulator.engines.compiled import fates, rules, walk
 from emulator.engines.compiled.answers import OnDemand
 from emulator.engines.compiled.calendar import Calendar
+from emulator.engines.compiled.nodes import Nodes
 from emulator.engines.compiled.slices import Jobs, JobStreams, Slice
 from emulator.engines.compiled.world import (
     ANSWERED,
@@ -26,6 +27,7 @@ from emulator.engines.compiled.world import (
     COMPLETIONS,
     DECISIONS,
     DROPS,
+    GAVE_UP_UNDER_WAY,
     IGNORED,
     LOST,
     ON_ITS_WAY,
@@ -38,6 +40,7 @@ from emulator.engines.compiled.world import (
 )
 from emulator.engines.engine import Part
 from emulator.engines.episode import (
+    GONE,
     UNTRACED,
     Episode,
     Totals,
@@ -118,12 +121,16 @@ class _Run:
             phases, periods = self.draws.decision_clock
             self.world = self.world._replace(decision_phase=phases, decision_period=periods)
             self.world.tick[:] = phases == 0.0  # time 0 comes first in any case
+        self.nodes: Nodes | None = None
+        """The stations, where servers are more than FIFO queues."""
+        if not system.station.is_plain:
+            self.nodes = Nodes(system, workload.replication, is_traced=self.is_traced)
         self.observations.begin(self.world, workload)
         self.settings = self._settings()
         self.column = np.zeros(system.access.scheduler_count, dtype=np.int32)
         """Where each scheduler sends its jobs, if a rule is drawn for all until the next decision."""
-        self.is_whole = not system.network.dispatch.is_none
-        """Whether traces come for the whole episode at once: a job can reach its server in a later epoch."""
+        self.is_whole = not system.network.dispatch.is_none or self.nodes is not None
+        """Whether traces come for the whole episode at once: a job's fate can be known in a later epoch."""
         self.rows, self.traced = fates.empty_rows(0), 0
         """The jobs that are traced, and how many there are."""
         self.born: list[NDArray[np.int64]] = []
@@ -160,18 +167,16 @@ class _Run:
             self._run_epoch(epoch)
             if epoch + 1 == self.workload.epochs:
                 walk.close(self.world, self.settings, self.rows)
+                if self.nodes is not None:
+                    self.nodes.close()
             if not self.is_whole or epoch + 1 == self.workload.epochs:
                 yield self._part(epoch)
         if progress is not None:
             progress(self.system.horizon)
 
     def _run_epoch(self, epoch: int) -> None:
-        before = int(self.world.tally[DROPS])
-        if self.is_traced or self.observations.is_global:
-            lengths = walk.lengths_at(self.world, float(self.workload.times[epoch]))
-            self.lengths.append(lengths)
-            if self.observations.is_global:
-                self.observations.note_distribution(lengths)
+        before = self._drops()
+        self._look(epoch)
         for slice_ in self.streams.slices(epoch, self.calendar.rate):
             self._run_slice(slice_)
         if self.traces.epochs or epoch + 1 == self.workload.epochs:
@@ -181,7 +186,26 @@ class _Run:
                 self.offload_probability.append(self._offload_probability())
         if self.is_traced:
             self.born.append(self.streams.number.copy())
-        self.drops_by_epoch[epoch] = self.world.tally[DROPS] - before
+        self.drops_by_epoch[epoch] = self._drops() - before
+
+    def _drops(self) -> int:
+        return int(self.world.tally[DROPS]) if self.nodes is None else self.nodes.count("dropped")
+
+    def _look(self, epoch: int) -> None:
+        """Note what is to be seen of all queues at an epoch's start."""
+        start, end = (float(time) for time in self.workload.times[epoch : epoch + 2])
+        if self.nodes is not None:
+            self.nodes.begin(start, end)
+            self.world = self.world._replace(stations=self.nodes.stations)
+        if not (self.is_traced or self.observations.is_global):
+            return
+        if self.nodes is None:
+            lengths = told = walk.lengths_at(self.world, start)
+        else:
+            lengths, told = self.nodes.lengths.copy(), self.nodes.told.copy()
+        self.lengths.append(lengths)
+        if self.observations.is_global:
+            self.observations.note_distribution(told)
 
     def _run_slice(self, slice_: Slice) -> None:
         jobs, events = self.streams.jobs(slice_), self.calendar.events(slice_)
@@ -230,6 +254,9 @@ class _Run:
                 )
         if self.is_traced and self.traced + jobs > len(self.rows.server):
             self.rows = fates.longer(self.rows, self.traced, 2 * (self.traced + jobs))
+            if self.nodes is not None:
+                self.nodes.trace(self.rows)
+                self.world = self.world._replace(stations=self.nodes.stations)
 
     def _note(self, slice_: Slice, jobs: Jobs) -> None:
         """Write down what is known of a slice's jobs beforehand."""
@@ -237,12 +264,14 @@ class _Run:
         rows = self.rows
         rows.scheduler[here], rows.number[here], rows.epoch[here] = jobs.scheduler, jobs.number, slice_.epoch
         rows.work[here], rows.arrival_time[here] = jobs.work, jobs.times[:-1]
+        if len(jobs.class_):
+            rows.class_[here] = jobs.class_
 
     def _part(self, epoch: int) -> Part:
         """Return the traces of the epochs since the last part, up to this one."""
         if not self.is_traced:
             return None, None
-        jobs = fates.in_job_order(self.rows, self.traced, at_once=not self.is_whole)
+        jobs = fates.in_job_order(self.rows, self.traced, at_once=self.system.network.dispatch.is_none)
         first = epoch + 1 - len(self.born)
         epochs = None
         if self.traces.epochs:
@@ -272,21 +301,29 @@ class _Run:
         """Return the sums, when all epochs have been run."""
         world, tally = self.world, self.world.tally
         arrivals = int(self.streams.before.sum() + self.streams.number.sum())
-        drops, completions = int(tally[DROPS]), int(tally[COMPLETIONS])
-        sojourn_time = world.queues["sojourn_time"]
-        time_here = world.time_here if self.settings.has_dispatch else sojourn_time
+        fingerprint = int(world.fingerprint[0])
+        if self.nodes is None:
+            sojourn_time = world.queues["sojourn_time"]
+            time_here = world.time_here if self.settings.has_dispatch else sojourn_time
+            sums: dict[str, Any] = {
+                "completions": int(tally[COMPLETIONS]),
+                "drops": int(tally[DROPS]),
+                "sojourn_time": float(np.sum(np.ascontiguousarray(sojourn_time))),
+                "presence_time": float(np.sum(time_here + world.waiting_time)),
+            }
+        else:
+            sums = self.nodes.sums()
+            sums["gave_up"] += int(tally[GAVE_UP_UNDER_WAY])
+            fingerprint = (fingerprint + self.nodes.fingerprint()) % 2**64
         return Totals(
             arrivals=arrivals,
-            completions=completions,
-            drops=drops,
-            in_system=arrivals - completions - drops,
+            in_system=arrivals - sum(sums.get(name, 0) for name in GONE),
             drops_by_epoch=self.drops_by_epoch,
-            sojourn_time=float(np.sum(np.ascontiguousarray(sojourn_time))),
-            presence_time=float(np.sum(time_here + world.waiting_time)),
             decisions=int(tally[DECISIONS]),
             mail=self.calendar.mail(*(int(tally[what]) for what in (SENT, RECEIVED, LOST, IGNORED))),
             ages=self._ages(),
-            fingerprint=int(world.fingerprint[0]),
+            fingerprint=fingerprint,
+            **sums,
         )
 
     def _ages(self) -> Ages:

@@ -18,6 +18,7 @@ from emulator.engines.compiled.sorting import in_order
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.system import System
 from emulator.randomness import DISPATCH
+from emulator.workload.marks import StationDraws
 from emulator.workload.messages import MessageDraws, drawn_parts
 from emulator.workload.workload import Workload
 
@@ -55,10 +56,13 @@ class Jobs(NamedTuple):
     number: Indices
     """Of its scheduler's jobs in the epoch."""
     ever: Integers
-    """Of its scheduler's jobs in the episode; empty like what follows unless jobs take time to their servers."""
+    """Of its scheduler's jobs in the episode; empty unless something is drawn by it."""
     base: Floats
     jitter: Floats
-    """The parts of its way's time that do not depend on the server."""
+    """The parts of its way's time that do not depend on the server; empty unless jobs take time to their servers."""
+    class_: Indices
+    """Classes and patience; empty if none are drawn."""
+    patience: Floats
 
 
 class JobStreams:
@@ -68,6 +72,7 @@ class JobStreams:
         self.system = system
         self.workload = workload
         self.draws = draws
+        self.station_draws = StationDraws(system, workload.replication)
         self.schedulers = system.access.scheduler_count
         self.clock = np.zeros(self.schedulers)
         """When each scheduler's last job of the epoch arrived, or its start."""
@@ -113,11 +118,17 @@ class JobStreams:
         times, work, coin, scheduler, numbers = (column[:count] for column in drawn)
         ordered, places = in_order(times, scheduler, slice_.start, slice_.end)
         work, coin, scheduler, numbers = (column[places] for column in (work, coin, scheduler, numbers))
+        has_ways, has_marks = not self.system.network.dispatch.is_none, self.system.station.has_marks
         ever, base, jitter = np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
-        if not self.system.network.dispatch.is_none:
-            ever, base, jitter = self.before[scheduler] + numbers, np.empty(count), np.empty(count)
+        class_, patience = np.empty(0, dtype=np.int32), np.empty(0)
+        if has_ways or has_marks:
+            ever = self.before[scheduler] + numbers
+        if has_ways:
+            base, jitter = np.empty(count), np.empty(count)
             self._ways(self.draws.dispatch, scheduler, ever, base, jitter)
-        return Jobs(ordered, work, coin, scheduler, numbers, ever, base, jitter)
+        if has_marks:
+            class_, patience = self.station_draws.mark_all(scheduler, ever, work)
+        return Jobs(ordered, work, coin, scheduler, numbers, ever, base, jitter, class_, patience)
 
 
 def _draw_jobs(source, end, clock, number, block, times, work, coin, scheduler, numbers):  # type: ignore[no-untyped-def]

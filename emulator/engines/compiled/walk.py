@@ -1,30 +1,37 @@
 """The walk through a slice of time: jobs, samples, deliveries and jobs that reach their servers, merged by time.
 
 All of them but the last stand in order already, and departures are no events: a queue's length at some time is the
-number of its last `buffer` departures that are still to come. Where an answer of the dispatcher is missing the walk
-stops before it has changed anything of the present event, and goes on with it when it is called again.
+number of its last `buffer` departures that are still to come, and stations catch up when somebody looks. Where an
+answer of the dispatcher is missing the walk stops before it has changed anything of the present event, and goes on with
+it when it is called again.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
+from numba.extending import overload
 
 from emulator.engines.compiled.deciding import INLINED, decide, hear
 from emulator.engines.compiled.journeys import pop, push
 from emulator.engines.compiled.posting import UNSEEN
 from emulator.engines.compiled.rules import column_of
+from emulator.engines.compiled.station import LOSES_PATIENCE, advance, gives_up_by, length_told, receive, turn_back
 from emulator.engines.compiled.world import (
     COMPLETIONS,
     DROPS,
+    GAVE_UP_UNDER_WAY,
     IGNORED,
     LOST,
     PLACE,
     RECEIVED,
     SENT,
     UNDER_WAY,
+    NoStations,
 )
-from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, job_fingerprint
+from emulator.engines.episode import COMPLETED, DROPPED, GAVE_UP, IN_SYSTEM, job_fingerprint, outcome_word
 from emulator.machine.compiling import compiled
 
 DONE, ASK, WRONG_COLUMN = range(3)
@@ -92,12 +99,88 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
         rows.outcome[row] = outcome
 
 
+def length_of(stations: Any, world: Any, server: Any, time: Any) -> Any:
+    """Return how long a server says that its queue is, at a time when no job reaches it."""
+
+
+@overload(length_of, jit_options=INLINED)
+def _length_of(stations, world, server, time):  # type: ignore[no-untyped-def]
+    if stations.instance_class is NoStations:
+        return lambda stations, world, server, time: _length(
+            world.departures[server], world.queues[server].oldest, time
+        )
+
+    def of_station(stations, world, server, time):  # type: ignore[no-untyped-def]
+        advance(stations, server, time, LOSES_PATIENCE)
+        return length_told(stations, server)
+
+    return of_station
+
+
+def take_in(
+    stations: Any, world: Any, settings: Any, rows: Any, server: Any, reached: Any, job: Any, gave_up: Any
+) -> Any:
+    """Let a server take a job: (arrival time, work, row, class, patience), and whether it has given up on its way."""
+
+
+@overload(take_in, jit_options=INLINED)
+def _take_in(stations, world, settings, rows, server, reached, job, gave_up):  # type: ignore[no-untyped-def]
+    if stations.instance_class is NoStations:
+        return lambda stations, world, settings, rows, server, reached, job, gave_up: _receive(
+            world, settings, rows, server, job[0], reached, job[1], job[2]
+        )
+
+    def at_station(stations, world, settings, rows, server, reached, job, gave_up):  # type: ignore[no-untyped-def]
+        arrival, work, row, class_, patience = job
+        advance(stations, server, reached, LOSES_PATIENCE)
+        receive(stations, server, arrival, reached, work, class_, patience, row, gave_up)
+
+    return at_station
+
+
+def marks_of(stations: Any, jobs: Any, job: Any) -> Any:
+    """Return class and patience of a job."""
+
+
+@overload(marks_of, jit_options=INLINED)
+def _marks_of(stations, jobs, job):  # type: ignore[no-untyped-def]
+    if stations.instance_class is NoStations:
+        return lambda stations, jobs, job: (0, np.inf)
+
+    def drawn(stations, jobs, job):  # type: ignore[no-untyped-def]
+        return (np.int64(jobs.class_[job]), jobs.patience[job]) if len(jobs.class_) > 0 else (0, np.inf)
+
+    return drawn
+
+
+def gives_up(stations: Any, reached: Any, job: Any) -> Any:
+    """Return whether a job has given up on its way by the time when it reaches its server, and by the horizon."""
+
+
+@overload(gives_up, jit_options=INLINED)
+def _gives_up(stations, reached, job):  # type: ignore[no-untyped-def]
+    if stations.instance_class is NoStations:
+        return lambda stations, reached, job: False
+    return lambda stations, reached, job: gives_up_by(stations, reached, job[0], job[4])
+
+
+def stay_away(stations: Any, server: Any, reached: Any, job: Any) -> Any:
+    """Return whether a job does not reach its server, as it gives up on its way; then that is noted."""
+
+
+@overload(stay_away, jit_options=INLINED)
+def _stay_away(stations, server, reached, job):  # type: ignore[no-untyped-def]
+    if stations.instance_class is NoStations:
+        return lambda stations, server, reached, job: False
+    return lambda stations, server, reached, job: turn_back(stations, server, reached, job[0], job[2], job[4])
+
+
 @njit(**INLINED)
 def _sample(rule, answers, world, settings, table, events, index, time):  # type: ignore[no-untyped-def]
     """Let a server say how long its queue is; return whether no answer is missing."""
     tally, sampled = world.tally, events.sampled[index]
     server = world.servers[sampled] if settings.is_poll else sampled
-    length = _length(world.departures[server], world.queues[server].oldest, time)
+    length = length_of(world.stations, world, server, time)
     if abs(length - world.queues[server].told) < settings.difference:
         return True
     if not settings.is_instant:
@@ -187,13 +270,16 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
                 if len(settings.lengths) > 0:
                     duration = settings.lengths[entry] * settings.per_length
                 duration = duration + jobs.base[job] + jobs.jitter[job]
+            class_, patience = marks_of(world.stations, jobs, job)
+            one = arrives, work, row, class_, patience
             if duration == 0.0:
-                _receive(world, settings, rows, server, arrives, arrives, work, row)
-            else:
+                take_in(world.stations, world, settings, rows, server, arrives, one, False)
+            elif not stay_away(world.stations, server, arrives + duration, one):
                 free = whose[tally[UNDER_WAY]]
                 new = world.under_way[free]
                 new.arrival_time, new.work, new.place = arrives, work, row
                 new.scheduler, new.server, new.number = scheduler, server, jobs.ever[job]
+                new.class_, new.patience = class_, patience
                 push(reach_times, whose, world.under_way, tally[UNDER_WAY], arrives + duration, free)
                 tally[UNDER_WAY] += 1
             job += 1
@@ -211,7 +297,9 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
             delivery += 1
         else:
             there = world.under_way[whose[0]]
-            _receive(world, settings, rows, there.server, there.arrival_time, reached, there.work, there.place)
+            one = there.arrival_time, there.work, there.place, np.int64(there.class_), there.patience
+            gave_up = gives_up(world.stations, reached, one)
+            take_in(world.stations, world, settings, rows, there.server, reached, one, gave_up)
             pop(reach_times, whose, world.under_way, tally[UNDER_WAY])
             tally[UNDER_WAY] -= 1
 
@@ -247,12 +335,15 @@ def close(world, settings, rows):  # type: ignore[no-untyped-def]
     """Note the jobs that are on their way at the horizon."""
     for place in range(world.tally[UNDER_WAY]):
         job = world.under_way[world.on_their_way[place]]
-        world.fingerprint[0] += job_fingerprint(job.server, IN_SYSTEM, job.arrival_time, -1.0, -1.0)
+        one = job.arrival_time, job.work, job.place, np.int64(job.class_), job.patience
+        outcome = GAVE_UP if gives_up(world.stations, settings.horizon, one) else IN_SYSTEM
+        world.tally[GAVE_UP_UNDER_WAY] += outcome == GAVE_UP
+        world.fingerprint[0] += job_fingerprint(job.server, outcome_word(outcome), job.arrival_time, -1.0, -1.0)
         if settings.is_traced:
             rows.reached_time[job.place] = np.nan
             rows.start_time[job.place] = rows.departure_time[job.place] = np.nan
             rows.queue_length_at_arrival[job.place] = -1
-            rows.outcome[job.place] = IN_SYSTEM
+            rows.outcome[job.place] = outcome
 
 
 @compiled(nogil=True, error_model="numpy")

@@ -80,7 +80,7 @@ class WindowEngine:
         self, workload: Workload, traces: Traces = UNTRACED, progress: Callable[[float], None] | None = None
     ) -> Episode:
         """See `Engine.episode`."""
-        run = _Run(self, workload, traces)
+        run = self._run(workload, traces)
         parts = list(run.parts(progress))
         return Episode(
             engine="compiled",
@@ -91,7 +91,14 @@ class WindowEngine:
 
     def parts(self, workload: Workload, traces: Traces) -> Iterator[Part]:
         """See `Engine.parts`; an epoch's traces are gone before the next."""
-        yield from _Run(self, workload, traces).parts()
+        yield from self._run(workload, traces).parts()
+
+    def _run(self, workload: Workload, traces: Traces) -> Run:
+        if self.system.station.is_plain:
+            return Run(self, workload, traces)
+        from emulator.engines.compiled.station_run import StationRun  # late, for it is one of a kind
+
+        return StationRun(self, workload, traces)
 
     def each_part(self, count: int, work: Callable[[int, int, int], Any]) -> list[Any]:
         """Return what `work(part, first, last)` returns for each thread's part of so many schedulers or servers."""
@@ -99,7 +106,7 @@ class WindowEngine:
         return list((self._pool.map if self._pool else map)(work, range(self.threads), bounds[:-1], bounds[1:]))
 
 
-class _Run:
+class Run:
     """One episode on its way."""
 
     def __init__(self, engine: WindowEngine, workload: Workload, traces: Traces):
@@ -137,6 +144,11 @@ class _Run:
         self.most_others = int(access.others.max())
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
         self.arrivals = self.completions = self.fingerprint = 0
+
+    @property
+    def numbers_jobs(self) -> bool:
+        """Whether the numbers of jobs are kept."""
+        return self.is_traced
 
     def parts(self, progress: Callable[[float], None] | None = None) -> Iterator[Part]:
         """Run epoch by epoch and yield the traces of each that are wanted."""
@@ -191,16 +203,24 @@ class _Run:
         sums: NDArray[np.float64] = routing.repeated_sums(time, self.most_others)
         return sums
 
-    def _run_epoch(self, epoch: int) -> Part:
+    def _look(self, epoch: int) -> None:
+        """Note how long the queues are that schedulers hear of at an epoch's start."""
         start = self.workload.times[epoch]
         self.engine.each_part(
             self.server_count,
             lambda part, first, last: fifo.queue_lengths(self.servers.departures, start, self.lengths, first, last),
         )
+
+    def _run_epoch(self, epoch: int) -> Part:
+        self._look(epoch)
         rule = self._decide(EpochDraws(self.workload, epoch))
         self.streams.jobs[:] += self.streams.number
         self.streams.number[:] = 0
         rows = [empty_rows(0), *(self._run_window(window, rule) for window in self._windows(epoch))]
+        return self._traces(epoch, rule, rows)
+
+    def _traces(self, epoch: int, rule: Any, rows: list[Any]) -> Part:
+        """Return the traces of an epoch that are wanted."""
         return (
             in_job_order(epoch, rows, self.streams.number) if self.traces.jobs else None,
             self._epoch_trace(rule, rows) if self.traces.epochs else None,
@@ -253,7 +273,11 @@ class _Run:
         )
         self._check(drawn)
         fifo.offsets_of(self.counts, self.starts)
-        total = int(self.starts[-1])
+        return self._serve(window, drawn)
+
+    def _serve(self, window: routing.Window, drawn: list[int]) -> Any:
+        """Let the servers take the jobs of a window; return their rows if jobs are traced."""
+        engine, total = self.engine, int(self.starts[-1])
         rows = empty_rows(total) if self.is_traced else None
         served = engine.each_part(self.server_count, self._serving(np.array(drawn), rows))
         for dropped, completed, fingerprint in served:
@@ -282,7 +306,7 @@ class _Run:
         threads = self.engine.threads
         each = float(np.max(self.expected_jobs / np.maximum(self.windows, 1))) * (self.schedulers / threads + 1)
         room = int(each + 12.0 * math.sqrt(each) + 2 * routing.BLOCK)
-        traced = (threads, room) if self.is_traced else (0, 0)
+        traced = (threads, room) if self.numbers_jobs else (0, 0)
         records = routing.Records(
             np.empty((threads, room)),
             np.empty((threads, room)),

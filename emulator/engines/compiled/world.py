@@ -64,18 +64,25 @@ ON_ITS_WAY = np.dtype(
         ("work", np.float64),
         ("number", np.int64),  # of its scheduler's jobs in the episode
         ("place", np.int64),  # in the rows of traced jobs
+        ("patience", np.float64),
         ("scheduler", np.int32),
         ("server", np.int32),
+        ("class_", np.int32),
     ]
 )
 """A job between a scheduler and a server."""
 
 (ASKED, PLACE, ANSWERED, UNDER_WAY, COMPLETIONS, DROPS, SENT, RECEIVED, LOST, IGNORED, DECISIONS) = range(11)
+GAVE_UP_UNDER_WAY = 11
 """What `World.tally` counts, and where a walk was when it had to stop.
 
 The scheduler for which an answer is missing, the place reached among the receivers of a sample or among all schedulers,
 and where the answer begins that was missing, -1 if none was; the jobs that are on their way.
 """
+
+
+class NoStations(NamedTuple):
+    """In the place of `emulator.engines.compiled.station.Stations`, by type: all servers are FIFO queues."""
 
 
 class World(NamedTuple):
@@ -91,6 +98,8 @@ class World(NamedTuple):
     receivers: Indices
     entries: Indices
 
+    stations: Any
+    """Where servers are more than FIFO queues; if so, what follows of them has no meaning but the lengths told."""
     departures: Floats
     """Servers x buffer, a ring of the last ones: minus infinity before there were any."""
     queues: Any
@@ -203,6 +212,7 @@ def new_world(system: System, is_per_job: bool) -> World:
         access.transpose.offsets,
         access.transpose.servers,
         access.turned.astype(np.int32),
+        NoStations(),
         departures,
         by_server,
         np.zeros(0 if network.dispatch.is_none else servers),
@@ -226,7 +236,7 @@ def new_world(system: System, is_per_job: bool) -> World:
         np.zeros(0),
         np.zeros(0, dtype=np.int32),
         np.zeros(0, dtype=ON_ITS_WAY),
-        np.array([-1, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0], dtype=np.int64),
+        np.array([-1, 0, -1, *[0] * 9], dtype=np.int64),
         np.zeros(1),
         np.zeros(1, dtype=np.uint64),
     )

@@ -27,9 +27,12 @@ from emulator.engines.simpy.monitor import Monitor, Observer
 from emulator.engines.simpy.network import Carrier, Links
 from emulator.engines.simpy.scheduler import Scheduler, TravelTime
 from emulator.engines.simpy.server import Server
+from emulator.engines.simpy.server_queue import QueueServer
+from emulator.engines.simpy.server_sharing import SharingServer
 from emulator.model.access import Access
 from emulator.model.network import Network
 from emulator.model.system import System
+from emulator.workload.marks import StationDraws
 from emulator.workload.messages import MessageDraws
 from emulator.workload.workload import Workload
 
@@ -80,19 +83,27 @@ class _World:
         self.system = system = engine.system
         self.traces = traces
         self.loop = loop = EventLoop()
-        self.ledger = Ledger(system, workload)
+        self.station_draws = StationDraws(system, workload.replication)
+        self.ledger = Ledger(system, workload, self.station_draws)
         self.draws = MessageDraws(system, workload.replication)
         self.records: list[MessageRecord] | None = [] if traces.messages else None
         self.carrier = engine.carrier(loop, system, self.draws, self.records)
         self.observations = OneByOne(engine.dispatcher, system, workload)
         rates = enumerate(system.service_rates.tolist())
-        self.servers = [Server(loop, index, rate, system.buffer) for index, rate in rates]
+        self.servers = [self._server(index, rate) for index, rate in rates]
         self.schedulers = [self._scheduler(index) for index in range(system.access.scheduler_count)]
         self.carrier.inboxes = [scheduler.receive for scheduler in self.schedulers]
         self.observer = Observer(loop, self.servers, self.schedulers)
         self.is_own = np.zeros(len(system.access.servers), dtype=np.bool_)
         """Whether an entry of the access relation is a scheduler's own server."""
         self.is_own[system.access.offsets[:-1]] = system.access.has_own
+
+    def _server(self, index: int, rate: float) -> Server:
+        loop, station, buffer = self.loop, self.system.station, self.system.buffer
+        if station.is_plain:
+            return Server(loop, index, rate, buffer)
+        kind = SharingServer if station.discipline == "ps" else QueueServer
+        return kind(loop, index, rate, buffer, station, self.station_draws.times_up_and_down(index))
 
     def _scheduler(self, index: int) -> Scheduler:
         access = self.system.access
@@ -105,7 +116,7 @@ class _World:
         system, network, starts = self.system, self.system.network, self.ledger.starts
         in_step = network.is_synchronous
         for server in self.servers:
-            yield server.serve()
+            yield from server.processes()
             if network.kind == "broadcast":
                 receivers = system.access.transpose.of(server.index).tolist()
                 times = starts if in_step else self.draws.sample_times(server.index).tolist()

@@ -11,10 +11,15 @@ class Job:
     """One job and its fate; times in ms, NaN until they happen."""
 
     __slots__ = (
+        "admission",
         "arrival_time",
+        "attempt",
+        "class_",
         "coin",
         "departure_time",
+        "left",
         "outcome",
+        "patience",
         "queue_length_at_arrival",
         "reached_time",
         "server",
@@ -22,7 +27,12 @@ class Job:
         "work",
     )
 
-    def __init__(self, arrival_time: float, work: float, coin: float):
+    admission: int
+    """How many jobs its server had let in before; set like the next one where it has a meaning."""
+    left: float
+    """What is left of its work, or the server's clock when it will be done."""
+
+    def __init__(self, arrival_time: float, work: float, coin: float, class_: int = 0, patience: float = np.inf):
         self.arrival_time = arrival_time
         self.work = work
         self.coin = coin
@@ -33,3 +43,9 @@ class Job:
         self.departure_time = np.nan
         self.queue_length_at_arrival = -1
         self.outcome = IN_SYSTEM
+        self.class_ = class_
+        """Which of the station's classes it is of."""
+        self.patience = patience
+        """How long it is ready to wait, or to be there."""
+        self.attempt = 0
+        """How often it has been tried before."""

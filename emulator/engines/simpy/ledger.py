@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from emulator.engines.episode import (
     COMPLETED,
     DROPPED,
+    GAVE_UP,
     IN_SYSTEM,
+    LOST_JOB,
+    OUTCOMES,
+    REFUSED,
     Episode,
     EpochTrace,
     JobTrace,
@@ -26,15 +30,17 @@ from emulator.engines.episode import (
 from emulator.engines.news import Ages, Mail
 from emulator.engines.simpy.job import Job
 from emulator.model.system import System
+from emulator.workload.marks import StationDraws
 from emulator.workload.workload import Workload
 
 
 class Ledger:
     """Hands out each epoch's jobs, and keeps what is noted."""
 
-    def __init__(self, system: System, workload: Workload):
+    def __init__(self, system: System, workload: Workload, draws: StationDraws):
         self.system = system
         self.workload = workload
+        self.draws = draws
         self.epochs = workload.epochs
         self.starts: list[float] = system.timetable.starts
         """The start of each epoch."""
@@ -42,6 +48,8 @@ class Ledger:
         """All jobs born so far, by epoch, then scheduler, then time."""
         self.offsets: list[list[int]] = []
         """Of each epoch so far, where the jobs of each scheduler begin."""
+        self.before = np.zeros(system.access.scheduler_count, dtype=np.int64)
+        """How many jobs each scheduler has met in these epochs."""
         self.offload_probability = np.full((self.epochs, system.access.scheduler_count), np.nan)
         self.queue_length = np.zeros((self.epochs, system.access.server_count), dtype=np.int32)
 
@@ -55,8 +63,17 @@ class Ledger:
     def _begin(self, epoch: int) -> None:
         born = self.workload.jobs(epoch)
         self.offsets.append((born.offsets + len(self.jobs)).tolist())
-        columns = born.arrival_times.tolist(), born.works.tolist(), born.coins.tolist()
-        self.jobs.extend(map(Job, *columns))
+        works = born.works.copy()
+        counts = np.diff(born.offsets)
+        marks: tuple[Any, ...] = ()
+        if self.system.station.has_marks:
+            scheduler = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+            number = self.before[scheduler] + np.arange(len(works)) - born.offsets[scheduler]
+            class_, patience = self.draws.mark_all(scheduler, number, works)
+            marks = class_.tolist(), patience.tolist()
+        self.before += counts
+        columns = born.arrival_times.tolist(), works.tolist(), born.coins.tolist()
+        self.jobs.extend(map(Job, *columns, *marks))
 
     def job_trace(self) -> JobTrace:
         """Return every job as columns."""
@@ -80,6 +97,8 @@ class Ledger:
             work=column("work", np.float64),
             queue_length_at_arrival=column("queue_length_at_arrival", np.int32),
             outcome=column("outcome", np.int8),
+            class_=column("class_", np.int32),
+            attempt=column("attempt", np.int32),
         )
 
     def episode(
@@ -100,7 +119,7 @@ class Ledger:
         """
         trace = self.job_trace()
         epoch = reached_epoch(trace, self.workload.times)
-        counts = np.bincount(trace.outcome, minlength=3)
+        counts = np.bincount(trace.outcome, minlength=len(OUTCOMES))
         dropped = epoch[trace.outcome == DROPPED]
         totals = Totals(
             arrivals=len(self.jobs),
@@ -116,6 +135,10 @@ class Ledger:
             fingerprint=int(
                 fingerprint_of(trace.server, trace.outcome, trace.arrival_time, trace.start_time, trace.departure_time)
             ),
+            refused=int(counts[REFUSED]),
+            lost=int(counts[LOST_JOB]),
+            gave_up=int(counts[GAVE_UP]),
+            retries=int((trace.attempt > 0).sum()),
         )
         return Episode(
             engine="simpy",

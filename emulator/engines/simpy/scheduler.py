@@ -12,7 +12,7 @@ import simpy
 from dispatchers.choice import Rule
 from emulator.engines.news import age_over
 from emulator.engines.observations import OneByOne
-from emulator.engines.simpy.event_loop import ARRIVAL, DECISION, REACH, SAMPLE, EventLoop, turn
+from emulator.engines.simpy.event_loop import ARRIVAL, DECISION, PATIENCE, REACH, SAMPLE, EventLoop, turn
 from emulator.engines.simpy.job import Job
 from emulator.engines.simpy.ledger import Ledger
 from emulator.engines.simpy.network import Carrier, Links, Message, StateMessage
@@ -170,7 +170,11 @@ class Scheduler:
     def bring(self, job: Job, number: int, server: Server, time: float) -> Process:
         """The way of a job to its server."""
         job.server, job.reached_time = server.index, float("nan")
-        reached_time = job.arrival_time + time
+        reached_time, deadline = job.arrival_time + time, server.deadline_of(job)
+        if deadline <= reached_time:
+            yield self.loop.at(deadline, turn(PATIENCE, self.index, number))
+            if not server.goes_on_with(job):
+                return
         yield self.loop.at(reached_time, turn(REACH, self.index, number))
         job.reached_time = reached_time
         server.receive(job)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from math import inf
 from typing import Any
 
 import simpy
@@ -35,6 +36,10 @@ class Server:
         self.time_here = 0.0
         """The part of it that they spent here."""
 
+    def processes(self) -> Iterator[Process]:
+        """Yield the processes of its service."""
+        yield self.serve()
+
     def receive(self, job: Job) -> None:
         """Queue a job, or drop it if the buffer is full."""
         jobs = self.jobs
@@ -47,6 +52,14 @@ class Server:
         if self.idle is not None:
             serving, self.idle = self.idle, None
             self.loop.wake(serving)
+
+    def deadline_of(self, job: Job) -> float:
+        """Return when a job gives up that has not reached the server: never."""
+        return inf
+
+    def goes_on_with(self, job: Job) -> bool:
+        """Return whether a job that gives up on its way reaches the server all the same."""
+        return True
 
     def serve(self) -> Process:
         """Serve one job after another, each for `work / service_rate`."""

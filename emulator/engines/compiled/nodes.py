@@ -1,0 +1,101 @@
+"""The nodes of an episode, for the engines that let stations serve: their state, what is drawn for them, their sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from emulator.engines.compiled import station
+from emulator.engines.compiled.fates import Rows
+from emulator.model.system import System
+from emulator.workload.marks import StationDraws
+
+WORK_TOLERANCE = 1e-6
+"""By which share the work that servers gave may differ from what was done of jobs, as numbers are rounded."""
+
+EachPart = Callable[[int, Callable[[int, int, int], Any]], list[Any]]
+"""(how many, work(part, first, last)) -> what the work returns for each thread's part of so many."""
+
+
+def _at_once(count: int, work: Callable[[int, int, int], Any]) -> list[Any]:
+    return [work(0, 0, count)]
+
+
+class Nodes:
+    """The nodes of one episode."""
+
+    def __init__(self, system: System, replication: int, *, is_traced: bool, each_part: EachPart = _at_once):
+        self.system = system
+        self.draws = StationDraws(system, replication)
+        self.each_part = each_part
+        self.stations = station.new_stations(system, is_traced=is_traced)
+        self.lengths = np.zeros(system.servers, dtype=np.int32)
+        """How many jobs each node has at the epoch's start."""
+        self.told = np.zeros(system.servers, dtype=np.int32)
+        """How many it says that it has."""
+        failures = system.station.failures
+        group = 1 if failures is None else failures.group
+        groups = 0 if failures is None else -(-system.servers // group)
+        self.next_toggle = np.array([next(self.draws.times_up_and_down(number * group))[0] for number in range(groups)])
+        """When each group of nodes fails or is repaired next, as seen from the epoch's end."""
+        self.toggled = np.zeros(groups, dtype=np.int64)
+        """How often it has done so before."""
+        if groups:
+            nodes = self.stations.nodes
+            nodes["toggle"] = nodes["time"] = self.next_toggle[np.arange(system.servers) // group]
+            nodes["step"] = station.FAILS
+
+    def begin(self, start: float, end: float) -> None:
+        """Begin an epoch: catch up until its start, list its failures, and look at all nodes."""
+        self._catch_up(start, -1)
+        if len(self.toggled):
+            first = np.empty(len(self.toggled), dtype=np.int64)
+            times = np.empty(max(2 * len(first), len(self.stations.toggles)))
+            while self.draws.toggles(end, self.next_toggle, self.toggled, first, times) < 0:
+                times = np.empty(2 * len(times))
+            self.stations = self.stations._replace(first=first, toggles=times)
+        self._catch_up(start, station.LOSES_PATIENCE)
+        self.each_part(
+            len(self.lengths), lambda part, *some: station.look(self.stations, self.lengths, self.told, *some)
+        )
+
+    def _catch_up(self, time: float, last_step: int) -> None:
+        self.each_part(len(self.lengths), lambda part, *some: station.catch_up(self.stations, time, last_step, *some))
+
+    def close(self) -> None:
+        """End the episode. Raises `RuntimeError` if servers have given other work than was done of jobs."""
+        station.close_all(self.stations)
+        nodes = self.stations.nodes
+        differ = np.abs(nodes["given"] - nodes["done"]) > WORK_TOLERANCE * (1.0 + nodes["given"])
+        if differ.any():
+            server = int(np.flatnonzero(differ)[0])
+            given, done = nodes["given"][server], nodes["done"][server]
+            raise RuntimeError(f"server {server} has given {given:.9g} of work, but {done:.9g} was done of its jobs")
+
+    def trace(self, rows: Rows) -> None:
+        """Let what becomes of traced jobs be written into these rows from now on."""
+        self.stations = self.stations._replace(rows=rows)
+
+    def count(self, what: str) -> int:
+        """Return how many jobs were completed, dropped, refused or lost, or gave_up, at all nodes."""
+        return int(self.stations.nodes[what].sum(dtype=np.int64))
+
+    def sums(self) -> dict[str, Any]:
+        """Return the sums of an episode's totals that are a node's affair."""
+        nodes = self.stations.nodes
+        times_here, sojourns = (np.ascontiguousarray(nodes[name]) for name in ("time_here", "sojourn_time"))
+        return {
+            "completions": self.count("completed"),
+            "drops": self.count("dropped"),
+            "refused": self.count("refused"),
+            "lost": self.count("lost"),
+            "gave_up": self.count("gave_up"),
+            "sojourn_time": float(np.sum(sojourns)),
+            "presence_time": float(np.sum(times_here + nodes["waiting_time"])),
+        }
+
+    def fingerprint(self) -> int:
+        """Return the sum of the jobs' fingerprints."""
+        return int(np.sum(self.stations.nodes["fingerprint"], dtype=np.uint64))

@@ -1,0 +1,145 @@
+"""One episode of the windows in which stations serve: each takes its jobs of a window in order of time.
+
+What becomes of a job can be known much later than it came. So traces are kept until the episode is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.engines.compiled import fates, fifo, routing
+from emulator.engines.compiled.nodes import Nodes
+from emulator.engines.compiled.station import LOSES_PATIENCE, advance, receive
+from emulator.engines.compiled.windows import Run, WindowEngine
+from emulator.engines.engine import Part
+from emulator.engines.episode import GONE, JobTrace, Totals, Traces, epoch_trace
+from emulator.machine.compiling import compiled
+from emulator.workload.workload import Workload
+
+Indices = NDArray[np.int32]
+Floats = NDArray[np.float64]
+
+
+class StationRun(Run):
+    """One episode on its way."""
+
+    def __init__(self, engine: WindowEngine, workload: Workload, traces: Traces):
+        super().__init__(engine, workload, traces)
+        self.nodes = Nodes(self.system, workload.replication, is_traced=self.is_traced, each_part=engine.each_part)
+        self.rows, self.traced = fates.empty_rows(0), 0
+        """The jobs that are traced, and how many there are."""
+        self.lengths_by_epoch: list[Indices] = []
+        self.offload_probability: list[Floats] = []
+
+    @property
+    def numbers_jobs(self) -> bool:
+        """See `Run.numbers_jobs`: marks are drawn by number."""
+        return self.is_traced or self.system.station.has_marks
+
+    def parts(self, progress: Callable[[float], None] | None = None) -> Iterator[Part]:
+        """Run epoch by epoch and yield all traces at the end."""
+        for _ in super().parts(progress):
+            pass
+        self.nodes.close()
+        yield self._whole()
+
+    def totals(self) -> Totals:
+        """See `Run.totals`."""
+        sums = self.nodes.sums()
+        gone = sum(sums[name] for name in GONE)
+        return Totals(
+            arrivals=self.arrivals,
+            in_system=self.arrivals - gone,
+            drops_by_epoch=self.drops_by_epoch,
+            decisions=self.workload.epochs * self.schedulers,
+            mail=self._mail(),
+            ages=self._ages(),
+            fingerprint=self.nodes.fingerprint(),
+            **sums,
+        )
+
+    def _look(self, epoch: int) -> None:
+        start, end = (float(time) for time in self.workload.times[epoch : epoch + 2])
+        self.nodes.begin(start, end)
+        self.lengths = self.nodes.told
+
+    def _traces(self, epoch: int, rule: Any, rows: list[Any]) -> Part:
+        """Keep what is seen of an epoch now, and count its drops."""
+        self.drops_by_epoch[epoch] = self.nodes.count("dropped") - self.drops_by_epoch[:epoch].sum()
+        if self.traces.epochs:
+            self.lengths_by_epoch.append(self.nodes.lengths.copy())
+            self.offload_probability.append(self._offload_probability(rule))
+        return None, None
+
+    def _serve(self, window: routing.Window, drawn: list[int]) -> None:
+        """Let all stations take their jobs of a window."""
+        engine, total = self.engine, int(self.starts[-1])
+        if self.is_traced and self.traced + total > len(self.rows.server):
+            self.rows = fates.longer(self.rows, self.traced, 2 * (self.traced + total))
+            self.nodes.trace(self.rows)
+        class_, patience = self._marks(drawn)
+        epoch, first_row = int(window.source.epoch), self.traced
+
+        def serve(part: int, first: int, last: int) -> None:
+            fifo.group(self.counts, np.array(drawn), self.records, self.starts, self.jobs, first, last)
+            marks, whose = (class_, patience), (self.records, self.starts, self.jobs)
+            _serve(self.nodes.stations, marks, *whose, first_row, epoch, first, last)
+
+        engine.each_part(self.server_count, serve)
+        self.traced += total if self.is_traced else 0
+        self.arrivals += total
+
+    def _marks(self, drawn: list[int]) -> tuple[Indices, Floats]:
+        """Return classes and patience of the jobs in the records, whose works of classes are made of their bits."""
+        records = self.records
+        if not self.system.station.has_marks:
+            return np.empty(0, dtype=np.int32), np.empty(0)
+        class_, patience = np.empty(records.work.shape, dtype=np.int32), np.empty(records.work.shape)
+
+        def mark(part: int, *_: int) -> None:
+            here = part, slice(drawn[part])
+            scheduler = records.scheduler[here]
+            number = self.streams.jobs[scheduler] + records.number[here]
+            class_[here], patience[here] = self.nodes.draws.mark_all(scheduler, number, records.work[here])
+
+        self.engine.each_part(len(drawn), mark)
+        return class_.reshape(-1), patience.reshape(-1)
+
+    def _whole(self) -> Part:
+        """Return the traces of the episode."""
+        if not self.is_traced:
+            return None, None
+        jobs: JobTrace = fates.in_job_order(self.rows, self.traced, at_once=True)
+        epochs = None
+        if self.traces.epochs:
+            queue_length, probability = np.array(self.lengths_by_epoch), np.array(self.offload_probability)
+            epochs = epoch_trace(queue_length, probability, jobs.epoch, jobs.server, jobs.outcome)
+        return jobs if self.traces.jobs else None, epochs
+
+
+@compiled(nogil=True, error_model="numpy")
+def _serve(stations, marks, records, starts, jobs, first_row, epoch, first, last):  # type: ignore[no-untyped-def]
+    """Let the stations `first` to `last` - 1 take their jobs, which are traced from `first_row` on."""
+    rows, (class_, patience) = stations.rows, marks
+    schedulers, numbers = records.scheduler.reshape(-1), records.number.reshape(-1)
+    for server in range(first, last):
+        begin, end = starts[server], starts[server + 1]
+        time, work, place = jobs.arrival_time[begin:end], jobs.work[begin:end], jobs.place[begin:end]
+        fifo.sort(time, work, place, schedulers)
+        for i in range(len(time)):
+            whose, row = place[i], first_row + begin + i
+            if stations.is_traced:
+                rows.scheduler[row], rows.number[row] = schedulers[whose], numbers[whose]
+                rows.epoch[row], rows.server[row] = epoch, server
+                rows.arrival_time[row], rows.work[row] = time[i], work[i]
+            of_class, ready = np.int64(0), np.inf
+            if len(class_) > 0:
+                of_class, ready = np.int64(class_[whose]), patience[whose]
+                if stations.is_traced:
+                    rows.class_[row] = of_class
+            advance(stations, server, time[i], LOSES_PATIENCE)
+            receive(stations, server, time[i], time[i], work[i], of_class, ready, row, False)
