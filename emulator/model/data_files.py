@@ -54,10 +54,12 @@ class Columns:
             place = wrong[0]
             others = ", ".join(str(self.lines[each]) for each in wrong[1 : MOST_TOLD + 1])
             others += ", ..." if len(wrong) > MOST_TOLD + 1 else ""
-            more = f" (and {len(wrong) - 1} more bad lines: {others})" if others else ""
-            got = self.cells[column][place]
-            told = "nothing" if got is None else show(got)
-            raise InputError(f"{self.path}:{self.lines[place]}: {column} {rule}, got {told}{more}")
+            more = f" (and {len(wrong) - 1} more bad line{'s' * (len(wrong) > 2)}: {others})" if others else ""
+            cell = self.cells[column][place]
+            got = (
+                "nothing" if cell is None or cell == "" else one_line(cell, 60) if isinstance(cell, str) else show(cell)
+            )
+            raise InputError(f"{self.path}:{self.lines[place]}: {column} {rule}, got {got}{more}")
         return np.array(found, dtype=np.float64)
 
 

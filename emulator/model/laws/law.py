@@ -78,8 +78,12 @@ class DerivedLaw(Law):
         """The constants, rounded."""
         return self.derived or {name: rounded(value) for name, value in self.derive().items()}
 
+    def check_keys(self) -> None:
+        """Raise `ScenarioError` for keys from which nothing can be derived."""
+
     @model_validator(mode="after")
     def _check_derived(self) -> Self:
+        self.check_keys()
         expected = {name: rounded(value) for name, value in self.derive().items()}
         if self.derived is None:
             return self

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from emulator.keys import ScenarioError
 from emulator.model.laws.law import DerivedLaw
-from emulator.text import show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,8 +65,8 @@ class PhaseType(DerivedLaw):
     generator: Annotated[list[list[float]], Field(min_length=1)]
     """Rates from each phase to each other one; each row's sum, which is not above 0, is less the rate of the end."""
 
-    @model_validator(mode="after")
-    def _check(self) -> PhaseType:
+    def check_keys(self) -> None:
+        """See `DerivedLaw.check_keys`."""
         if abs(sum(self.start) - 1.0) > 1e-9:
             raise ScenarioError("start", f"must add up to 1, got {sum(self.start):g}")
         phases = len(self.start)
@@ -75,16 +74,15 @@ class PhaseType(DerivedLaw):
             raise ScenarioError("generator", f"must have {phases} rows of {phases} rates, one for each phase of start")
         for phase, row in enumerate(self.generator):
             if row[phase] >= 0.0:
-                raise ScenarioError(f"generator.{phase}.{phase}", f"must be < 0, got {show(row[phase])}")
+                raise ScenarioError(f"generator.{phase}.{phase}", f"must be < 0, got {row[phase]:g}")
             for other, rate in enumerate(row):
                 if other != phase and rate < 0.0:
-                    raise ScenarioError(f"generator.{phase}.{other}", f"must be >= 0, got {show(rate)}")
+                    raise ScenarioError(f"generator.{phase}.{other}", f"must be >= 0, got {rate:g}")
             if sum(row) > 1e-9 * -row[phase]:
                 raise ScenarioError(f"generator.{phase}", f"must not add up to more than 0, got {sum(row):g}")
         if not self._jumps() <= JUMP_LIMIT:
             told = f"must lead to the end within {JUMP_LIMIT:g} jumps on average, from each phase"
             raise ScenarioError("generator", told)
-        return self
 
     @cached_property
     def _matrix(self) -> NDArray[np.float64]:

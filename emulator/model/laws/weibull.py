@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from emulator.keys import ScenarioError
 from emulator.model.laws.law import DerivedLaw
@@ -46,14 +46,13 @@ class Weibull(DerivedLaw):
     scv: Annotated[float, Field(gt=0)] | None = None
     """Squared coefficient of variation, instead of the shape."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Weibull:
+    def check_keys(self) -> None:
+        """See `DerivedLaw.check_keys`."""
         if (self.shape is None) == (self.scv is None):
             raise ScenarioError("", "needs either shape or scv" + (", got both" if self.shape else ""))
         highest, lowest = map(_scv, SHAPES)
         if self.scv is not None and not lowest <= self.scv <= highest:
             raise ScenarioError("scv", f"must be from {lowest:.6g} to {highest:.6g}, got {self.scv:g}")
-        return self
 
     def derive(self) -> dict[str, float]:
         """See `DerivedLaw.derive`: 1 / shape, and the scale that makes the mean 1."""
