@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -40,6 +40,19 @@ from emulator.scenario.network import (
 )
 from emulator.scenario.plot import Plot, Reference
 from emulator.scenario.plugins import PluggedLaw, PluggedTopology, Plugin
+from emulator.scenario.servers import (
+    Backoff,
+    ClassKeys,
+    ClassWork,
+    FailureKeys,
+    Order,
+    PatienceKeys,
+    RetryKeys,
+    ServerKeys,
+    UpOrDown,
+    check_servers,
+    station_of,
+)
 from emulator.scenario.training import Training
 from emulator.text import show, text_of
 
@@ -49,6 +62,7 @@ if TYPE_CHECKING:
 
     from emulator.model.access import Access
     from emulator.model.network import Network
+    from emulator.model.station import Station
     from emulator.model.system import System
 
 EPOCH_LIMIT = 10_000_000
@@ -57,6 +71,7 @@ EPOCH_LIMIT = 10_000_000
 EPOCH_JOB_LIMIT = 1_000_000_000
 """Expected jobs of all schedulers in one epoch, which an engine holds in memory at once."""
 
+AnySection = TypeVar("AnySection", bound=Section)
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -92,6 +107,8 @@ class Service(Section):
     """The law of a job's work."""
     scv: Annotated[float, Field(gt=1, le=1_000_000)] | None = None
     """Squared coefficient of variation of hyperexponential work."""
+    speeds: Annotated[list[Positive], Field(min_length=1)] | None = None
+    """Factors of the service rate with 1, 2 ... jobs present; the last one holds for more."""
 
     @model_validator(mode="before")
     @classmethod
@@ -187,6 +204,16 @@ class Scenario(Section):
     """Arrival rates."""
     service: Service = Service(rate=1.0)
     """Service rates and the law of work."""
+    server: ServerKeys = ServerKeys()
+    """How a server serves its jobs; by default one after another, in order of arrival."""
+    classes: Annotated[list[ClassKeys], Field(min_length=1)] | None = None
+    """Classes of jobs; all jobs are alike if not given."""
+    patience: PatienceKeys | None = None
+    """How long jobs are ready to wait; for ever if not given."""
+    failures: FailureKeys | None = None
+    """When servers fail; never if not given."""
+    retries: RetryKeys | None = None
+    """Which jobs that failed are tried again; none if not given."""
     messages: Messages = Messages()
     """How schedulers learn of servers; by default every server broadcasts at each epoch's start, and all arrives."""
     decide: Decide = Decide()
@@ -231,17 +258,16 @@ class Scenario(Section):
         except ScenarioError as error:
             raise ScenarioError(f"work.{error.key}".rstrip("."), error.message) from None
 
-    @field_validator("messages", "dispatch")
+    @field_validator("messages", "dispatch", "patience", "failures", "retries")
     @classmethod
-    def _find_laws(cls, section: Section, info: ValidationInfo) -> Section:
-        found = {}
-        for key, value in section:
-            if isinstance(value, Plugin):
-                try:
-                    found[key] = value.resolved(_folder_in(info))
-                except ScenarioError as error:
-                    raise ScenarioError(f"{key}.{error.key}".rstrip("."), error.message) from None
-        return section.model_copy(update=found)
+    def _find_laws(cls, section: Section | None, info: ValidationInfo) -> Section | None:
+        return None if section is None else _laws_found(section, _folder_in(info))
+
+    @field_validator("classes")
+    @classmethod
+    def _find_laws_of_classes(cls, classes: list[ClassKeys] | None, info: ValidationInfo) -> list[ClassKeys] | None:
+        found = [_laws_found(one, _folder_in(info), f"{place}.") for place, one in enumerate(classes or [])]
+        return found or None
 
     @field_validator("dispatchers")
     @classmethod
@@ -277,20 +303,30 @@ class Scenario(Section):
         if self.engine == "compiled" and not self.network().is_synchronous:
             allowed = "must be auto, simpy or ordered where schedulers do not hear and decide in step"
             raise ScenarioError("engine", f"{allowed}, got compiled")
+        check_servers(self.buffer, *self._station_keys())
         if not self.topology.is_read:
             self._check_sizes(self.topology.scheduler_count(), self.topology.server_count())
         return self
 
     def plugins(self) -> dict[str, Plugin]:
         """Return the classes of users that are not dispatchers, by what results call them."""
-        plugins = {"the topology": self.topology, "the law of work": self.service.work}
-        for section in ("messages", "dispatch"):
-            plugins |= {f"the law of {section}.{key}": value for key, value in getattr(self, section)}
+        plugins: dict[str, Any] = {"the topology": self.topology, "the law of work": self.service.work}
+        for section in ("messages", "dispatch", "failures", "retries"):
+            plugins |= {f"the law of {section}.{key}": value for key, value in getattr(self, section) or ()}
+        plugins["the law of patience"] = self.patience
+        plugins |= {f"the law of class {one.name}": one.work for one in self.classes or ()}
         return {name: plugin for name, plugin in plugins.items() if isinstance(plugin, Plugin)}
 
     def network(self) -> Network:
         """Return when messages leave and how they travel, when schedulers decide, how long jobs take to servers."""
         return network_of(self.messages, self.decide, self.dispatch, self.delta_t)
+
+    def station(self) -> Station:
+        """Return how servers serve their jobs."""
+        return station_of(*self._station_keys())
+
+    def _station_keys(self) -> tuple[Any, ...]:
+        return self.server, self.service.speeds, self.classes, self.patience, self.failures, self.retries
 
     def _check_network(self, network: Network, access: Access) -> None:
         """Check what depends on how many schedulers and servers there are, and on the lengths of edges."""
@@ -345,9 +381,24 @@ class Scenario(Section):
             work=self.service.law(),
             seed=self.seed,
             network=self.network(),
+            station=self.station(),
         )
         self._check_network(system.network, system.access)
         return system
+
+
+def _laws_found(section: AnySection, folder: Path, place: str = "") -> AnySection:
+    """Return a section, or a time that is drawn, with the modules of laws looked up in a folder."""
+    if isinstance(section, Plugin):
+        return section.resolved(folder)
+    found = {}
+    for key, value in section:
+        if isinstance(value, Plugin):
+            try:
+                found[key] = value.resolved(folder)
+            except ScenarioError as error:
+                raise ScenarioError(f"{place}{key}.{error.key}".rstrip("."), error.message) from None
+    return section.model_copy(update=found)
 
 
 def _folder_in(info: ValidationInfo) -> Path:
@@ -369,6 +420,16 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("topology", "file", "latency"): FileLatency,
     ("arrivals",): Switched,
     ("service",): Service,
+    ("server",): ServerKeys,
+    ("server", "order"): Order,
+    ("classes",): ClassKeys,
+    ("classes", "work"): ClassWork,
+    ("patience",): PatienceKeys,
+    ("failures",): FailureKeys,
+    ("failures", "up"): UpOrDown,
+    ("failures", "down"): UpOrDown,
+    ("retries",): RetryKeys,
+    ("retries", "backoff"): Backoff,
     ("messages",): Messages,
     ("messages", "period"): Period,
     ("messages", "latency"): LatencyKeys,

@@ -56,7 +56,7 @@ class Nodes:
             while self.draws.toggles(end, self.next_toggle, self.toggled, first, times) < 0:
                 times = np.empty(2 * len(times))
             self.stations = self.stations._replace(first=first, toggles=times)
-        self._catch_up(start, station.LOSES_PATIENCE)
+        self._catch_up(start, int(station.LOSES_PATIENCE))
         self.each_part(
             len(self.lengths), lambda part, *some: station.look(self.stations, self.lengths, self.told, *some)
         )

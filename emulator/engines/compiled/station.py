@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 PART: Any = {"nogil": True, "error_model": "numpy", "_nrt": False}
 """For parts of kernels: they make no arrays."""
 
-DEPARTS, TIMES_OUT, FAILS, LOSES_PATIENCE = range(4)
+DEPARTS, TIMES_OUT, FAILS, LOSES_PATIENCE = np.arange(4)
 """What happens at a node by itself, in the order of equal times; `FAILS` stands for repairs, too."""
 
 NOT_YET = -1.0
@@ -298,7 +298,7 @@ def _fail_or_be_repaired(stations, server, now):  # type: ignore[no-untyped-def]
                 slot.left = slot.work + (node.clock if stations.is_shared else 0.0)
     elif stations.at_failure == LOSE:
         while True:
-            first = -1
+            first = np.int64(-1)
             for place in range(node.jobs):
                 if slots[place].start_time != NOT_YET and (
                     first < 0 or slots[place].admission < slots[first].admission
@@ -306,7 +306,7 @@ def _fail_or_be_repaired(stations, server, now):  # type: ignore[no-untyped-def]
                     first = place
             if first < 0:
                 break
-            _leave(stations, server, first, LOST_JOB, now)
+            _leave(stations, server, first, np.int64(LOST_JOB), now)
 
 
 @njit(**PART)
@@ -364,9 +364,9 @@ def _take_earlier(node, slots, place, time, step):  # type: ignore[no-untyped-de
 def _happen(stations, server):  # type: ignore[no-untyped-def]
     """Let happen what happens next."""
     node, slots = stations.nodes[server], stations.slots[server]
-    now, place = node.time, node.place
+    now, place = node.time, np.int64(node.place)
     if node.step == DEPARTS:
-        _leave(stations, server, place, COMPLETED, now)
+        _leave(stations, server, place, np.int64(COMPLETED), now)
     elif node.step == FAILS:
         _fail_or_be_repaired(stations, server, now)
     elif stations.goes_on:
@@ -374,7 +374,7 @@ def _happen(stations, server):  # type: ignore[no-untyped-def]
     elif node.step == TIMES_OUT and not slots[place].is_served:
         slots[place].is_overdue = True
     else:
-        _leave(stations, server, place, GAVE_UP, now)
+        _leave(stations, server, place, np.int64(GAVE_UP), now)
     _plan(stations, server)
 
 
@@ -406,7 +406,7 @@ def turn_back(stations, server, reached, arrival, row, patience):  # type: ignor
         return False
     if stations.is_traced:
         stations.rows.reached_time[row], stations.rows.queue_length_at_arrival[row] = np.nan, -1
-    tell(stations, server, row, GAVE_UP, arrival, NOT_YET, NOT_YET)
+    tell(stations, server, row, np.int64(GAVE_UP), arrival, NOT_YET, NOT_YET)
     return True
 
 
@@ -463,21 +463,35 @@ def close(stations, server):  # type: ignore[no-untyped-def]
         tell(stations, server, slot.row, outcome, slot.arrival_time, slot.start_time, NOT_YET)
 
 
-@compiled(nogil=True, error_model="numpy", _nrt=False)
+@compiled(**PART)
+def look_at(stations, server, time):  # type: ignore[no-untyped-def]
+    """Return how long a node says that its queue is at a time when no job reaches it."""
+    advance(stations, server, time, LOSES_PATIENCE)
+    return length_told(stations, server)
+
+
+@compiled(**PART)
+def take_in(stations, server, reached, arrival, work, row, class_, patience, gave_up):  # type: ignore[no-untyped-def]
+    """Let a job reach a node."""
+    advance(stations, server, reached, LOSES_PATIENCE)
+    receive(stations, server, arrival, reached, work, class_, patience, row, gave_up)
+
+
+@compiled(**PART)
 def catch_up(stations, time, last_step, first, last):  # type: ignore[no-untyped-def]
     """Let the nodes `first` to `last` - 1 catch up, see `advance`."""
     for server in range(first, last):
         advance(stations, server, time, last_step)
 
 
-@compiled(nogil=True, error_model="numpy", _nrt=False)
+@compiled(**PART)
 def look(stations, lengths, told, first, last):  # type: ignore[no-untyped-def]
     """Fill in how many jobs these nodes have, and how many they say they have."""
     for server in range(first, last):
         lengths[server], told[server] = stations.nodes[server].jobs, length_told(stations, server)
 
 
-@compiled(nogil=True, error_model="numpy", _nrt=False)
+@compiled(**PART)
 def close_all(stations):  # type: ignore[no-untyped-def]
     """Let all nodes catch up until the horizon, and note the jobs that are still there."""
     for server in range(len(stations.nodes)):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emulator.engines.compiled import fates, fifo, routing
 from emulator.engines.compiled.nodes import Nodes
-from emulator.engines.compiled.station import LOSES_PATIENCE, advance, receive
+from emulator.engines.compiled.station import take_in
 from emulator.engines.compiled.windows import Run, WindowEngine
 from emulator.engines.engine import Part
 from emulator.engines.episode import GONE, JobTrace, Totals, Traces, epoch_trace
@@ -141,5 +141,4 @@ def _serve(stations, marks, records, starts, jobs, first_row, epoch, first, last
                 of_class, ready = np.int64(class_[whose]), patience[whose]
                 if stations.is_traced:
                     rows.class_[row] = of_class
-            advance(stations, server, time[i], LOSES_PATIENCE)
-            receive(stations, server, time[i], time[i], work[i], of_class, ready, row, False)
+            take_in(stations, server, time[i], time[i], work[i], row, of_class, ready, False)

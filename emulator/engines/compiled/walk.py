@@ -14,11 +14,11 @@ import numpy as np
 from numba import njit
 from numba.extending import overload
 
+from emulator.engines.compiled import station
 from emulator.engines.compiled.deciding import INLINED, decide, hear
 from emulator.engines.compiled.journeys import pop, push
 from emulator.engines.compiled.posting import UNSEEN
 from emulator.engines.compiled.rules import column_of
-from emulator.engines.compiled.station import LOSES_PATIENCE, advance, gives_up_by, length_told, receive, turn_back
 from emulator.engines.compiled.world import (
     COMPLETIONS,
     DROPS,
@@ -110,11 +110,7 @@ def _length_of(stations, world, server, time):  # type: ignore[no-untyped-def]
             world.departures[server], world.queues[server].oldest, time
         )
 
-    def of_station(stations, world, server, time):  # type: ignore[no-untyped-def]
-        advance(stations, server, time, LOSES_PATIENCE)
-        return length_told(stations, server)
-
-    return of_station
+    return lambda stations, world, server, time: station.look_at(stations, np.int64(server), time)
 
 
 def take_in(
@@ -131,9 +127,7 @@ def _take_in(stations, world, settings, rows, server, reached, job, gave_up):  #
         )
 
     def at_station(stations, world, settings, rows, server, reached, job, gave_up):  # type: ignore[no-untyped-def]
-        arrival, work, row, class_, patience = job
-        advance(stations, server, reached, LOSES_PATIENCE)
-        receive(stations, server, arrival, reached, work, class_, patience, row, gave_up)
+        station.take_in(stations, np.int64(server), reached, *job, gave_up)
 
     return at_station
 
@@ -161,7 +155,7 @@ def gives_up(stations: Any, reached: Any, job: Any) -> Any:
 def _gives_up(stations, reached, job):  # type: ignore[no-untyped-def]
     if stations.instance_class is NoStations:
         return lambda stations, reached, job: False
-    return lambda stations, reached, job: gives_up_by(stations, reached, job[0], job[4])
+    return lambda stations, reached, job: station.gives_up_by(stations, reached, job[0], job[4])
 
 
 def stay_away(stations: Any, server: Any, reached: Any, job: Any) -> Any:
@@ -172,7 +166,9 @@ def stay_away(stations: Any, server: Any, reached: Any, job: Any) -> Any:
 def _stay_away(stations, server, reached, job):  # type: ignore[no-untyped-def]
     if stations.instance_class is NoStations:
         return lambda stations, server, reached, job: False
-    return lambda stations, server, reached, job: turn_back(stations, server, reached, job[0], job[2], job[4])
+    return lambda stations, server, reached, job: station.turn_back(
+        stations, np.int64(server), reached, job[0], job[2], job[4]
+    )
 
 
 @njit(**INLINED)
