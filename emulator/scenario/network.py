@@ -62,7 +62,9 @@ class _Drawn(PluggedLaw):
     def _from_number(cls, value: Any) -> Any:
         if _is_number(value):
             if not 0 <= value < inf or (value == 0 and not cls.may_be_none):
-                raise ScenarioError("", f"must be a finite number {'>=' if cls.may_be_none else '>'} 0, got {show(value)}")
+                raise ScenarioError(
+                    "", f"must be a finite number {'>=' if cls.may_be_none else '>'} 0, got {show(value)}"
+                )
             value = {"mean": value}
         if not isinstance(value, dict | cls):
             raise ScenarioError("", f"must be a number or a mapping with mean, got {show(value)}")

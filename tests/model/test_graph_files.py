@@ -99,7 +99,8 @@ def test_a_map_says_how_it_is_encoded(build):
     graphml = (
         '<?xml version="1.0" encoding="iso-8859-1"?><graphml xmlns="http://graphml.graphdrawing.org/xmlns">'
         '<key id="a" for="node" attr.name="label" attr.type="string"/><graph edgedefault="undirected">'
-        '<node id="0"><data key="a">S\u00e3o Paulo</data></node><node id="1"/><edge source="0" target="1"/></graph></graphml>'
+        '<node id="0"><data key="a">S\u00e3o Paulo</data></node><node id="1"/>'
+        '<edge source="0" target="1"/></graph></graphml>'
     )
     for name, text in (("a.gml", gml), ("a.graphml", graphml)):
         assert edges_of(build(text.encode("latin-1"), name)) == [(0, 1)]
