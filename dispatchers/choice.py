@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher, hidden_width, name_of
+from dispatchers.contract import (
+    Dispatcher,
+    JobView,
+    LeastCostDispatcher,
+    PerJobDispatcher,
+    RecurrentDispatcher,
+    hidden_width,
+    name_of,
+)
 from dispatchers.errors import DispatcherError, describe
 from dispatchers.information import declared
 from dispatchers.view import Floats, Reader, View
@@ -109,6 +117,24 @@ def ask(dispatcher: Dispatcher, view: View) -> Answer:
         raise DispatcherError(f"{name}: {describe(error)}") from error
     finally:
         view.reader = None
+
+
+def says_of_each(dispatcher: Dispatcher) -> bool:
+    """Return whether what a rule says of a server depends on that server alone; not if a subclass says other things."""
+    if isinstance(dispatcher, PerJobDispatcher):
+        owner = next(kind for kind in type(dispatcher).__mro__ if "plan" in vars(kind))
+        return bool(vars(owner).get("plans_one_by_one", False))
+    return isinstance(dispatcher, LeastCostDispatcher) and type(dispatcher).route is LeastCostDispatcher.route
+
+
+def ask_of_each(dispatcher: Dispatcher, view: View) -> Floats:
+    """Return what such a rule says of each server of a view: its cost, rows x columns, or plan, x fields."""
+    view.reader = Reader(name_of(dispatcher), declared(dispatcher))
+    with np.errstate(all="ignore"):
+        if isinstance(dispatcher, PerJobDispatcher):
+            return dispatcher.plan(view)
+        assert isinstance(dispatcher, LeastCostDispatcher)
+        return np.asarray(dispatcher.cost(view), dtype=np.float64)
 
 
 def _answer(dispatcher: Dispatcher, view: View, name: str) -> Answer:
