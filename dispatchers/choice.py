@@ -8,7 +8,7 @@ take them: SimPy those of one scheduler, whose methods they have, the compiled e
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from dispatchers.contract import (
 from dispatchers.errors import DispatcherError, describe
 from dispatchers.information import declared
 from dispatchers.view import Floats, Reader, View
+
+Said = TypeVar("Said")
 
 TOLERANCE = 1e-9
 """How far from 1 the probabilities of a row may sum."""
@@ -106,11 +108,15 @@ Rule = Drawn | Fixed | Chosen
 
 def ask(dispatcher: Dispatcher, view: View) -> Answer:
     """Return what a dispatcher, which reads what it declares, says to a view, checked. Raises `DispatcherError`."""
+    return _asked(dispatcher, view, _answer)
+
+
+def _asked(dispatcher: Dispatcher, view: View, question: Callable[[Any, View, str], Said]) -> Said:
     name = name_of(dispatcher)
     view.reader = Reader(name, declared(dispatcher))
     try:
-        with np.errstate(all="ignore"):  # what comes of it is told below
-            return _answer(dispatcher, view, name)
+        with np.errstate(all="ignore"):  # what comes of it is told by the question
+            return question(dispatcher, view, name)
     except DispatcherError:
         raise
     except (Exception, SystemExit) as error:
@@ -128,13 +134,19 @@ def says_of_each(dispatcher: Dispatcher) -> bool:
 
 
 def ask_of_each(dispatcher: Dispatcher, view: View) -> Floats:
-    """Return what such a rule says of each server of a view: its cost, rows x columns, or plan, x fields."""
-    view.reader = Reader(name_of(dispatcher), declared(dispatcher))
-    with np.errstate(all="ignore"):
-        if isinstance(dispatcher, PerJobDispatcher):
-            return dispatcher.plan(view)
-        assert isinstance(dispatcher, LeastCostDispatcher)
-        return np.asarray(dispatcher.cost(view), dtype=np.float64)
+    """Return what such a rule says of each server of a view: its cost, rows x columns, or plan, x fields.
+
+    Raises `DispatcherError`.
+    """
+    return _asked(dispatcher, view, _said_of_each)
+
+
+def _said_of_each(dispatcher: PerJobDispatcher | LeastCostDispatcher, view: View, name: str) -> Floats:
+    if isinstance(dispatcher, PerJobDispatcher):
+        return validate_plan(dispatcher.plan(view), view, name)
+    cost = np.asarray(dispatcher.cost(view), dtype=np.float64)
+    _check_form(cost, view.value("accessible").shape, "cost must return", name)
+    return cost
 
 
 def _answer(dispatcher: Dispatcher, view: View, name: str) -> Answer:
