@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from emulator.errors import InputError
 from emulator.keys import ScenarioError, Section, Seed, checked
 from emulator.model.arrivals import Switched
 from emulator.model.laws import LAWS, Law
+from emulator.model.network import SAMPLE_LIMIT
 from emulator.model.topologies import TOPOLOGIES
 from emulator.model.topologies.file import FileLatency
 from emulator.model.topologies.kind import TopologyKind, check_size
@@ -60,10 +61,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from emulator.model.access import Access
     from emulator.model.network import Network
     from emulator.model.station import Station
     from emulator.model.system import System
+    from emulator.model.topology import AnyTopology as BuiltTopology
 
 EPOCH_LIMIT = 10_000_000
 """Epochs of an episode."""
@@ -176,6 +177,20 @@ class Trace(Section):
     """Replications whose queues and decisions are traced epoch by epoch."""
     messages: Count = 0
     """Replications whose messages are traced."""
+
+
+class Sizes(NamedTuple):
+    """What has to be known of a topology for a scenario to be checked."""
+
+    schedulers: int
+    servers: int
+    has_lengths: bool
+    """Whether its edges have lengths."""
+
+    @classmethod
+    def of(cls, topology: BuiltTopology) -> Sizes:
+        """Return those of a topology."""
+        return cls(topology.schedulers, topology.servers, topology.access.lengths is not None)
 
 
 def _folder_name(text: str) -> str:
@@ -328,18 +343,27 @@ class Scenario(Section):
     def _station_keys(self) -> tuple[Any, ...]:
         return self.server, self.service.speeds, self.classes, self.patience, self.failures, self.retries
 
-    def _check_network(self, network: Network, access: Access) -> None:
-        """Check what depends on how many schedulers and servers there are, and on the lengths of edges."""
-        senders = access.server_count if network.kind == "broadcast" else access.scheduler_count
+    def check_on(self, topology: Sizes) -> None:
+        """Check what depends on a topology of this size. Raises `ScenarioError`."""
+        self._check_sizes(topology.schedulers, topology.servers)
+        network = self.network()
+        senders = topology.servers if network.kind == "broadcast" else topology.schedulers
         for key, values, count in (
             ("messages.phase", network.samples and network.samples.phase, senders),
             ("messages.period", network.samples and network.samples.period, senders),
-            ("decide.phase", network.decisions and network.decisions.phase, access.scheduler_count),
+            ("decide.phase", network.decisions and network.decisions.phase, topology.schedulers),
         ):
             if isinstance(values, tuple) and len(values) != count:
                 raise ScenarioError(key, f"must hold one time for each of {count}, got {len(values)}")
+        for key, clock, count in (
+            ("messages.period", network.samples, senders),
+            ("decide.every", network.decisions, topology.schedulers),
+        ):
+            if clock is not None and (instants := clock.rate(count) * self.horizon) > SAMPLE_LIMIT:
+                limit = f"at most {SAMPLE_LIMIT:,} instants of all {count:,} in an episode"
+                raise ScenarioError(key, f"must make {limit}, got about {instants:.3g}")
         for key, latency in (("messages.latency", network.latency), ("dispatch.latency", network.dispatch)):
-            if latency.per_length and access.lengths is None:
+            if latency.per_length and not topology.has_lengths:
                 raise ScenarioError(key, "needs a topology whose edges have lengths")
 
     def _check_sizes(self, schedulers: int, servers: int) -> None:
@@ -370,8 +394,8 @@ class Scenario(Section):
             raise ScenarioError("topology", str(error)) from None
         except MemoryError:
             raise ScenarioError("topology", "needs more memory than there is") from None
-        self._check_sizes(topology.schedulers, topology.servers)
-        system = System(
+        self.check_on(Sizes.of(topology))
+        return System(
             topology=topology,
             delta_t=self.delta_t,
             horizon=self.horizon,
@@ -383,8 +407,6 @@ class Scenario(Section):
             network=self.network(),
             station=self.station(),
         )
-        self._check_network(system.network, system.access)
-        return system
 
 
 def _laws_found(section: AnySection, folder: Path, place: str = "") -> AnySection:

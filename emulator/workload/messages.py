@@ -19,7 +19,7 @@ from emulator.errors import InputError
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.laws import Law
 from emulator.model.laws.drawing import work_of
-from emulator.model.network import Clock, Duration, Latency
+from emulator.model.network import SAMPLE_LIMIT, Clock, Duration, Latency
 from emulator.model.system import System
 from emulator.model.timetable import SHORTEST_EPOCH
 from emulator.randomness import DISPATCH, LINK, MESSAGE, PHASE, SAMPLE, SECOND, address, philox
@@ -28,9 +28,6 @@ from emulator.workload.jobs import told_apart
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
-
-SAMPLE_LIMIT = 1_000_000_000
-"""Instants of all senders of an episode."""
 
 BACK = 2**31
 """Added to the place of the other side on the way back of a poll."""
@@ -222,7 +219,8 @@ class MessageDraws:
         else:
             phases = np.array(clock.phase, dtype=float)
         if not (self.system.horizon / periods).sum() <= SAMPLE_LIMIT:  # a drawn period can be 0, too
-            raise InputError(f"messages.period must make at most {SAMPLE_LIMIT} samples in an episode")
+            key = ("messages.period", "decide.every")[whose]
+            raise InputError(f"{key} must make at most {SAMPLE_LIMIT:,} instants in an episode")
         return phases, periods
 
     def sample_times(self, sender: int) -> Floats:

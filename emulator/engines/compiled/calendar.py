@@ -18,10 +18,11 @@ from emulator.engines.compiled.sorting import in_order
 from emulator.engines.news import REQUEST_BYTES, STATE_BYTES, Mail, distribution_bytes
 from emulator.errors import InputError
 from emulator.machine.compiling import is_ours
+from emulator.model.network import SAMPLE_LIMIT
 from emulator.model.system import System
 from emulator.model.timetable import SHORTEST_EPOCH
 from emulator.workload.jobs import told_apart
-from emulator.workload.messages import SAMPLE_LIMIT, MessageDraws
+from emulator.workload.messages import MessageDraws
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]

@@ -185,6 +185,11 @@ class Table(NamedTuple):
     """Where the answer to each observation begins, -1 if it was not asked."""
     version: Indices
     """Which distribution was known when it was asked; empty if no rule knows any."""
+    of_servers: Any
+    """What the rule says of a server alone, by its kind and what is known of it: a cost, or a plan (x fields); empty
+    unless it says so of each server for itself."""
+    kinds: Indices
+    """The kind of each entry, times `base`; empty likewise."""
     all_count: bool
     """Whether a decision matters even if no job comes before the next."""
 
