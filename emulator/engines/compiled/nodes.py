@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emulator.engines.compiled import station
-from emulator.engines.compiled.fates import Rows
 from emulator.model.system import System
 from emulator.workload.marks import StationDraws
 
@@ -35,16 +35,20 @@ class Nodes:
         """How many jobs each node has at the epoch's start."""
         self.told = np.zeros(system.servers, dtype=np.int32)
         """How many it says that it has."""
+        ranks = [one.priority if system.station.has_priorities else 0 for one in system.station.classes] or [0]
+        self.priorities = np.array(ranks, dtype=np.int32)
+        """Of each class; zeros where jobs are served in order of arrival."""
         failures = system.station.failures
         group = 1 if failures is None else failures.group
         groups = 0 if failures is None else -(-system.servers // group)
+        self.group_of = np.arange(system.servers) // group
         self.next_toggle = np.array([next(self.draws.times_up_and_down(number * group))[0] for number in range(groups)])
         """When each group of nodes fails or is repaired next, as seen from the epoch's end."""
         self.toggled = np.zeros(groups, dtype=np.int64)
         """How often it has done so before."""
         if groups:
             nodes = self.stations.nodes
-            nodes["toggle"] = nodes["time"] = self.next_toggle[np.arange(system.servers) // group]
+            nodes["toggle"] = nodes["time"] = self.next_toggle[self.group_of]
             nodes["step"] = station.FAILS
 
     def begin(self, start: float, end: float) -> None:
@@ -55,7 +59,8 @@ class Nodes:
             times = np.empty(max(2 * len(first), len(self.stations.toggles)))
             while self.draws.toggles(end, self.next_toggle, self.toggled, first, times) < 0:
                 times = np.empty(2 * len(times))
-            self.stations = self.stations._replace(first=first, toggles=times)
+            self.stations.nodes["first_toggle"] = first[self.group_of]
+            self.stations = self.stations._replace(toggles=times)
         self._catch_up(start, int(station.LOSES_PATIENCE))
         self.each_part(
             len(self.lengths), lambda part, *some: station.look(self.stations, self.lengths, self.told, *some)
@@ -74,9 +79,23 @@ class Nodes:
             given, done = nodes["given"][server], nodes["done"][server]
             raise RuntimeError(f"server {server} has given {given:.9g} of work, but {done:.9g} was done of its jobs")
 
-    def trace(self, rows: Rows) -> None:
-        """Let what becomes of traced jobs be written into these rows from now on."""
-        self.stations = self.stations._replace(rows=rows)
+    def make_room(self, jobs: int) -> None:
+        """Make room for the fates of so many traced jobs."""
+        fates = self.stations.fates
+        if jobs > len(fates):
+            self.stations = self.stations._replace(fates=np.zeros(2 * jobs, dtype=station.FATE))
+            self.stations.fates[: len(fates)] = fates
+
+    def fates(self, jobs: int) -> dict[str, Any]:
+        """Return the columns of a trace that say what has become of so many jobs."""
+        return {name: self.stations.fates[name][:jobs].copy() for name in station.FATE.names or ()}
+
+    def marks(
+        self, scheduler: NDArray[np.int32], number: NDArray[np.int64], work: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+        """Return class, priority and patience of some jobs, and make works of bits where jobs are of classes."""
+        class_, patience = self.draws.mark_all(scheduler, number, work)
+        return class_, self.priorities[class_], patience
 
     def count(self, what: str) -> int:
         """Return how many jobs were completed, dropped, refused or lost, or gave_up, at all nodes."""

@@ -124,7 +124,7 @@ class _Run:
         self.nodes: Nodes | None = None
         """The stations, where servers are more than FIFO queues."""
         if not system.station.is_plain:
-            self.nodes = Nodes(system, workload.replication, is_traced=self.is_traced)
+            self.nodes = self.streams.nodes = Nodes(system, workload.replication, is_traced=self.is_traced)
         self.observations.begin(self.world, workload)
         self.settings = self._settings()
         self.column = np.zeros(system.access.scheduler_count, dtype=np.int32)
@@ -255,7 +255,7 @@ class _Run:
         if self.is_traced and self.traced + jobs > len(self.rows.server):
             self.rows = fates.longer(self.rows, self.traced, 2 * (self.traced + jobs))
             if self.nodes is not None:
-                self.nodes.trace(self.rows)
+                self.nodes.make_room(len(self.rows.server))
                 self.world = self.world._replace(stations=self.nodes.stations)
 
     def _note(self, slice_: Slice, jobs: Jobs) -> None:
@@ -271,7 +271,10 @@ class _Run:
         """Return the traces of the epochs since the last part, up to this one."""
         if not self.is_traced:
             return None, None
-        jobs = fates.in_job_order(self.rows, self.traced, at_once=self.system.network.dispatch.is_none)
+        rows = self.rows
+        if self.nodes is not None:
+            rows = rows._replace(**self.nodes.fates(self.traced))
+        jobs = fates.in_job_order(rows, self.traced, at_once=self.system.network.dispatch.is_none)
         first = epoch + 1 - len(self.born)
         epochs = None
         if self.traces.epochs:

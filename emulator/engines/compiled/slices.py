@@ -13,12 +13,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from emulator.engines.compiled.nodes import Nodes
 from emulator.engines.compiled.routing import BLOCK, Block, block, draw_next, draw_work, keep_arrived
 from emulator.engines.compiled.sorting import in_order
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.system import System
 from emulator.randomness import DISPATCH
-from emulator.workload.marks import StationDraws
 from emulator.workload.messages import MessageDraws, drawn_parts
 from emulator.workload.workload import Workload
 
@@ -61,7 +61,8 @@ class Jobs(NamedTuple):
     jitter: Floats
     """The parts of its way's time that do not depend on the server; empty unless jobs take time to their servers."""
     class_: Indices
-    """Classes and patience; empty if none are drawn."""
+    """Classes, priorities and patience; empty if none are drawn."""
+    priority: Indices
     patience: Floats
 
 
@@ -72,7 +73,8 @@ class JobStreams:
         self.system = system
         self.workload = workload
         self.draws = draws
-        self.station_draws = StationDraws(system, workload.replication)
+        self.nodes: Nodes | None = None
+        """What draws marks, where servers are more than FIFO queues."""
         self.schedulers = system.access.scheduler_count
         self.clock = np.zeros(self.schedulers)
         """When each scheduler's last job of the epoch arrived, or its start."""
@@ -120,15 +122,16 @@ class JobStreams:
         work, coin, scheduler, numbers = (column[places] for column in (work, coin, scheduler, numbers))
         has_ways, has_marks = not self.system.network.dispatch.is_none, self.system.station.has_marks
         ever, base, jitter = np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
-        class_, patience = np.empty(0, dtype=np.int32), np.empty(0)
+        marks: Any = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32), np.empty(0)
         if has_ways or has_marks:
             ever = self.before[scheduler] + numbers
         if has_ways:
             base, jitter = np.empty(count), np.empty(count)
             self._ways(self.draws.dispatch, scheduler, ever, base, jitter)
         if has_marks:
-            class_, patience = self.station_draws.mark_all(scheduler, ever, work)
-        return Jobs(ordered, work, coin, scheduler, numbers, ever, base, jitter, class_, patience)
+            assert self.nodes is not None
+            marks = self.nodes.marks(scheduler, ever, work)
+        return Jobs(ordered, work, coin, scheduler, numbers, ever, base, jitter, *marks)
 
 
 def _draw_jobs(source, end, clock, number, block, times, work, coin, scheduler, numbers):  # type: ignore[no-untyped-def]

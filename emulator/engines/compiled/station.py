@@ -13,7 +13,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from emulator.engines.compiled.fates import empty_rows
 from emulator.engines.episode import (
     COMPLETED,
     DROPPED,
@@ -27,8 +26,6 @@ from emulator.engines.episode import (
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
 
-Integers = NDArray[np.int64]
-Indices = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
 PART: Any = {"nogil": True, "error_model": "numpy", "_nrt": False}
@@ -51,6 +48,7 @@ NODE = np.dtype(
         ("clock", np.float64),  # with sharing: the service of a job that was always here
         ("since", np.float64),  # when the clock was read, and the work that was given
         ("toggle", np.float64),  # when it fails or is repaired next
+        ("first_toggle", np.int64),  # the place in `Stations.toggles` of its first failure, were all of them there
         ("sojourn_time", np.float64),  # from arrival to departure, added up over completed jobs
         ("time_here", np.float64),  # from reaching the node, added up over all that have left
         ("waiting_time", np.float64),  # from reaching it to the horizon, over those that are still here then
@@ -93,6 +91,18 @@ SLOT = np.dtype(
 """A job at a node."""
 
 
+FATE = np.dtype(
+    [
+        ("reached_time", np.float64),
+        ("start_time", np.float64),
+        ("departure_time", np.float64),
+        ("queue_length_at_arrival", np.int32),
+        ("outcome", np.int8),
+    ]
+)
+"""What becomes of a traced job; see `emulator.engines.episode.JobTrace`."""
+
+
 class Stations(NamedTuple):
     """All nodes; their jobs stand in the first places, in any order."""
 
@@ -102,12 +112,6 @@ class Stations(NamedTuple):
     """Nodes x buffer, see `SLOT`."""
     factors: Floats
     """By how much the service rate is multiplied, by jobs present; with none of no meaning."""
-    priorities: Indices
-    """Of each class; zeros where jobs are served in order of arrival."""
-    group: int
-    """How many nodes in a row fail together."""
-    first: Integers
-    """Of each group: the place in `toggles` of its first failure, were all of them there."""
     toggles: Floats
     """When groups fail and are repaired, in turn: all that is needed in the present epoch."""
     units: int
@@ -125,8 +129,8 @@ class Stations(NamedTuple):
     """Whether the server serves jobs that have given up, too."""
     horizon: float
     is_traced: bool
-    rows: Any
-    """The traced jobs, see `emulator.engines.compiled.fates.Rows`."""
+    fates: Any
+    """Of each traced job, see `FATE`."""
 
 
 @njit(**PART)
@@ -237,9 +241,10 @@ def tell(stations, server, row, outcome, arrival, start, departure):  # type: ig
     _count(node, outcome)
     node.fingerprint += job_fingerprint(server, outcome_word(outcome), arrival, start, departure)
     if stations.is_traced:
-        stations.rows.start_time[row] = start if start >= 0.0 else np.nan
-        stations.rows.departure_time[row] = departure if departure >= 0.0 else np.nan
-        stations.rows.outcome[row] = outcome
+        fate = stations.fates[row]
+        fate.start_time = start if start >= 0.0 else np.nan
+        fate.departure_time = departure if departure >= 0.0 else np.nan
+        fate.outcome = outcome
 
 
 @njit(**PART)
@@ -283,7 +288,7 @@ def _fail_or_be_repaired(stations, server, now):  # type: ignore[no-untyped-def]
     node, slots = stations.nodes[server], stations.slots[server]
     _read_clock(stations, node, now)
     node.toggled += 1
-    node.toggle = stations.toggles[stations.first[server // stations.group] + node.toggled]
+    node.toggle = stations.toggles[node.first_toggle + node.toggled]
     _change_speed(stations, server, now)
     if not _is_down(node):
         for place in range(node.jobs if stations.is_shared else 0):
@@ -400,26 +405,35 @@ def gives_up_by(stations, instant, arrival, patience):  # type: ignore[no-untype
 
 
 @njit(**PART)
+def write_absent(stations, row, outcome):  # type: ignore[no-untyped-def]
+    """Write down a job that does not reach a node, or not by the horizon."""
+    fate = stations.fates[row]
+    fate.reached_time = fate.start_time = fate.departure_time = np.nan
+    fate.queue_length_at_arrival = -1
+    fate.outcome = outcome
+
+
+@njit(**PART)
 def turn_back(stations, server, reached, arrival, row, patience):  # type: ignore[no-untyped-def]
     """Return whether a job gives up on its way, so that it does not reach its server; then note it."""
     if stations.goes_on or not gives_up_by(stations, reached, arrival, patience):
         return False
-    if stations.is_traced:
-        stations.rows.reached_time[row], stations.rows.queue_length_at_arrival[row] = np.nan, -1
     tell(stations, server, row, np.int64(GAVE_UP), arrival, NOT_YET, NOT_YET)
+    if stations.is_traced:
+        write_absent(stations, row, GAVE_UP)
     return True
 
 
 @njit(**PART)
-def receive(stations, server, arrival, reached, work, class_, patience, row, gave_up):  # type: ignore[no-untyped-def]
+def receive(stations, server, arrival, reached, work, priority, patience, row, gave_up):  # type: ignore[no-untyped-def]
     """Let a job in, unless the node is down and refuses it, or the buffer is full.
 
     The node has caught up until now, and the job may have given up on its way.
     """
     node, slots = stations.nodes[server], stations.slots[server]
     if stations.is_traced:
-        stations.rows.reached_time[row] = reached
-        stations.rows.queue_length_at_arrival[row] = node.jobs
+        stations.fates[row].reached_time = reached
+        stations.fates[row].queue_length_at_arrival = node.jobs
     if stations.refuses and _is_down(node):
         tell(stations, server, row, GAVE_UP if gave_up else REFUSED, arrival, NOT_YET, NOT_YET)
         return
@@ -432,7 +446,7 @@ def receive(stations, server, arrival, reached, work, class_, patience, row, gav
     slot.work, slot.left, slot.since = work, work + (node.clock if stations.is_shared else 0.0), reached
     slot.departure = np.inf
     slot.deadline = np.inf if gave_up else (arrival if stations.of_sojourn else reached) + patience
-    slot.row, slot.admission, slot.priority = row, node.admitted, stations.priorities[class_]
+    slot.row, slot.admission, slot.priority = row, node.admitted, priority
     slot.is_served, slot.is_overdue, slot.gave_up = False, False, gave_up
     node.admitted += 1
     node.jobs += 1
@@ -471,10 +485,10 @@ def look_at(stations, server, time):  # type: ignore[no-untyped-def]
 
 
 @compiled(**PART)
-def take_in(stations, server, reached, arrival, work, row, class_, patience, gave_up):  # type: ignore[no-untyped-def]
+def take_in(stations, server, reached, arrival, work, row, priority, patience, gave_up):  # type: ignore[no-untyped-def]
     """Let a job reach a node."""
     advance(stations, server, reached, LOSES_PATIENCE)
-    receive(stations, server, arrival, reached, work, class_, patience, row, gave_up)
+    receive(stations, server, arrival, reached, work, priority, patience, row, gave_up)
 
 
 @compiled(**PART)
@@ -506,14 +520,10 @@ def new_stations(system: System, *, is_traced: bool) -> Stations:
     nodes["service_rate"] = system.service_rates
     nodes["speed"] = system.service_rates * station.factor(0)
     failures, patience = station.failures, station.patience
-    ranks = [one.priority if station.has_priorities else 0 for one in station.classes] or [0]
     return Stations(
         nodes=nodes,
         slots=np.zeros((servers, system.buffer), dtype=SLOT),
         factors=np.array([station.factor(jobs) for jobs in range(system.buffer + 1)]),
-        priorities=np.array(ranks, dtype=np.int32),
-        group=1 if failures is None else failures.group,
-        first=np.zeros(0, dtype=np.int64),
         toggles=np.zeros(0),
         units=station.servers,
         is_shared=station.discipline == "ps",
@@ -526,5 +536,5 @@ def new_stations(system: System, *, is_traced: bool) -> Stations:
         goes_on=patience is not None and patience.goes_on,
         horizon=float(system.horizon),
         is_traced=is_traced,
-        rows=empty_rows(0),
+        fates=np.zeros(0, dtype=FATE),
     )

@@ -77,43 +77,55 @@ class StationRun(Run):
 
     def _serve(self, window: routing.Window, drawn: list[int]) -> None:
         """Let all stations take their jobs of a window."""
-        engine, total = self.engine, int(self.starts[-1])
-        if self.is_traced and self.traced + total > len(self.rows.server):
-            self.rows = fates.longer(self.rows, self.traced, 2 * (self.traced + total))
-            self.nodes.trace(self.rows)
-        class_, patience = self._marks(drawn)
-        epoch, first_row = int(window.source.epoch), self.traced
+        total, records, starts = int(self.starts[-1]), self.records, self.starts
+        class_, priority, patience = self._marks(drawn)
+        if self.is_traced:
+            self.nodes.make_room(self.traced + total)
 
         def serve(part: int, first: int, last: int) -> None:
-            fifo.group(self.counts, np.array(drawn), self.records, self.starts, self.jobs, first, last)
-            marks, whose = (class_, patience), (self.records, self.starts, self.jobs)
-            _serve(self.nodes.stations, marks, *whose, first_row, epoch, first, last)
+            fifo.group(self.counts, np.array(drawn), records, starts, self.jobs, first, last)
+            _serve(self.nodes.stations, records, priority, patience, starts, self.jobs, self.traced, first, last)
 
-        engine.each_part(self.server_count, serve)
-        self.traced += total if self.is_traced else 0
+        self.engine.each_part(self.server_count, serve)
         self.arrivals += total
+        if self.is_traced:
+            self._note(int(window.source.epoch), class_)
 
-    def _marks(self, drawn: list[int]) -> tuple[Indices, Floats]:
-        """Return classes and patience of the jobs in the records, whose works of classes are made of their bits."""
+    def _note(self, epoch: int, class_: Indices) -> None:
+        """Write down what is known of a window's jobs beforehand."""
+        total, records = int(self.starts[-1]), self.records
+        if self.traced + total > len(self.rows.server):
+            self.rows = fates.longer(self.rows, self.traced, 2 * (self.traced + total))
+        here, whose, rows = slice(self.traced, self.traced + total), self.jobs.place[:total], self.rows
+        rows.scheduler[here], rows.number[here] = records.scheduler.ravel()[whose], records.number.ravel()[whose]
+        rows.epoch[here], rows.server[here] = epoch, np.repeat(np.arange(self.server_count), np.diff(self.starts))
+        rows.arrival_time[here], rows.work[here] = self.jobs.arrival_time[:total], self.jobs.work[:total]
+        rows.class_[here] = class_[whose] if len(class_) else 0
+        self.traced += total
+
+    def _marks(self, drawn: list[int]) -> tuple[Indices, Indices, Floats]:
+        """Return class, priority and patience of the jobs in the records, or nothing if none are drawn."""
         records = self.records
         if not self.system.station.has_marks:
-            return np.empty(0, dtype=np.int32), np.empty(0)
-        class_, patience = np.empty(records.work.shape, dtype=np.int32), np.empty(records.work.shape)
+            return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32), np.empty(0)
+        class_, priority = np.empty((2, *records.work.shape), dtype=np.int32)
+        patience = np.empty(records.work.shape)
 
         def mark(part: int, *_: int) -> None:
             here = part, slice(drawn[part])
             scheduler = records.scheduler[here]
             number = self.streams.jobs[scheduler] + records.number[here]
-            class_[here], patience[here] = self.nodes.draws.mark_all(scheduler, number, records.work[here])
+            class_[here], priority[here], patience[here] = self.nodes.marks(scheduler, number, records.work[here])
 
         self.engine.each_part(len(drawn), mark)
-        return class_.reshape(-1), patience.reshape(-1)
+        return class_.ravel(), priority.ravel(), patience.ravel()
 
     def _whole(self) -> Part:
         """Return the traces of the episode."""
         if not self.is_traced:
             return None, None
-        jobs: JobTrace = fates.in_job_order(self.rows, self.traced, at_once=True)
+        rows = self.rows._replace(**self.nodes.fates(self.traced))
+        jobs: JobTrace = fates.in_job_order(rows, self.traced, at_once=True)
         epochs = None
         if self.traces.epochs:
             queue_length, probability = np.array(self.lengths_by_epoch), np.array(self.offload_probability)
@@ -122,23 +134,15 @@ class StationRun(Run):
 
 
 @compiled(nogil=True, error_model="numpy")
-def _serve(stations, marks, records, starts, jobs, first_row, epoch, first, last):  # type: ignore[no-untyped-def]
+def _serve(stations, records, priority, patience, starts, jobs, first_row, first, last):  # type: ignore[no-untyped-def]
     """Let the stations `first` to `last` - 1 take their jobs, which are traced from `first_row` on."""
-    rows, (class_, patience) = stations.rows, marks
-    schedulers, numbers = records.scheduler.reshape(-1), records.number.reshape(-1)
+    schedulers = records.scheduler.reshape(-1)
     for server in range(first, last):
         begin, end = starts[server], starts[server + 1]
         time, work, place = jobs.arrival_time[begin:end], jobs.work[begin:end], jobs.place[begin:end]
         fifo.sort(time, work, place, schedulers)
         for i in range(len(time)):
-            whose, row = place[i], first_row + begin + i
-            if stations.is_traced:
-                rows.scheduler[row], rows.number[row] = schedulers[whose], numbers[whose]
-                rows.epoch[row], rows.server[row] = epoch, server
-                rows.arrival_time[row], rows.work[row] = time[i], work[i]
-            of_class, ready = np.int64(0), np.inf
-            if len(class_) > 0:
-                of_class, ready = np.int64(class_[whose]), patience[whose]
-                if stations.is_traced:
-                    rows.class_[row] = of_class
-            take_in(stations, server, time[i], time[i], work[i], row, of_class, ready, False)
+            rank, ready = np.int64(0), np.inf
+            if len(priority) > 0:
+                rank, ready = np.int64(priority[place[i]]), patience[place[i]]
+            take_in(stations, server, time[i], time[i], work[i], first_row + begin + i, rank, ready, False)

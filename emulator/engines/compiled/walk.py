@@ -116,7 +116,7 @@ def _length_of(stations, world, server, time):  # type: ignore[no-untyped-def]
 def take_in(
     stations: Any, world: Any, settings: Any, rows: Any, server: Any, reached: Any, job: Any, gave_up: Any
 ) -> Any:
-    """Let a server take a job: (arrival time, work, row, class, patience), and whether it has given up on its way."""
+    """Let a server take a job: (arrival time, work, row, priority, patience), and if it has given up on its way."""
 
 
 @overload(take_in, jit_options=INLINED)
@@ -133,7 +133,7 @@ def _take_in(stations, world, settings, rows, server, reached, job, gave_up):  #
 
 
 def marks_of(stations: Any, jobs: Any, job: Any) -> Any:
-    """Return class and patience of a job."""
+    """Return priority and patience of a job."""
 
 
 @overload(marks_of, jit_options=INLINED)
@@ -142,7 +142,7 @@ def _marks_of(stations, jobs, job):  # type: ignore[no-untyped-def]
         return lambda stations, jobs, job: (0, np.inf)
 
     def drawn(stations, jobs, job):  # type: ignore[no-untyped-def]
-        return (np.int64(jobs.class_[job]), jobs.patience[job]) if len(jobs.class_) > 0 else (0, np.inf)
+        return (np.int64(jobs.priority[job]), jobs.patience[job]) if len(jobs.priority) > 0 else (0, np.inf)
 
     return drawn
 
@@ -169,6 +169,23 @@ def _stay_away(stations, server, reached, job):  # type: ignore[no-untyped-def]
     return lambda stations, server, reached, job: station.turn_back(
         stations, np.int64(server), reached, job[0], job[2], job[4]
     )
+
+
+def write_under_way(stations: Any, rows: Any, row: Any, outcome: Any) -> Any:
+    """Write down a job that is on its way at the horizon."""
+
+
+@overload(write_under_way, jit_options=INLINED)
+def _write_under_way(stations, rows, row, outcome):  # type: ignore[no-untyped-def]
+    if stations.instance_class is NoStations:
+
+        def of_queue(stations, rows, row, outcome):  # type: ignore[no-untyped-def]
+            rows.reached_time[row] = rows.start_time[row] = rows.departure_time[row] = np.nan
+            rows.queue_length_at_arrival[row] = -1
+            rows.outcome[row] = outcome
+
+        return of_queue
+    return lambda stations, rows, row, outcome: station.write_absent(stations, row, outcome)
 
 
 @njit(**INLINED)
@@ -266,8 +283,8 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
                 if len(settings.lengths) > 0:
                     duration = settings.lengths[entry] * settings.per_length
                 duration = duration + jobs.base[job] + jobs.jitter[job]
-            class_, patience = marks_of(world.stations, jobs, job)
-            one = arrives, work, row, class_, patience
+            priority, patience = marks_of(world.stations, jobs, job)
+            one = arrives, work, row, priority, patience
             if duration == 0.0:
                 take_in(world.stations, world, settings, rows, server, arrives, one, False)
             elif not stay_away(world.stations, server, arrives + duration, one):
@@ -275,7 +292,7 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
                 new = world.under_way[free]
                 new.arrival_time, new.work, new.place = arrives, work, row
                 new.scheduler, new.server, new.number = scheduler, server, jobs.ever[job]
-                new.class_, new.patience = class_, patience
+                new.priority, new.patience = priority, patience
                 push(reach_times, whose, world.under_way, tally[UNDER_WAY], arrives + duration, free)
                 tally[UNDER_WAY] += 1
             job += 1
@@ -293,7 +310,7 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
             delivery += 1
         else:
             there = world.under_way[whose[0]]
-            one = there.arrival_time, there.work, there.place, np.int64(there.class_), there.patience
+            one = there.arrival_time, there.work, there.place, np.int64(there.priority), there.patience
             gave_up = gives_up(world.stations, reached, one)
             take_in(world.stations, world, settings, rows, there.server, reached, one, gave_up)
             pop(reach_times, whose, world.under_way, tally[UNDER_WAY])
@@ -331,15 +348,12 @@ def close(world, settings, rows):  # type: ignore[no-untyped-def]
     """Note the jobs that are on their way at the horizon."""
     for place in range(world.tally[UNDER_WAY]):
         job = world.under_way[world.on_their_way[place]]
-        one = job.arrival_time, job.work, job.place, np.int64(job.class_), job.patience
+        one = job.arrival_time, job.work, job.place, np.int64(job.priority), job.patience
         outcome = GAVE_UP if gives_up(world.stations, settings.horizon, one) else IN_SYSTEM
         world.tally[GAVE_UP_UNDER_WAY] += outcome == GAVE_UP
         world.fingerprint[0] += job_fingerprint(job.server, outcome_word(outcome), job.arrival_time, -1.0, -1.0)
         if settings.is_traced:
-            rows.reached_time[job.place] = np.nan
-            rows.start_time[job.place] = rows.departure_time[job.place] = np.nan
-            rows.queue_length_at_arrival[job.place] = -1
-            rows.outcome[job.place] = outcome
+            write_under_way(world.stations, rows, job.place, outcome)
 
 
 @compiled(nogil=True, error_model="numpy")

@@ -67,7 +67,7 @@ ON_ITS_WAY = np.dtype(
         ("patience", np.float64),
         ("scheduler", np.int32),
         ("server", np.int32),
-        ("class_", np.int32),
+        ("priority", np.int32),
     ]
 )
 """A job between a scheduler and a server."""
