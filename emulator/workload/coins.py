@@ -16,6 +16,9 @@ RANKED = 32
 
 LARGEST = np.uint32(0xFFFFFFFF)
 
+uncounted = njit(nogil=True, _nrt=False)  # type: ignore[call-overload]
+"""For loops that take slices and make no arrays: without counting references to them."""
+
 
 @compiled()
 def decision_coins(seed, replication, number, first, last):  # type: ignore[no-untyped-def]
@@ -59,7 +62,7 @@ def _sorted(seed, replication, number, scheduler, count):  # type: ignore[no-unt
     return np.argsort(keys, kind="mergesort")
 
 
-@njit(_nrt=False, nogil=True)
+@uncounted
 def _rank_block(seed, replication, number, offsets, start, stop, keys, ranks):  # type: ignore[no-untyped-def]
     """Rank the columns of the schedulers `start` to `stop` - 1 by keys: columns x schedulers, but for those with many.
 
@@ -83,7 +86,7 @@ def _rank_block(seed, replication, number, offsets, start, stop, keys, ranks):  
             _compare(keys[column], keys[later], ranks[column], ranks[later])
 
 
-@njit(_nrt=False, nogil=True)
+@uncounted
 def _compare(keys, later_keys, ranks, later_ranks):  # type: ignore[no-untyped-def]
     for lane in range(BLOCK):
         is_less = later_keys[lane] < keys[lane]

@@ -123,6 +123,7 @@ class Calendar:
             if not self.is_instant:
                 first, stop, lost = first[places], stop[places], lost[places]
         delivery_times, places = self._within(slice_, messages["time"])
+        scheduler, entry, sampled_time = posting.columns_of(messages, places)
         return Events(
             slice_.end,
             times,
@@ -132,7 +133,9 @@ class Calendar:
             lost,
             delivery_times,
             places,
-            *posting.columns_of(messages, places),
+            scheduler,
+            entry,
+            sampled_time,
             self.messages,
             self.lengths_told,
             self.sent_before,
