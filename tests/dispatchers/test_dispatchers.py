@@ -647,7 +647,7 @@ class Quiet(Planning):
 def test_what_is_said_of_each_server_must_not_depend_on_others():
     with pytest.raises(DispatcherError, match=r"^Busier: cost must depend on what is known of that server alone$"):
         check_dispatcher(Busier())
-    with pytest.raises(DispatcherError, match=r"^RR: plan, with plans_one_by_one, must depend on what is known of that"):
+    with pytest.raises(DispatcherError, match=r"^RR: plan, with plans_one_by_one, must depend on what is known of"):
         check_dispatcher(Planning())
     check_dispatcher(Quiet())
     assert isinstance(JoinShortestQueue(), LeastCostDispatcher)

@@ -17,6 +17,7 @@ from emulator.engines.compiled.world import ANSWERED, ASKED, DECISIONS, NEVER
 from emulator.engines.news import age_over
 from emulator.model.timetable import SHORTEST_EPOCH
 from emulator.randomness import DECISION, ORDER, philox, random_uniform
+from emulator.workload.coins import RANKED
 
 INLINED: Any = {
     "nogil": True,
@@ -133,7 +134,10 @@ def _take_up_by_kind(rule, answers, world, settings, scheduler):  # type: ignore
 
 @njit(**INLINED)
 def _draw_order(world, settings, scheduler):  # type: ignore[no-untyped-def]
-    """Draw the order of `emulator.workload.coins.decision_orders` for a scheduler's next decision."""
+    """Draw the order of `emulator.workload.coins.decision_orders` for a scheduler's next decision.
+
+    Few keys are ranked without a branch, as there.
+    """
     number, keys = world.schedulers[scheduler].decisions, world.keys
     first = world.first[scheduler]
     count = world.stop[scheduler] - first
@@ -141,10 +145,25 @@ def _draw_order(world, settings, scheduler):  # type: ignore[no-untyped-def]
         words = philox(scheduler, number, column // 4, ORDER, settings.seed, settings.replication)
         for word in range(min(4, count - column)):
             keys[column + word] = (words[word] << uint64(32)) | uint64(column + word)
+    if count <= RANKED:
+        for column in range(count):
+            rank = 0
+            for other in range(count):
+                rank += keys[other] < keys[column]
+            world.order[first + rank] = column
+    else:
+        _sort(keys, count)
+        for column in range(count):
+            world.order[first + column] = np.int64(keys[column] & uint64(0xFFFFFFFF))
+
+
+@njit(**INLINED)
+def _sort(keys, count):  # type: ignore[no-untyped-def]
+    """Sort the first keys by Shell's algorithm: it takes no room."""
     gap = 1
     while 3 * gap + 1 < count:
         gap = 3 * gap + 1
-    while gap > 0:  # Shell's sort: it takes no room, and by insertion what is short
+    while gap > 0:
         for i in range(gap, count):
             key = keys[i]
             k = i
@@ -153,8 +172,6 @@ def _draw_order(world, settings, scheduler):  # type: ignore[no-untyped-def]
                 k -= gap
             keys[k] = key
         gap //= 3
-    for column in range(count):
-        world.order[first + column] = np.int64(keys[column] & uint64(0xFFFFFFFF))
 
 
 @njit(**INLINED)

@@ -19,6 +19,7 @@ from dispatchers.errors import DispatcherError
 from emulator.engines.compiled import fates, rules, walk
 from emulator.engines.compiled.answers import OnDemand
 from emulator.engines.compiled.calendar import Calendar
+from emulator.engines.compiled.in_parts import EngineInParts
 from emulator.engines.compiled.nodes import Nodes
 from emulator.engines.compiled.slices import Jobs, JobStreams, Slice
 from emulator.engines.compiled.world import (
@@ -42,11 +43,9 @@ from emulator.engines.engine import Part
 from emulator.engines.episode import (
     GONE,
     UNTRACED,
-    Episode,
     Totals,
     Traces,
     epoch_trace,
-    joined,
     reached_epoch,
     share_elsewhere,
 )
@@ -58,8 +57,10 @@ from emulator.workload.messages import MessageDraws
 from emulator.workload.workload import Workload
 
 
-class OrderedEngine:
+class OrderedEngine(EngineInParts):
     """Emulates episodes of one system under one dispatcher; keeps the dispatcher's answers from one to the next."""
+
+    name = "ordered"
 
     def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1):
         self.system = system
@@ -84,22 +85,9 @@ class OrderedEngine:
             return "messages travel in SimPy alone"
         return rules.obstacle_to(dispatcher)
 
-    def episode(
-        self, workload: Workload, traces: Traces = UNTRACED, progress: Callable[[float], None] | None = None
-    ) -> Episode:
-        """See `Engine.episode`. Raises `DispatcherError` if the dispatcher's answers break the contract."""
-        run = _Run(self, workload, traces)
-        parts = list(run.parts(progress))
-        return Episode(
-            engine="ordered",
-            totals=run.totals(),
-            jobs=joined([jobs for jobs, _ in parts if jobs is not None]) if traces.jobs else None,
-            epochs=joined([epochs for _, epochs in parts if epochs is not None]) if traces.epochs else None,
-        )
-
-    def parts(self, workload: Workload, traces: Traces) -> Iterator[Part]:
-        """See `Engine.parts`; an epoch's traces are gone before the next, unless jobs can be on their way then."""
-        yield from _Run(self, workload, traces).parts()
+    def begin(self, workload: Workload, traces: Traces) -> _Run:
+        """See `EngineInParts.begin`."""
+        return _Run(self, workload, traces)
 
 
 class _Run:

@@ -16,6 +16,7 @@ from numba.extending import overload
 
 from emulator.engines.compiled import station
 from emulator.engines.compiled.deciding import INLINED, decide, hear
+from emulator.engines.compiled.fetching import fetch_for_deliveries, fetch_for_jobs, fetch_for_samples
 from emulator.engines.compiled.journeys import pop, push
 from emulator.engines.compiled.posting import UNSEEN
 from emulator.engines.compiled.rules import column_of
@@ -258,6 +259,7 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
         if settings.has_dispatch and tally[UNDER_WAY] > 0 and reach_times[0] < events.end:
             reached = reach_times[0]
         if arrives < min(sampled, delivered, reached):
+            fetch_for_jobs(world, jobs, job)
             scheduler = jobs.scheduler[job]
             if not decide(rule, answers, world, settings, table, scheduler, arrives, True, True):
                 cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
@@ -299,11 +301,13 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
         elif sampled <= min(delivered, reached):
             if sampled == np.inf:
                 return DONE
+            fetch_for_samples(world, settings, events, sample)
             if not _sample(rule, answers, world, settings, table, events, sample, sampled):
                 cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
                 return ASK
             sample += 1
         elif delivered <= reached:
+            fetch_for_deliveries(world, events, delivery)
             if not _deliver(rule, answers, world, settings, table, events, delivery, delivered):
                 cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
                 return ASK

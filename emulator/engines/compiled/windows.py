@@ -20,10 +20,11 @@ from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
 from emulator.engines.compiled import fifo, lanes, routing, rules
+from emulator.engines.compiled.in_parts import EngineInParts
 from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.compiled.rows import JobRows, empty_rows, in_job_order
 from emulator.engines.engine import Part
-from emulator.engines.episode import UNTRACED, Episode, EpochTrace, Totals, Traces, epoch_trace, joined
+from emulator.engines.episode import UNTRACED, EpochTrace, Totals, Traces, epoch_trace
 from emulator.engines.news import STATE_BYTES, Ages, Mail, age_over, ages_of, distribution_bytes
 from emulator.engines.observations import EpochDraws
 from emulator.machine.compiling import is_ours
@@ -38,11 +39,13 @@ SMALLEST_WINDOW = 100_000
 """Expected jobs of all schedulers that are worth a window of their own, whatever that is for each."""
 
 
-class WindowEngine:
+class WindowEngine(EngineInParts):
     """Emulates episodes of one system under one dispatcher; keeps the dispatcher's answers from one to the next.
 
     `threads` share the work of each window; the results are the same for any number.
     """
+
+    name = "compiled"
 
     def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1):
         self.system = system
@@ -76,24 +79,8 @@ class WindowEngine:
             return "messages travel in SimPy alone"
         return rules.obstacle_to(dispatcher)
 
-    def episode(
-        self, workload: Workload, traces: Traces = UNTRACED, progress: Callable[[float], None] | None = None
-    ) -> Episode:
-        """See `Engine.episode`."""
-        run = self._run(workload, traces)
-        parts = list(run.parts(progress))
-        return Episode(
-            engine="compiled",
-            totals=run.totals(),
-            jobs=joined([jobs for jobs, _ in parts if jobs is not None]) if traces.jobs else None,
-            epochs=joined([epoch for _, epoch in parts if epoch is not None]) if traces.epochs else None,
-        )
-
-    def parts(self, workload: Workload, traces: Traces) -> Iterator[Part]:
-        """See `Engine.parts`; an epoch's traces are gone before the next."""
-        yield from self._run(workload, traces).parts()
-
-    def _run(self, workload: Workload, traces: Traces) -> Run:
+    def begin(self, workload: Workload, traces: Traces) -> Run:
+        """See `EngineInParts.begin`."""
         if self.system.station.is_plain:
             return Run(self, workload, traces)
         from emulator.engines.compiled.station_run import StationRun  # late, for it is one of a kind
@@ -189,14 +176,15 @@ class Run:
     def _ages(self) -> Ages:
         """Return how old what schedulers know is: the news of each epoch's start until its end."""
         others, epochs = self.system.access.others, self.workload.epochs
-        over_time, at_decisions = np.zeros(self.schedulers), np.zeros(self.schedulers)
+        each = np.arange(self.most_others + 1)  # the same for all schedulers that have so many others
+        over_time, at_decisions = np.zeros(len(each)), np.zeros(len(each))
         for start, end in itertools.pairwise(self.workload.times.tolist()):
-            sampled = self._sampled(start)[others]
-            over_time += age_over(others, sampled, start, end)
-            at_decisions += others * start - sampled
+            sampled = self._sampled(start)
+            over_time += age_over(each, sampled, start, end)
+            at_decisions += each * start - sampled
         jobs = self.streams.jobs + self.streams.number
-        decisions = np.full(self.schedulers, epochs)
-        return ages_of(others, self.system.horizon, over_time, decisions, at_decisions, jobs, self.streams.age)
+        decisions, horizon = np.full(self.schedulers, epochs), self.system.horizon
+        return ages_of(others, horizon, over_time[others], decisions, at_decisions[others], jobs, self.streams.age)
 
     def _sampled(self, time: float) -> NDArray[np.float64]:
         """Return the sum of no, one, two and more times of a sample, for as many as a scheduler has others."""

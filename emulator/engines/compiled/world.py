@@ -48,6 +48,15 @@ ENTRY = np.dtype(
 )
 """A scheduler and a server that it can access."""
 
+REMEMBERED = np.dtype(
+    [
+        *ENTRY.descr,
+        ("sent_ever", np.int32),  # jobs sent there
+        ("sent_before_news", np.int32),  # and those at the news that is known
+    ]
+)
+"""The same if the rule has a memory."""
+
 QUEUE = np.dtype(
     [
         ("service_rate", np.float64),
@@ -125,8 +134,8 @@ class World(NamedTuple):
 
     sent: Integers
     """Of each entry: jobs sent there since the news known at the last decision, in all, and in all at that news."""
-    sent_ever: Integers
-    sent_before_news: Integers
+    sent_ever: Indices
+    sent_before_news: Indices
     total_sent: Integers
     """The sum of `sent`, by scheduler, and when it decided last."""
     decided: Floats
@@ -203,7 +212,8 @@ def new_world(system: System, is_per_job: bool) -> World:
     has_clock = network.decisions is not None
     by_scheduler = _aligned(schedulers, SCHEDULER.itemsize).view(SCHEDULER)[:, 0]
     by_scheduler["first"], by_scheduler["stop"] = access.offsets[:-1], access.offsets[1:]
-    by_entry = _aligned(entries, ENTRY.itemsize).view(ENTRY)[:, 0]
+    entry: Any = REMEMBERED if is_per_job else ENTRY
+    by_entry = _aligned(entries, entry.itemsize).view(entry)[:, 0]
     by_entry["server"], by_entry["known"] = access.servers, untold
     room = _aligned(servers, QUEUE.itemsize + 8 * system.buffer)
     by_server = room[:, : QUEUE.itemsize].view(QUEUE)[:, 0]
@@ -232,8 +242,8 @@ def new_world(system: System, is_per_job: bool) -> World:
         np.zeros(0),
         np.zeros(0),
         np.zeros(remembered, dtype=np.int64),
-        np.zeros(remembered, dtype=np.int64),
-        np.zeros(remembered, dtype=np.int64),
+        by_entry["sent_ever"] if is_per_job else np.zeros(0, dtype=np.int32),
+        by_entry["sent_before_news"] if is_per_job else np.zeros(0, dtype=np.int32),
         np.zeros(schedulers if is_per_job else 0, dtype=np.int64),
         np.zeros(schedulers if is_per_job else 0),
         np.zeros(remembered, dtype=np.int64),
