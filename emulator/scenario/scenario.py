@@ -323,6 +323,13 @@ class Scenario(Section):
             self._check_sizes(self.topology.scheduler_count(), self.topology.server_count())
         return self
 
+    @model_validator(mode="after")
+    def _check_in_order(self) -> Scenario:
+        if isinstance(self.arrivals, Switched) and self.service.law().is_in_order():
+            told = "must not be drawn in_order with arrivals by high and low, which number jobs anew in each epoch"
+            raise ScenarioError("service.work", told)
+        return self
+
     def plugins(self) -> dict[str, Plugin]:
         """Return the classes of users that are not dispatchers, by what results call them."""
         plugins: dict[str, Any] = {"the topology": self.topology, "the law of work": self.service.work}

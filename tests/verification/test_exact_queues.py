@@ -20,6 +20,7 @@ from emulator.model.laws import (
     PhaseType,
     Uniform,
 )
+from emulator.verification.exact.arrival_cases import ARRIVAL_CASES
 from emulator.verification.exact.arrivals import MarkovArrivals, modulated, poisson, renewal
 from emulator.verification.exact.clocks import clock_of, general_gaps, general_work
 from emulator.verification.exact.markov import Move, explored
@@ -27,6 +28,7 @@ from emulator.verification.exact.phase_type import Phases, exponential, phases_o
 from emulator.verification.exact.queue import stationary_loss
 from emulator.verification.exact.sojourn import exceeded, quantiles, sojourn_law
 from emulator.verification.exact.station import Clients, JobClass, Station, in_the_long_run
+from emulator.verification.exact.station_cases import STATION_CASES
 from emulator.verification.exact.transforms import inverted
 
 known = partial(pytest.approx, abs=6e-7)
@@ -104,6 +106,8 @@ def test_several_servers():
     two = plain(arrivals=poisson(1.8), servers=2)
     assert (two.loss, two.length) == (known(0.141077), known(2.456965))
     assert plain(arrivals=poisson(9.0), servers=10, buffer=10).loss == known(0.167963)
+    shared = plain(arrivals=poisson(1.8), servers=2, discipline="ps")
+    assert (shared.loss, shared.length) == (known(0.141077), known(2.456965))
 
 
 @pytest.mark.parametrize("law", [Exponential(), BALANCED, Erlang(stages=3), TRIPLE], ids=lambda law: law.law)
@@ -261,6 +265,13 @@ def test_a_server_that_never_fails_has_no_failures():
     assert (found.loss, found.sojourn) == pytest.approx((plain().loss, plain().sojourn), abs=1e-6)
 
 
+def test_a_server_that_is_down_starts_nobody():
+    """So whoever finds it down and empty waits, and gives up."""
+    failing = {"up": exponential(1000.0), "down": exponential(1000.0)}
+    flows = Station(arrivals=POISSON, buffer=1, patience=0.1, jobs="lose", **failing).chain().long_run()
+    assert flows["gave_up"] == pytest.approx(0.45 * 10.0 / 10.9, rel=0.01)
+
+
 def test_patience_of_every_kind():
     for keys in ({}, {"patience_of": "sojourn"}, {"patience_of": "sojourn", "goes_on": True}):
         flows = Station(arrivals=POISSON, patience=4.0, **keys).chain().long_run()
@@ -287,6 +298,38 @@ def test_sojourn_laws_have_the_means_of_little():
         assert sojourn_law(station).mean == pytest.approx(in_the_long_run(station).sojourn)
     with pytest.raises(InputError, match="plain queues in order of arrival alone"):
         sojourn_law(Station(arrivals=POISSON, patience=4.0))
+
+
+def test_deterministic_gaps_in_steps():
+    """Between two arrivals nothing jumps, so the transform says the same; at one it does not, and none is taken."""
+    queue = general_gaps(Deterministic(), 0.9)
+    by_transform = inverted(lambda s: queue._transform_of_sums(s, ["drops", "presence"]), 20.5)
+    flows = queue.until(20.5)
+    assert flows["arrivals"] == 18.0
+    assert [flows["drops"], flows["presence"]] == pytest.approx(by_transform, abs=0.02)
+    assert queue.until(2.0 / 0.9)["arrivals"] == 1.0
+    with pytest.raises(InputError, match="gaps of some values alone are solved in the long run only"):
+        general_gaps(Empirical(values=[1.0, 2.0]), 0.9).until(20.0)
+
+
+def test_retries_bring_jobs_back():
+    """All jobs end somewhere: a job that is dropped for good has been dropped three times."""
+    station = Station(arrivals=poisson(0.9), buffer=2, retried=frozenset({"drop"}), attempts=2, backoff=2.0)
+    flows = station.chain().long_run()
+    assert flows["arrivals"] == pytest.approx(0.9 + flows["retries"])
+    assert flows["arrivals"] == pytest.approx(flows["drops"] + flows["completions"])
+    none = Station(arrivals=poisson(0.9), buffer=2, retried=frozenset({"drop"}), attempts=0).chain().long_run()
+    assert none["drops"] / none["arrivals"] == pytest.approx(stationary_loss(0.9, 2))
+    # Who comes back late enough finds a queue like any other: a Poisson process of more jobs.
+    late = Station(arrivals=poisson(0.5), buffer=2, retried=frozenset({"drop"}), attempts=1, backoff=100.0, room=60)
+    found = late.chain().long_run()
+    assert found["drops"] / found["arrivals"] == pytest.approx(stationary_loss(found["arrivals"], 2), rel=0.01)
+
+
+@pytest.mark.parametrize("name", STATION_CASES | ARRIVAL_CASES)
+def test_a_case_of_a_queue_holds_its_solution(name):
+    case = (STATION_CASES | ARRIVAL_CASES)[name]
+    assert case.solved() == pytest.approx(case.value, abs=6e-7)
 
 
 def test_transforms():

@@ -35,6 +35,7 @@ def powers(x, exponent):
 
 def errors(found, exact):
     """Return by how many units in the last place each number is wrong."""
+    assert np.isfinite(found).all()
     pairs = zip(found.tolist(), exact, strict=True)
     return [float(abs(Decimal(value) - truth) / Decimal(np.spacing(abs(value)))) for value, truth in pairs]
 

@@ -118,6 +118,10 @@ class Empirical(Law):
             return ShuffledNumbers(self.scaled())
         return InOrderNumbers(self.scaled()) if self.draw == "in_order" else SmoothNumbers(self.scaled())
 
+    def is_in_order(self) -> bool:
+        """See `Law.is_in_order`."""
+        return self.draw == "in_order"
+
     def variance(self) -> float:
         """See `Law.variance`."""
         values = self.scaled()

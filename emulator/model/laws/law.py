@@ -54,6 +54,10 @@ class Law(Section):
     def cdf(self, work: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probabilities of at most so much work, all >= 0."""
 
+    def is_in_order(self) -> bool:
+        """Return whether what is drawn goes by the number of the job, or of the sample."""
+        return False
+
     @classmethod
     @abstractmethod
     def sample(cls, generator: np.random.Generator) -> Self:

@@ -99,6 +99,10 @@ class Mixture(Law):
         bounds, means = bounds_of([part.share for part in self.made]), np.array([part.mean for part in self.made])
         return MixtureNumbers(bounds, means, tuple(part.law.numbers() for part in self.made))
 
+    def is_in_order(self) -> bool:
+        """See `Law.is_in_order`."""
+        return any(part.law.is_in_order() for part in self.made)
+
     def variance(self) -> float:
         """See `Law.variance`."""
         squares = (part.share * part.mean**2 * (1.0 + part.law.variance()) for part in self.made if part.share > 0.0)

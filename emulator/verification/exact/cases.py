@@ -6,54 +6,13 @@ it out again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from emulator.model.laws import LAWS, Law
-from emulator.verification.exact import age, clocks, dispatch, phases, solve
-
-DROPS, AGE = "drops_per_queue", "age_of_knowledge"
-"""Jobs per queue, scaled to 50 ms; ms, of what schedulers know of the servers that are not their own."""
-
-
-class Case(NamedTuple):
-    """A scenario of which something is known exactly."""
-
-    scenario: Mapping[str, Any]
-    measure: str
-    """A column of the episodes, of which the value is the mean over all replications."""
-    value: float
-    how: Callable[[], float] | None = None
-    """What works it out, where that is not `solve.measures`."""
-
-    def solved(self) -> float:
-        """Return the value, worked out again."""
-        if self.how is not None:
-            return self.how()
-        if self.measure == AGE:
-            return solve.mean_age(self.scenario)
-        return solve.measures(self.scenario)[self.measure]
-
-
-def pair(**keys: Any) -> dict[str, Any]:
-    """Return two nodes on an edge under JSQ at a rate of 0.9, with other keys as given."""
-    return {
-        "topology": {"kind": "edge_list", "edges": [[0, 1]]},
-        "delta_t": 5.0,
-        "horizon": 50.0,
-        "buffer": 5,
-        "arrivals": {"high": 0.9, "low": 0.9},
-        "dispatchers": ["JSQ"],
-    } | keys
-
-
-def path(**keys: Any) -> dict[str, Any]:
-    """Return three nodes in a row, with a buffer of 3, else the same."""
-    return pair(topology={"kind": "edge_list", "edges": [[0, 1], [1, 2]]}, buffer=3) | keys
-
+from emulator.verification.exact import age, dispatch, phases
+from emulator.verification.exact.case import AGE, DROPS, Case, pair, path
+from emulator.verification.exact.law_cases import LAW_CASES
 
 BIPARTITE = {"kind": "bipartite", "schedulers": 100, "servers": 150, "choices": 3, "balanced": True}
 TWO_SETS = {"kind": "edge_list", "directed": True, "edges": [[0, 1], [0, 0], [1, 1], [1, 2]]}
@@ -132,67 +91,6 @@ RULE_CASES = {
 }
 """Drops under other rules, by the joint chains (`messages.py`, `synchronous.py`)."""
 
-
-def law_of(keys: Mapping[str, Any]) -> Law:
-    """Return a law by its keys."""
-    return LAWS[keys["law"]].model_validate({key: value for key, value in keys.items() if key != "mean"})
-
-
-def one_queue(work: Mapping[str, Any], value: float) -> Case:
-    """Return the case of drops under OWN, each queue alone, with a law of work."""
-    scenario = pair(dispatchers=["OWN"], service={"work": work})
-    return Case(scenario, DROPS, value, lambda: clocks.drops(law_of(work), 0.9, 50.0))
-
-
-def late_jobs(latency: Mapping[str, Any], value: float) -> Case:
-    """Return the case of drops under OWN where jobs take a time to their server that a law draws."""
-    law, mean = law_of(latency), latency["mean"]
-
-    def rate(time: float) -> float:
-        return 0.9 * float(law.cdf(np.array([time / mean]))[0])
-
-    scenario = pair(dispatchers=["OWN"], dispatch={"latency": latency, "own": "alike"})
-    return Case(scenario, DROPS, value, lambda: dispatch.drops(rate, 50.0, 5))
-
-
-def random_latency(latency: Mapping[str, Any], value: float) -> Case:
-    """Return the case of the age of knowledge where a law draws latencies, and a tenth of messages is lost."""
-    delay = age.of_law(law_of(latency), latency["mean"], loss=0.1)
-    scenario = pair(messages={"latency": latency, "loss": 0.1})
-    return Case(scenario, AGE, value, lambda: age.mean_until(50.0, EVERY_5, delay))
-
-
-TRIPLE = {
-    "law": "phase_type",
-    "start": [0.6, 0.4, 0.0],
-    "generator": [[-3.0, 1.0, 0.5], [0.0, -1.0, 0.4], [0.1, 0.0, -0.5]],
-}
-BRANCHES = {"law": "hyperexponential", "probabilities": [0.7, 0.2, 0.1], "means": [1.0, 2.0, 6.0]}
-SORTS = {
-    "law": "mixture",
-    "weights": [9.0, 1.0],
-    "parts": ["deterministic", {"law": "gamma", "scv": 0.5, "mean": 5.0}],
-}
-
-LAW_CASES = {
-    "deterministic work": one_queue({"law": "deterministic"}, 2.533464),
-    "uniform work": one_queue({"law": "uniform", "spread": 0.5}, 2.778289),
-    "Erlang work": one_queue({"law": "erlang", "stages": 3}, 3.460417),
-    "gamma work": one_queue({"law": "gamma", "scv": 4.0}, 8.719557),
-    "hyperexponential work": one_queue({"law": "hyperexponential", "scv": 4.0}, 7.732456),
-    "work of three branches": one_queue(BRANCHES, 6.649173),
-    "phase-type work": one_queue(TRIPLE, 5.946907),
-    "lognormal work": one_queue({"law": "lognormal", "scv": 4.0}, 7.034309),
-    "Weibull work": one_queue({"law": "weibull", "scv": 4.0}, 8.150490),
-    "Pareto work": one_queue({"law": "pareto", "alpha": 1.5}, 5.297985),
-    "bounded Pareto work": one_queue({"law": "bounded_pareto", "alpha": 1.5, "ratio": 1000.0}, 5.574133),
-    "measured work": one_queue({"law": "empirical", "values": [0.5, 1.0, 4.0], "draw": "smooth"}, 3.747074),
-    "work of two sorts": one_queue(SORTS, 5.055260),
-    "JSQ, Erlang work": Case(pair(buffer=3, service={"work": {"law": "erlang", "stages": 2}}), DROPS, 14.063761),
-    "OWN, gamma dispatch time": late_jobs({"law": "gamma", "scv": 2.0, "mean": 1.5}, 4.697521),
-    "age, Erlang latency": random_latency({"law": "erlang", "stages": 2, "mean": 2.0}, 4.757304),
-}
-"""Drops with other laws of work, by a clock (`clocks.py`), and with other laws of times."""
 
 EXACT: dict[str, Case] = {
     **{name: Case(scenario, DROPS, value) for name, (scenario, value) in (JSQ_CASES | RULE_CASES).items()},

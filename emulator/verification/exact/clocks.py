@@ -7,12 +7,14 @@ equations are solved in the long run, and by Laplace transforms until a time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from emulator.errors import InputError
 from emulator.model.laws import (
     BoundedPareto,
     Deterministic,
@@ -38,6 +40,10 @@ class Clock:
     times: Floats
     weights: Floats
     left: Floats
+    rings_at: float | None = None
+    """When it always rings, if it does."""
+    has_jumps: bool = False
+    """Whether it may ring at one of some times."""
 
 
 def clock_of(law: Law, mean: float) -> Clock:
@@ -53,7 +59,9 @@ def clock_of(law: Law, mean: float) -> Clock:
     times = ((ends[:-1] + ends[1:])[:, None] / 2.0 + half * points).ravel()
     left = 1.0 - law.cdf(times)
     kept = left > 1e-16
-    return Clock(mean * times[kept], mean * (half * weights).ravel()[kept], left[kept])
+    jumps = [kink for kink in kinks_of(law) if np.diff(law.cdf(kink * np.array([1.0 - 1e-9, 1.0 + 1e-9])))[0] > 1e-7]
+    rings_at = mean if isinstance(law, Deterministic) else None
+    return Clock(mean * times[kept], mean * (half * weights).ravel()[kept], left[kept], rings_at, bool(jumps))
 
 
 def kinks_of(law: Law) -> list[float]:
@@ -109,10 +117,36 @@ class RenewalQueue:
         return spent, np.eye(size) + (running - s * np.eye(size)) @ spent
 
     def until(self, horizon: float) -> dict[str, float]:
-        """Return the flows, added up over time from 0 to the horizon (ms)."""
+        """Return the flows, added up over time from 0 to the horizon (ms).
+
+        Raises `InputError` where they jump in time, which no transform can be inverted for.
+        """
         names = list(self.flows)
+        if self.still == 0 and self.clock.rings_at is not None:
+            return self._in_steps(self.clock.rings_at, horizon)
+        if self.still == 0 and self.clock.has_jumps:
+            raise InputError("gaps of some values alone are solved in the long run only")
         found = inverted(lambda s: self._transform_of_sums(s, names), horizon)
         return dict(zip(names, found.tolist(), strict=True))
+
+    def _in_steps(self, gap: float, horizon: float) -> dict[str, float]:
+        """Return the same where a clock that never stands still always rings after the same time."""
+        from scipy.linalg import expm
+
+        size, names = len(self.generator), list(self.flows)
+        square = np.zeros((size + len(names),) * 2)
+        square[:size, :size] = self.generator
+        square[:size, size:] = np.array([self.flows[name] for name in names]).T
+        counts = np.array([self.ring_flows.get(name, np.zeros(size)) for name in names]).T
+        law, sums = np.eye(1, size, self.first)[0], np.zeros(len(names))
+        rings = math.ceil(horizon / gap) - 1  # before the horizon
+        step = expm(square * gap)[:size]
+        for _ in range(rings):
+            moved = law @ step
+            sums += moved[size:] + moved[:size] @ counts
+            law = moved[:size] @ self.ring
+        sums += law @ expm(square * (horizon - rings * gap))[:size, size:]
+        return dict(zip(names, sums.tolist(), strict=True))
 
     def _transform_of_sums(self, s: complex, names: Sequence[str]) -> Complexes:
         """Return the transforms of the flows, added up from 0 to a time."""

@@ -26,6 +26,8 @@ class Job(NamedTuple):
     """Of its work."""
     is_orphan: bool = False
     """Whether it has given up, which the server does not know."""
+    attempt: int = 0
+    """How often it has been tried before."""
 
 
 class State(NamedTuple):
@@ -39,6 +41,8 @@ class State(NamedTuple):
     """In no order: sorted."""
     waiting: tuple[Job, ...] = ()
     """In the order in which they will be served."""
+    elsewhere: tuple[Job, ...] = ()
+    """Those that will be tried again: sorted."""
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -92,13 +96,21 @@ class Station:
     up: Phases | None = None
     down: Phases | None = None
     jobs: Literal["resume", "lose"] = "resume"
-    """What becomes of jobs in service at a failure."""
+    """What becomes of jobs that have started at a failure."""
     refuses_while_down: bool = False
     patience: float | None = None
     """Mean of the exponential patience."""
     patience_of: Literal["waiting", "sojourn"] = "waiting"
     goes_on: bool = False
     """Whether the server works on for those who have given up."""
+    retried: frozenset[Literal["drop", "refuse"]] = frozenset()
+    """After what jobs are tried again: what has nothing to do with their own work and patience, which stay the same."""
+    attempts: int = 3
+    """How often at most."""
+    backoff: float = 1.0
+    """Mean of the exponential time until then."""
+    room: int = 20
+    """Jobs that can wait to be tried again; others are forgotten, which they must hardly ever be."""
 
     def chain(self) -> MarkovChain:
         """Return the chain from empty and up; its flows are counts, `presence` and `busy` (servers at work).
@@ -127,10 +139,14 @@ class Station:
         yield from self._failures(state)
         if self.patience is not None:
             yield from self._losses_of_patience(state, 1.0 / self.patience)
+        for job in state.elsewhere:
+            back = state._replace(elsewhere=_without(state.elsewhere, job))
+            tried = {"arrivals": 1.0, f"arrivals.{job.sort}": 1.0, "retries": 1.0}
+            yield from _each(1.0 / self.backoff, self._admit(back, job), tried)
 
     def _arrivals(self, state: State) -> Iterator[Move[State]]:
         if isinstance(self.arrivals, Clients):
-            thinking = self.arrivals.count - sum(not job.is_orphan for job in state.jobs)
+            thinking = self.arrivals.count - sum(not job.is_orphan for job in state.jobs) - len(state.elsewhere)
             rate = thinking / self.arrivals.think
             yield from _each(rate, self._admitted(state, 1), is_arrival=True)
             return
@@ -148,32 +164,41 @@ class Station:
             yield Outcome(1.0, state)
             return
         for sort, class_ in enumerate(self.classes):
-            for probability, there, counts in self._admit(state, sort):
+            for probability, there, counts in self._admit(state, Job(sort)):
                 arrived = _added(counts, {"arrivals": 1.0, f"arrivals.{sort}": 1.0})
                 for rest, later, more in self._admitted(there, count - 1):
                     yield Outcome(class_.share * probability * rest, later, _added(arrived, more))
 
-    def _admit(self, state: State, sort: int) -> Iterable[Outcome]:
-        """Return what the arrival of a job of a class leads to."""
+    def _admit(self, state: State, job: Job) -> Iterable[Outcome]:
+        """Return what the arrival of a job leads to."""
+        sort = job.sort
         if not state.is_up and self.refuses_while_down:
-            return [Outcome(1.0, state, {"refused": 1.0, f"refused.{sort}": 1.0})]
+            return [Outcome(1.0, self._later(state, "refuse", job), {"refused": 1.0, f"refused.{sort}": 1.0})]
         if len(state.jobs) >= self.buffer:
-            return [Outcome(1.0, state, {"drops": 1.0, f"drops.{sort}": 1.0})]
+            return [Outcome(1.0, self._later(state, "drop", job), {"drops": 1.0, f"drops.{sort}": 1.0})]
         if self.preempts and len(state.serving) == self.servers:
             last = max(state.serving, key=lambda job: self.classes[job.sort].priority)
             if self.classes[last.sort].priority > self.classes[sort].priority:
                 # It has come before those of its class that have not started.
                 waiting = self._by_priority((last, *state.waiting))
                 state = state._replace(serving=_without(state.serving, last), waiting=waiting)
+        # From now on its attempt does not matter any more.
         return self._filled(state._replace(waiting=self._by_priority((*state.waiting, Job(sort)))))
+
+    def _later(self, state: State, reason: str, job: Job) -> State:
+        """Return a state in which a job that was not admitted will be tried again, if it is at all."""
+        if reason not in self.retried or job.attempt == self.attempts:
+            return state
+        again = job._replace(attempt=job.attempt + 1)
+        return state._replace(elsewhere=tuple(sorted((*state.elsewhere, again)))[: self.room])
 
     def _by_priority(self, jobs: Iterable[Job]) -> tuple[Job, ...]:
         return tuple(sorted(jobs, key=lambda job: self.classes[job.sort].priority))
 
     def _filled(self, state: State) -> Iterator[Outcome]:
-        """Yield what follows once idle servers have taken waiting jobs."""
+        """Yield what follows once idle servers have taken waiting jobs; none starts while the server is down."""
         room = self.buffer if self.discipline == "ps" else self.servers
-        if not state.waiting or len(state.serving) >= room:
+        if not state.waiting or len(state.serving) >= room or not state.is_up:
             yield Outcome(1.0, state)
             return
         job, *waiting = state.waiting
@@ -211,8 +236,10 @@ class Station:
             after = state._replace(is_up=not state.is_up, failing=phase)
             lost: dict[str, float] = {}
             if state.is_up and self.jobs == "lose":
-                after = after._replace(serving=())
-                lost = {"lost": float(sum(not job.is_orphan for job in state.serving))}
+                started = [job for job in state.jobs if job.phase != NOT_STARTED]
+                kept = tuple(job for job in state.waiting if job.phase == NOT_STARTED)
+                after = after._replace(serving=(), waiting=kept)
+                lost = {"lost": float(sum(not job.is_orphan for job in started))}
             yield from _each(here.ending[state.failing] * probability, self._filled(after), lost)
 
     def _losses_of_patience(self, state: State, rate: float) -> Iterator[Move[State]]:
