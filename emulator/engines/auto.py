@@ -23,7 +23,7 @@ Names = Sequence[str]
 
 
 def quickest_for(scenario: Scenario) -> str:
-    """Return the engine that is to emulate most replications: windows where schedulers are in step, without feedback."""
+    """Return the engine of most replications: the one by windows where schedulers are in step, without feedback."""
     return "compiled" if scenario.network().is_synchronous and not scenario.has_feedback() else "ordered"
 
 
