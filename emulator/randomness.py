@@ -4,8 +4,7 @@ Nothing is consumed from a stream. Each number is a function of its address: the
 (scheduler, epoch, number, stream). So any engine, thread or process that asks for the same address gets the same bits.
 
 The generator is Philox 4x32-10 (J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel random numbers: as easy
-as 1, 2, 3; SC11). Everything is compiled without fast-math, and the logarithm is written out here, because libraries
-differ in its last bit.
+as 1, 2, 3; SC11). The logarithm is that of `emulator.elementary`.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 from numba import uint32, uint64
 from numpy.typing import NDArray
 
+from emulator.elementary import logarithm
 from emulator.machine.compiling import compiled
 
 # The last word of the counter: what a number is drawn for.
@@ -30,9 +30,6 @@ MORE_LIMIT = 2**16
 
 SEED_LIMIT = 2**32
 """Seeds and replications are below this."""
-
-_LN2_HIGH = 6.93147180369123816490e-01  # ln 2, rounded so that an exponent times it is exact
-_LN2_LOW = 1.90821492927058770002e-10  # what is missing
 
 
 @compiled(inline="always")
@@ -55,31 +52,15 @@ def philox(scheduler, epoch, number, stream, seed, replication):  # type: ignore
 
 
 @compiled(inline="always")
-def exponential(bits):  # type: ignore[no-untyped-def]
-    """Return an exponential number of mean 1 from 48 random bits: -ln((bits + 1/2) / 2**48).
+def uniform(bits):  # type: ignore[no-untyped-def]
+    """Return (bits + 1/2) / 2**48, a number in (0, 1) of 48 random bits."""
+    return (np.float64(np.int64(bits)) + 0.5) * 2.0**-48
 
-    With the argument written as 2**e * m, m in [sqrt(1/2), sqrt(2)), and s = (m - 1) / (m + 1), the logarithm is
-    e ln 2 + 2 (s + s**3/3 + s**5/5 + ...); ten terms leave an error below that of rounding.
-    """
-    u = (np.float64(np.int64(bits)) + 0.5) * 2.0**-48
-    pattern = np.float64(u).view(np.int64)
-    shifted = pattern - np.int64(0x3FE6A09E667F3BCD)  # the bits of sqrt(1/2)
-    exponent = shifted >> np.int64(52)
-    mantissa = np.int64(pattern - (exponent << np.int64(52))).view(np.float64)
-    s = (mantissa - 1.0) / (mantissa + 1.0)
-    z = s * s
-    series = 1.0 / 21.0
-    series = series * z + 1.0 / 19.0
-    series = series * z + 1.0 / 17.0
-    series = series * z + 1.0 / 15.0
-    series = series * z + 1.0 / 13.0
-    series = series * z + 1.0 / 11.0
-    series = series * z + 1.0 / 9.0
-    series = series * z + 1.0 / 7.0
-    series = series * z + 1.0 / 5.0
-    series = series * z + 1.0 / 3.0
-    logarithm = 2.0 * s + (2.0 * s * z * series + exponent * _LN2_LOW) + exponent * _LN2_HIGH
-    return -logarithm
+
+@compiled(inline="always")
+def exponential(bits):  # type: ignore[no-untyped-def]
+    """Return an exponential number of mean 1 from 48 random bits: -ln u, with u = (bits + 1/2) / 2**48."""
+    return -logarithm(uniform(bits))
 
 
 class Address(NamedTuple):
@@ -112,6 +93,16 @@ def more_bits(more, block):  # type: ignore[no-untyped-def]
     stream = uint64(MORE) | (more.asker << uint64(8)) | (uint64(block) << uint64(16))
     a, b, c, d = philox(more.a, more.b, more.c, stream, more.seed, more.replication)
     return (a << uint64(16)) | (b >> uint64(16)), ((b & uint64(0xFFFF)) << uint64(32)) | c, d
+
+
+@compiled(inline="always")
+def number_at(more):  # type: ignore[no-untyped-def]
+    """Return which one in its row what is drawn at an `Address` is: of a scheduler's jobs, of a sender's samples."""
+    purpose = more.asker & uint64(SECOND - 1)
+    if purpose == uint64(PHASE):
+        return more.a
+    is_sample = purpose == uint64(SAMPLE) or purpose == uint64(MESSAGE) or purpose == uint64(DISPATCH)
+    return more.b if is_sample else more.c
 
 
 @compiled()

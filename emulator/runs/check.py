@@ -16,6 +16,7 @@ from emulator.engines.auto import obstacle_to, quickest_for
 from emulator.errors import InputError
 from emulator.report.figure import Picture, picture_of
 from emulator.scenario.plan import Plan, Point
+from emulator.scenario.plugins import PluggedLaw
 from emulator.workload.jobs import try_out
 
 
@@ -103,14 +104,15 @@ def check_plan(plan: Plan) -> Checked:
 
 
 def _check_plugins(point: Point, checked: Checked) -> None:
-    """Try out the law of work, and note what the classes of users depend on that are not dispatchers."""
+    """Try out the laws, and note what they, and classes of users, depend on that are not dispatchers."""
     plugins = point.scenario.plugins()
-    if "the law of work" in plugins:
-        try:
-            plugins["the law of work"].ask(try_out)
-        except InputError as error:
-            raise InputError(f"{point.places['service.work']}: service.work {error}") from None
     for name, plugin in plugins.items():
+        if isinstance(plugin, PluggedLaw):
+            key = name.removeprefix("the law of ").replace("work", "service.work")
+            try:
+                plugin.ask(try_out)
+            except InputError as error:
+                raise InputError(f"{point.places[key]}: {key} {error}") from None
         _note(plugin.files(), name, checked)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
 from emulator.keys import ScenarioError, Section
-from emulator.model.laws import Exponential, Law
+from emulator.model.laws import LAWS, Exponential, Law
 from emulator.model.network import Clock, Duration, Kind, Latency, Loss, Network, Phase
 from emulator.scenario.plugins import PluggedLaw
 from emulator.text import show
@@ -28,9 +28,11 @@ def _phase_key(value: Any) -> Any:
 
 
 def _times_key(value: Any) -> Any:
-    """Tell in one sentence what the law of gaps may be."""
+    """Tell in one sentence what the law of gaps may be; a law's name alone stands for a mapping."""
+    if isinstance(value, str) and value in LAWS:
+        return {"law": value}
     if not isinstance(value, dict) and value not in get_args(TimesWord):
-        raise ScenarioError("", f"must be periodic, poisson or a mapping with a law, got {show(value)}")
+        raise ScenarioError("", f"must be periodic, poisson or a law, by its name or with its keys, got {show(value)}")
     return value
 
 

@@ -30,7 +30,8 @@ PROBLEM_LIMIT = 1000
 """Points that are looked at for more to tell once one has a problem."""
 
 PROVED_LATE = ["topology", "arrivals", "service.rates", "service.work", "plot.kind", "plot.x", "plot.log_x"]
-PROVED_LATE += ["messages.phase", "messages.period", "messages.latency", "dispatch.latency", "decide.phase"]
+PROVED_LATE += ["messages.phase", "messages.period", "messages.times", "messages.latency", "messages.jitter"]
+PROVED_LATE += ["dispatch.latency", "decide.phase"]
 PROVED_LATE += ["plot.title", "plot.reference.policy", "plot.reference.key", "plot.differences_within", "plot.together"]
 """Keys that can prove wrong only when the system or the picture is made; beside them those of the dispatchers."""
 
@@ -134,6 +135,8 @@ class Plan:
         """Return what `resolved_yaml` writes."""
         defaults = self.points[0].scenario.model_dump(exclude_none=True, exclude={"dispatchers"})
         start = os.path.realpath(self.path.parent if seen_from is None else seen_from)
+        for key in self.swept:
+            _forget_derived(defaults, key.split("."))
         relative: dict[str, Any] = _relative(_filled_in(self.data, defaults), start)
         if relative.get("folder") == os.curdir:
             del relative["folder"]  # which is where a file of it stands
@@ -213,6 +216,13 @@ def _relative(value: Any, start: str) -> Any:
     return os.path.relpath(os.path.realpath(value), start) if isinstance(value, Anchored) else value
 
 
+def _forget_derived(values: dict[str, Any], keys: list[str]) -> None:
+    """Leave out what is derived from a swept key, for each point derives its own."""
+    for key in keys[:-1]:
+        values = values.get(key, {})
+        values.pop("derived", None)
+
+
 def _filled_in(data: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     """Return `data`, in its order, with the keys that it lacks from `defaults`."""
     filled = {key: value for key, value in data.items() if value is not None}
@@ -220,4 +230,9 @@ def _filled_in(data: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]
         value = filled.setdefault(key, default)
         if isinstance(value, dict) and isinstance(default, dict):
             filled[key] = _filled_in(value, default)
+        elif isinstance(value, list) and isinstance(default, list) and len(value) == len(default):
+            filled[key] = [
+                _filled_in(one, other) if isinstance(one, dict) and isinstance(other, dict) else one
+                for one, other in zip(value, default, strict=True)
+            ]
     return filled

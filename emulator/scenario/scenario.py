@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from emulator.errors import InputError
-from emulator.keys import ScenarioError, Section, Seed
+from emulator.keys import ScenarioError, Section, Seed, checked
 from emulator.model.arrivals import Switched
 from emulator.model.laws import LAWS, Law
 from emulator.model.topologies import TOPOLOGIES
@@ -130,7 +130,20 @@ class Service(Section):
         if self.work != "hyperexponential" and self.scv is not None:
             got = self.work if isinstance(self.work, str) else "a mapping, which holds its own keys"
             raise ScenarioError("scv", f"must stand beside work: hyperexponential, got {got}")
+        if isinstance(self.work, str):
+            self._check_name(self.work)
+        elif isinstance(self.work, PluggedLaw) and self.work.name in LAWS and "mean" in self.work.options:
+            raise ScenarioError("work.mean", "must not be given: work has mean 1, and rate says how fast it is done")
         return self
+
+    def _check_name(self, name: str) -> None:
+        """Check that a law, whose name stands alone, needs no keys of its own."""
+        try:
+            checked(LAWS[name], {} if self.scv is None else {"scv": self.scv}, untold="law")
+        except ScenarioError as error:
+            if self.scv is not None:
+                raise
+            raise ScenarioError("work", f"must be a mapping, {{law: {name}, ...}}: {error}") from None
 
     def law(self) -> Law:
         """Return the law of work. Raises `ScenarioError`."""
@@ -296,6 +309,13 @@ class Scenario(Section):
         check_servers(self.buffer, *self._station_keys())
         if not self.topology.is_read:
             self._check_sizes(self.topology.scheduler_count(), self.topology.server_count())
+        return self
+
+    @model_validator(mode="after")
+    def _check_in_order(self) -> Scenario:
+        if isinstance(self.arrivals, Switched) and self.service.law().is_in_order():
+            told = "must not be drawn in_order with arrivals by high and low, which number jobs anew in each epoch"
+            raise ScenarioError("service.work", told)
         return self
 
     def plugins(self) -> dict[str, Plugin]:

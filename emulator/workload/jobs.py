@@ -61,7 +61,7 @@ def _next_arrival(stream, scheduler, number, time, bits):  # type: ignore[no-unt
 def _works(bits, work, first):  # type: ignore[no-untyped-def]
     works = np.empty(len(bits))
     for index in range(len(bits)):
-        works[index] = work_of(bits[index], work, address(first + index, 0, 0, SERVICE, 1, 0))
+        works[index] = work_of(bits[index], work, address(0, 0, first + index, SERVICE, 1, 0))
     return works
 
 
