@@ -69,6 +69,11 @@ class System:
         """Which servers each scheduler can send jobs to."""
         return self.topology.access
 
+    @property
+    def has_feedback(self) -> bool:
+        """Whether jobs arrive because of what has become of others."""
+        return self.station.retries is not None
+
     @cached_property
     def timetable(self) -> Timetable:
         """When servers sample their queues, and when schedulers decide."""

@@ -318,6 +318,9 @@ class Scenario(Section):
         if self.engine == "compiled" and not self.network().is_synchronous:
             allowed = "must be auto, simpy or ordered where schedulers do not hear and decide in step"
             raise ScenarioError("engine", f"{allowed}, got compiled")
+        if self.engine == "compiled" and self.has_feedback():
+            allowed = "must be auto, simpy or ordered where jobs arrive because of what has become of others"
+            raise ScenarioError("engine", f"{allowed}, got compiled")
         check_servers(self.buffer, *self._station_keys())
         if not self.topology.is_read:
             self._check_sizes(self.topology.scheduler_count(), self.topology.server_count())
@@ -346,6 +349,10 @@ class Scenario(Section):
     def station(self) -> Station:
         """Return how servers serve their jobs."""
         return station_of(*self._station_keys())
+
+    def has_feedback(self) -> bool:
+        """Return whether jobs arrive because of what has become of others."""
+        return self.retries is not None
 
     def _station_keys(self) -> tuple[Any, ...]:
         return self.server, self.service.speeds, self.classes, self.patience, self.failures, self.retries

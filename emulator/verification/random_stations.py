@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 
 from emulator.model.laws import Deterministic, Exponential, Hyperexponential, Law
 from emulator.model.network import Duration
-from emulator.model.station import AtFailure, Failures, JobClass, Patience, Station
+from emulator.model.station import AtFailure, Failures, JobClass, Patience, Reason, Retries, Station
 from emulator.verification.random_networks import Coarse, Ticking, random_network
 from emulator.verification.random_systems import Case, random_case
 
@@ -49,6 +50,7 @@ def _station(generator: np.random.Generator, buffer: int, is_coarse: bool) -> St
         classes=classes,
         patience=_patience(generator, is_coarse) if generator.random() < 0.5 else None,
         failures=_failures(generator, is_coarse) if generator.random() < 0.5 else None,
+        retries=_retries(generator, is_coarse) if generator.random() < 0.3 else None,
     )
 
 
@@ -84,6 +86,14 @@ def _failures(generator: np.random.Generator, is_coarse: bool) -> Failures:
         refuses=bool(generator.random() < 0.5),
         told=bool(generator.random() < 0.5),
     )
+
+
+def _retries(generator: np.random.Generator, is_coarse: bool) -> Retries:
+    reasons = get_args(Reason)
+    chosen = tuple(reason for reason in reasons if generator.random() < 0.6) or reasons
+    mean = float(generator.choice([0.0, 0.5, 4.0]))
+    law: Law = Deterministic() if is_coarse or generator.random() < 0.3 else Exponential()  # each is compiled for anew
+    return Retries(chosen, int(generator.choice([1, 3, 10])), Duration(mean, law))
 
 
 def _duration(generator: np.random.Generator, is_coarse: bool, mean: float) -> Duration:

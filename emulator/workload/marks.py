@@ -134,7 +134,7 @@ def _cycle(cycles, group, cycle):  # type: ignore[no-untyped-def]
 
 
 def _toggles(cycles, end, time, count, first, times):  # type: ignore[no-untyped-def]
-    """List for each group when it fails or is repaired, from its next time on to the first one not before `end`.
+    """List for each group when it fails or is repaired, from its next time on to the first one after `end`.
 
     `count` says how many times there were before `time`, the next one, and `first` becomes the place in `times` of the
     very first one, were it listed. Returns how many there are, -1 if there is no room; then nothing has changed.
@@ -148,7 +148,7 @@ def _toggles(cycles, end, time, count, first, times):  # type: ignore[no-untyped
                 return -1
             times[total] = following
             total += 1
-            if following >= end:
+            if following > end:
                 break
             number += 1
             up, down = draw_cycle(cycles, group, number >> 1)

@@ -1,7 +1,7 @@
 """What is drawn of the network: when messages leave, how long they take, which are lost; times in ms.
 
-Addresses: PHASE and SAMPLE (sender, k, what), MESSAGE and LINK (sender, k, place), DISPATCH (scheduler, job, 0). A
-sender is a server that broadcasts or a scheduler that asks, and k numbers its samples. A place is that of the other
+Addresses: PHASE and SAMPLE (sender, k, what), MESSAGE and LINK (sender, k, place), DISPATCH (scheduler, job, attempt).
+A sender is a server that broadcasts or a scheduler that asks, and k numbers its samples. A place is that of the other
 side in the sender's list: for a server `access.transpose.of(server)`, for a scheduler `access.of(scheduler)`.
 """
 
@@ -91,9 +91,9 @@ def next_state(transit, sender, k, place, is_bad):  # type: ignore[no-untyped-de
 
 
 @njit(inline="always")
-def draw_dispatch(transit, scheduler, number, length):  # type: ignore[no-untyped-def]
-    """Return how long a scheduler's job of this number in the episode takes over an edge of this `length`."""
-    base, jitter, _ = drawn_parts(transit, scheduler, number, 0, DISPATCH)
+def draw_dispatch(transit, scheduler, number, length, attempt):  # type: ignore[no-untyped-def]
+    """Return how long an attempt of a scheduler's job takes over an edge of this `length`."""
+    base, jitter, _ = drawn_parts(transit, scheduler, number, attempt, DISPATCH)
     return length * transit.per_length + base + jitter
 
 
@@ -107,8 +107,8 @@ def _next_states(transit, sender, k, is_bad):  # type: ignore[no-untyped-def]
         is_bad[place] = next_state(transit, sender, k, place, is_bad[place])
 
 
-def _dispatch(transit, scheduler, number, length):  # type: ignore[no-untyped-def]
-    return draw_dispatch(transit, scheduler, number, length)
+def _dispatch(transit, scheduler, number, length, attempt):  # type: ignore[no-untyped-def]
+    return draw_dispatch(transit, scheduler, number, length, attempt)
 
 
 @njit(inline="always")
@@ -291,9 +291,9 @@ class MessageDraws:
         """Let each of a sender's links go on to its state at sample k."""
         self._compiled.next_states(self.transit, sender, k, is_bad)
 
-    def dispatch_time(self, scheduler: int, number: int, length: float) -> float:
-        """Return how long a scheduler's job of this number in the episode takes over an edge of this length."""
-        time: float = self._compiled.dispatch(self.dispatch, scheduler, number, length)
+    def dispatch_time(self, scheduler: int, number: int, length: float, attempt: int = 0) -> float:
+        """Return how long an attempt of a scheduler's job of this number takes over an edge of this length."""
+        time: float = self._compiled.dispatch(self.dispatch, scheduler, number, length, attempt)
         return time
 
 

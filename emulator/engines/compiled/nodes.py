@@ -26,11 +26,19 @@ def _at_once(count: int, work: Callable[[int, int, int], Any]) -> list[Any]:
 class Nodes:
     """The nodes of one episode."""
 
-    def __init__(self, system: System, replication: int, *, is_traced: bool, each_part: EachPart = _at_once):
+    def __init__(
+        self,
+        system: System,
+        replication: int,
+        *,
+        is_traced: bool,
+        is_reported: bool = False,
+        each_part: EachPart = _at_once,
+    ):
         self.system = system
         self.draws = StationDraws(system, replication)
         self.each_part = each_part
-        self.stations = station.new_stations(system, is_traced=is_traced)
+        self.stations = station.new_stations(system, is_traced=is_traced, is_reported=is_reported)
         self.lengths = np.zeros(system.servers, dtype=np.int32)
         """How many jobs each node has at the epoch's start."""
         self.told = np.zeros(system.servers, dtype=np.int32)
@@ -50,28 +58,31 @@ class Nodes:
             nodes = self.stations.nodes
             nodes["toggle"] = nodes["time"] = self.next_toggle[self.group_of]
             nodes["step"] = station.FAILS
+            self._list_failures(0.0)
 
     def begin(self, start: float, end: float) -> None:
-        """Begin an epoch: catch up until its start, list its failures, and look at all nodes."""
-        self._catch_up(start, -1)
-        if len(self.toggled):
-            first = np.empty(len(self.toggled), dtype=np.int64)
-            times = np.empty(max(2 * len(first), len(self.stations.toggles)))
-            while self.draws.toggles(end, self.next_toggle, self.toggled, first, times) < 0:
-                times = np.empty(2 * len(times))
-            self.stations.nodes["first_toggle"] = first[self.group_of]
-            self.stations = self.stations._replace(toggles=times)
+        """Begin an epoch: catch up until its start, samples not yet taken; look at all nodes; list its failures."""
         self._catch_up(start, int(station.LOSES_PATIENCE))
         self.each_part(
             len(self.lengths), lambda part, *some: station.look(self.stations, self.lengths, self.told, *some)
         )
+        if len(self.toggled):
+            self._list_failures(end)
+
+    def _list_failures(self, end: float) -> None:
+        first = np.empty(len(self.toggled), dtype=np.int64)
+        times = np.empty(max(2 * len(first), len(self.stations.toggles)))
+        while self.draws.toggles(end, self.next_toggle, self.toggled, first, times) < 0:
+            times = np.empty(2 * len(times))
+        self.stations.nodes["first_toggle"] = first[self.group_of]
+        self.stations = self.stations._replace(toggles=times)
 
     def _catch_up(self, time: float, last_step: int) -> None:
         self.each_part(len(self.lengths), lambda part, *some: station.catch_up(self.stations, time, last_step, *some))
 
     def close(self) -> None:
         """End the episode. Raises `RuntimeError` if servers have given other work than was done of jobs."""
-        station.close_all(self.stations)
+        station.close_all(self.stations._replace(is_reported=False))  # nobody hears of what comes at the horizon
         nodes = self.stations.nodes
         differ = np.abs(nodes["given"] - nodes["done"]) > WORK_TOLERANCE * (1.0 + nodes["given"])
         if differ.any():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
-from emulator.engines.compiled import fates, rules, walk
+from emulator.engines.compiled import fates, feedback, rules, walk
 from emulator.engines.compiled.answers import OnDemand
 from emulator.engines.compiled.calendar import Calendar
 from emulator.engines.compiled.in_parts import EngineInParts
@@ -79,7 +79,9 @@ class OrderedEngine(EngineInParts):
             self.walk = walk.walk_counting
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
+    def obstacle(
+        dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED, *, has_feedback: bool = False
+    ) -> str | None:
         """See `Engine.obstacle`: messages are no objects here, and numba cannot compile all users' per-job rules."""
         if traces.messages:
             return "messages travel in SimPy alone"
@@ -112,7 +114,13 @@ class _Run:
         self.nodes: Nodes | None = None
         """The stations, where servers are more than FIFO queues."""
         if not system.station.is_plain:
-            self.nodes = self.streams.nodes = Nodes(system, workload.replication, is_traced=self.is_traced)
+            is_reported = system.station.retries is not None
+            self.nodes = self.streams.nodes = Nodes(
+                system, workload.replication, is_traced=self.is_traced, is_reported=is_reported
+            )
+            if is_reported:
+                heard = feedback.new_feedback(system, self.nodes.draws, self.draws)
+                self.world = self.world._replace(feedback=heard)
         self.observations.begin(self.world, workload)
         self.settings = self._settings()
         self.column = np.zeros(system.access.scheduler_count, dtype=np.int32)
@@ -127,6 +135,11 @@ class _Run:
         self.offload_probability: list[NDArray[np.float64]] = []
         """Of each traced epoch."""
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
+
+    @property
+    def hears(self) -> bool:
+        """Whether somebody hears what becomes of jobs."""
+        return self.system.station.retries is not None
 
     def _settings(self) -> Settings:
         system, network, access = self.system, self.system.network, self.system.access
@@ -185,6 +198,9 @@ class _Run:
         if self.nodes is not None:
             self.nodes.begin(start, end)
             self.world = self.world._replace(stations=self.nodes.stations)
+        if self.hears:
+            feedback.replay_all(self.world.feedback, self.world.stations)
+            self.world.feedback.tally[feedback.EPOCH] = epoch
         if not (self.is_traced or self.observations.is_global):
             return
         if self.nodes is None:
@@ -200,11 +216,15 @@ class _Run:
         self._make_room(len(jobs.work))
         if self.is_traced:
             self._note(slice_, jobs)
+        if self.hears:
+            self.world.feedback.tally[feedback.FURTHER] = 0
         cursor = np.zeros(3, dtype=np.int64)
         first_row = self.traced
         self._until_done(lambda: self.engine.walk(*self._rule(), jobs, events, cursor, self.rows, first_row))
         if self.is_traced:
             self.traced += len(jobs.work)
+            if self.hears:
+                self.traced += int(self.world.feedback.tally[feedback.FURTHER])
         self.calendar.carry(slice_)
 
     def _until_done(self, go_on: Callable[[], int]) -> None:
@@ -216,7 +236,10 @@ class _Run:
                     f"{name_of(self.engine.dispatcher)}: choose must return a column of an accessible server; "
                     "engine simpy says what it returned"
                 )
-            tally[ANSWERED] = self.observations.learn(int(tally[ASKED]))
+            if code == walk.NO_ROOM:
+                self._make_room_for_more()
+            else:
+                tally[ANSWERED] = self.observations.learn(int(tally[ASKED]))
 
     def _rule(self) -> tuple[Any, ...]:
         """Return the rule, its answers and what else every kernel takes."""
@@ -241,10 +264,15 @@ class _Run:
                     under_way=np.append(self.world.under_way, np.zeros(more, dtype=ON_ITS_WAY)),
                 )
         if self.is_traced and self.traced + jobs > len(self.rows.server):
-            self.rows = fates.longer(self.rows, self.traced, 2 * (self.traced + jobs))
+            self.rows = fates.longer(self.rows, len(self.rows.server), 2 * (self.traced + jobs))
             if self.nodes is not None:
                 self.nodes.make_room(len(self.rows.server))
                 self.world = self.world._replace(stations=self.nodes.stations)
+
+    def _make_room_for_more(self) -> None:
+        """Make room where jobs that come again may have filled it."""
+        self.world = self.world._replace(feedback=feedback.with_room(self.world.feedback))
+        self._make_room(max(len(self.world.under_way), len(self.rows.server)) + 1)
 
     def _note(self, slice_: Slice, jobs: Jobs) -> None:
         """Write down what is known of a slice's jobs beforehand."""
@@ -291,7 +319,8 @@ class _Run:
     def totals(self) -> Totals:
         """Return the sums, when all epochs have been run."""
         world, tally = self.world, self.world.tally
-        arrivals = int(self.streams.before.sum() + self.streams.number.sum())
+        new = int(self.streams.before.sum() + self.streams.number.sum())
+        arrivals = int(self.world.feedback.arrived.sum()) if self.hears else new
         fingerprint = int(world.fingerprint[0])
         if self.nodes is None:
             sojourn_time = world.queues["sojourn_time"]
@@ -314,6 +343,7 @@ class _Run:
             mail=self.calendar.mail(*(int(tally[what]) for what in (SENT, RECEIVED, LOST, IGNORED))),
             ages=self._ages(),
             fingerprint=fingerprint,
+            retries=arrivals - new,
             **sums,
         )
 
@@ -328,6 +358,6 @@ class _Run:
             schedulers["age_over_time"] + rest,
             schedulers["decisions"].astype(np.int64),
             schedulers["age_at_decisions"],
-            self.streams.before + self.streams.number,
+            self.world.feedback.arrived if self.hears else self.streams.before + self.streams.number,
             schedulers["age_at_jobs"],
         )

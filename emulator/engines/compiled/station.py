@@ -26,6 +26,7 @@ from emulator.engines.episode import (
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
 
+Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 PART: Any = {"nogil": True, "error_model": "numpy", "_nrt": False}
@@ -36,6 +37,9 @@ DEPARTS, TIMES_OUT, FAILS, LOSES_PATIENCE = np.arange(4)
 
 NOT_YET = -1.0
 """In the place of an instant that has not come."""
+
+NOBODY = (0, 0, 0, 0)
+"""Who a job is, where nobody hears what becomes of it."""
 
 RESUME, RESTART, LOSE = range(3)
 """What becomes of started jobs at a failure."""
@@ -80,7 +84,12 @@ SLOT = np.dtype(
         ("since", np.float64),  # when that was
         ("departure", np.float64),  # if nothing changes before: infinity where it does not have a server of its own
         ("deadline", np.float64),  # when its patience runs out
+        ("patience", np.float64),
         ("row", np.int64),  # among the traced jobs
+        ("number", np.int64),  # of its scheduler's jobs; like the next three it says which job it is, if it comes again
+        ("scheduler", np.int32),
+        ("attempt", np.int32),
+        ("class_", np.int32),
         ("admission", np.int32),
         ("priority", np.int32),
         ("is_served", np.bool_),
@@ -90,6 +99,21 @@ SLOT = np.dtype(
 )
 """A job at a node."""
 
+
+ENDED = np.dtype(
+    [
+        ("time", np.float64),  # when it ended
+        ("work", np.float64),
+        ("patience", np.float64),
+        ("number", np.int64),
+        ("scheduler", np.int32),
+        ("attempt", np.int32),
+        ("class_", np.int32),
+        ("priority", np.int32),
+        ("outcome", np.int32),
+    ]
+)
+"""A job that has just ended, one way or another."""
 
 FATE = np.dtype(
     [
@@ -131,6 +155,11 @@ class Stations(NamedTuple):
     is_traced: bool
     fates: Any
     """Of each traced job, see `FATE`."""
+    is_reported: bool
+    """Whether somebody hears what becomes of jobs."""
+    ended: Any
+    """Those of which nobody has heard yet, see `ENDED`, and how many they are."""
+    ended_count: Integers
 
 
 @njit(**PART)
@@ -248,6 +277,23 @@ def tell(stations, server, row, outcome, arrival, start, departure):  # type: ig
 
 
 @njit(**PART)
+def report(stations, time, outcome, who, work, priority, patience):  # type: ignore[no-untyped-def]
+    """Let it be heard that a job has ended; `who` says which: (scheduler, number, attempt, class)."""
+    if stations.is_reported:
+        one = stations.ended[stations.ended_count[0]]
+        stations.ended_count[0] += 1
+        one.time, one.outcome = time, outcome
+        one.scheduler, one.number, one.attempt, one.class_ = who
+        one.work, one.priority, one.patience = work, priority, patience
+
+
+@njit(**PART)
+def _report_from(stations, slot, outcome, now):  # type: ignore[no-untyped-def]
+    who = np.int64(slot.scheduler), slot.number, np.int64(slot.attempt), np.int64(slot.class_)
+    report(stations, now, outcome, who, slot.work, slot.priority, slot.patience)
+
+
+@njit(**PART)
 def _work_done(stations, node, slot, now):  # type: ignore[no-untyped-def]
     """Return how much was done of a job's work; the clock was read now."""
     if stations.is_shared:
@@ -270,6 +316,8 @@ def _leave(stations, server, place, outcome, now):  # type: ignore[no-untyped-de
         node.done += _work_done(stations, node, slot, now)
     if slot.gave_up:
         outcome = GAVE_UP
+    else:
+        _report_from(stations, slot, outcome, now)
     node.time_here += now - slot.reached_time
     if outcome == COMPLETED:
         note(stations, node, slot, now)
@@ -366,7 +414,7 @@ def _take_earlier(node, slots, place, time, step):  # type: ignore[no-untyped-de
 
 
 @njit(**PART)
-def _happen(stations, server):  # type: ignore[no-untyped-def]
+def happen(stations, server):  # type: ignore[no-untyped-def]
     """Let happen what happens next."""
     node, slots = stations.nodes[server], stations.slots[server]
     now, place = node.time, np.int64(node.place)
@@ -376,6 +424,7 @@ def _happen(stations, server):  # type: ignore[no-untyped-def]
         _fail_or_be_repaired(stations, server, now)
     elif stations.goes_on:
         slots[place].gave_up, slots[place].deadline = True, np.inf
+        _report_from(stations, slots[place], np.int64(GAVE_UP), now)
     elif node.step == TIMES_OUT and not slots[place].is_served:
         slots[place].is_overdue = True
     else:
@@ -388,7 +437,7 @@ def advance(stations, server, time, last_step):  # type: ignore[no-untyped-def]
     """Let a node catch up until `time`, and there until the steps of an instant up to `last_step`."""
     node = stations.nodes[server]
     while node.time < time or (node.time == time and node.step <= last_step):
-        _happen(stations, server)
+        happen(stations, server)
 
 
 @njit(**PART)
@@ -414,9 +463,12 @@ def write_absent(stations, row, outcome):  # type: ignore[no-untyped-def]
 
 
 @njit(**PART)
-def turn_back(stations, server, reached, arrival, row, patience):  # type: ignore[no-untyped-def]
+def turn_back(stations, server, reached, arrival, row, priority, patience, who, work):  # type: ignore[no-untyped-def]
     """Return whether a job gives up on its way, so that it does not reach its server; then note it."""
-    if stations.goes_on or not gives_up_by(stations, reached, arrival, patience):
+    if not gives_up_by(stations, reached, arrival, patience):
+        return False
+    report(stations, arrival + patience, np.int64(GAVE_UP), who, work, priority, patience)
+    if stations.goes_on:
         return False
     tell(stations, server, row, np.int64(GAVE_UP), arrival, NOT_YET, NOT_YET)
     if stations.is_traced:
@@ -425,27 +477,29 @@ def turn_back(stations, server, reached, arrival, row, patience):  # type: ignor
 
 
 @njit(**PART)
-def receive(stations, server, arrival, reached, work, priority, patience, row, gave_up):  # type: ignore[no-untyped-def]
+def receive(stations, server, arrival, reached, work, row, priority, patience, who, gave_up):  # type: ignore[no-untyped-def]
     """Let a job in, unless the node is down and refuses it, or the buffer is full.
 
-    The node has caught up until now, and the job may have given up on its way.
+    The node has caught up until now. `who` is that of `report`, and the job may have given up on its way.
     """
     node, slots = stations.nodes[server], stations.slots[server]
     if stations.is_traced:
         stations.fates[row].reached_time = reached
         stations.fates[row].queue_length_at_arrival = node.jobs
-    if stations.refuses and _is_down(node):
-        tell(stations, server, row, GAVE_UP if gave_up else REFUSED, arrival, NOT_YET, NOT_YET)
-        return
-    if node.jobs == len(slots):
-        tell(stations, server, row, GAVE_UP if gave_up else DROPPED, arrival, NOT_YET, NOT_YET)
+    is_refused = stations.refuses and _is_down(node)
+    if is_refused or node.jobs == len(slots):
+        outcome = np.int64(GAVE_UP if gave_up else REFUSED if is_refused else DROPPED)
+        if not gave_up:
+            report(stations, reached, outcome, who, work, priority, patience)
+        tell(stations, server, row, outcome, arrival, NOT_YET, NOT_YET)
         return
     _read_clock(stations, node, reached)
     slot = slots[node.jobs]
     slot.arrival_time, slot.reached_time, slot.start_time = arrival, reached, NOT_YET
     slot.work, slot.left, slot.since = work, work + (node.clock if stations.is_shared else 0.0), reached
-    slot.departure = np.inf
+    slot.departure, slot.patience = np.inf, patience
     slot.deadline = np.inf if gave_up else (arrival if stations.of_sojourn else reached) + patience
+    slot.scheduler, slot.number, slot.attempt, slot.class_ = who
     slot.row, slot.admission, slot.priority = row, node.admitted, priority
     slot.is_served, slot.is_overdue, slot.gave_up = False, False, gave_up
     node.admitted += 1
@@ -485,10 +539,10 @@ def look_at(stations, server, time):  # type: ignore[no-untyped-def]
 
 
 @compiled(**PART)
-def take_in(stations, server, reached, arrival, work, row, priority, patience, gave_up):  # type: ignore[no-untyped-def]
+def take_in(stations, server, reached, arrival, work, row, priority, patience, who, gave_up):  # type: ignore[no-untyped-def]
     """Let a job reach a node."""
     advance(stations, server, reached, LOSES_PATIENCE)
-    receive(stations, server, arrival, reached, work, priority, patience, row, gave_up)
+    receive(stations, server, arrival, reached, work, row, priority, patience, who, gave_up)
 
 
 @compiled(**PART)
@@ -512,7 +566,7 @@ def close_all(stations):  # type: ignore[no-untyped-def]
         close(stations, server)
 
 
-def new_stations(system: System, *, is_traced: bool) -> Stations:
+def new_stations(system: System, *, is_traced: bool, is_reported: bool) -> Stations:
     """Return the nodes of a system at time 0, when nothing has happened and no failures are listed."""
     station, servers = system.station, system.servers
     nodes = np.zeros(servers, dtype=NODE)
@@ -537,4 +591,7 @@ def new_stations(system: System, *, is_traced: bool) -> Stations:
         horizon=float(system.horizon),
         is_traced=is_traced,
         fates=np.zeros(0, dtype=FATE),
+        is_reported=is_reported,
+        ended=np.zeros(system.buffer + 2 if is_reported else 0, dtype=ENDED),
+        ended_count=np.zeros(1, dtype=np.int64),
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emulator.engines.compiled import fates, fifo, routing
 from emulator.engines.compiled.nodes import Nodes
-from emulator.engines.compiled.station import take_in
+from emulator.engines.compiled.station import NOBODY, take_in
 from emulator.engines.compiled.windows import Run, WindowEngine
 from emulator.engines.engine import Part
 from emulator.engines.episode import GONE, JobTrace, Totals, Traces, epoch_trace
@@ -145,4 +145,4 @@ def _serve(stations, records, priority, patience, starts, jobs, first_row, first
             rank, ready = np.int64(0), np.inf
             if len(priority) > 0:
                 rank, ready = np.int64(priority[place[i]]), patience[place[i]]
-            take_in(stations, server, time[i], time[i], work[i], first_row + begin + i, rank, ready, False)
+            take_in(stations, server, time[i], time[i], work[i], first_row + begin + i, rank, ready, NOBODY, False)

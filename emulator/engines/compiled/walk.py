@@ -16,10 +16,23 @@ from numba.extending import overload
 
 from emulator.engines.compiled import station
 from emulator.engines.compiled.deciding import INLINED, decide, hear
+from emulator.engines.compiled.feedback import (
+    arriving,
+    comes_again,
+    happens_next,
+    has_arrived,
+    hear_of,
+    is_short_of_room,
+    let_happen,
+    marks_of,
+    number_of,
+    way_of,
+)
 from emulator.engines.compiled.fetching import fetch_for_deliveries, fetch_for_jobs, fetch_for_samples
 from emulator.engines.compiled.journeys import pop, push
 from emulator.engines.compiled.posting import UNSEEN
 from emulator.engines.compiled.rules import column_of
+from emulator.engines.compiled.station import NOBODY
 from emulator.engines.compiled.world import (
     COMPLETIONS,
     DROPS,
@@ -35,8 +48,9 @@ from emulator.engines.compiled.world import (
 from emulator.engines.episode import COMPLETED, DROPPED, GAVE_UP, IN_SYSTEM, job_fingerprint, outcome_word
 from emulator.machine.compiling import compiled
 
-DONE, ASK, WRONG_COLUMN = range(3)
-"""What a walk returns: that it is over, that an answer is missing, or that a rule chose a server that is not there."""
+DONE, ASK, WRONG_COLUMN, NO_ROOM = range(4)
+"""What a walk returns: that it is over, that an answer is missing, that a rule chose a server that is not there, or
+that there may be no room for what is next."""
 
 SHORT = 16
 """Departures up to which counting all the later ones is quicker than searching for the first."""
@@ -117,7 +131,7 @@ def _length_of(stations, world, server, time):  # type: ignore[no-untyped-def]
 def take_in(
     stations: Any, world: Any, settings: Any, rows: Any, server: Any, reached: Any, job: Any, gave_up: Any
 ) -> Any:
-    """Let a server take a job: (arrival time, work, row, priority, patience), and if it has given up on its way."""
+    """Let a server take a job: (arrival time, work, row, priority, patience, who); it may have given up on its way."""
 
 
 @overload(take_in, jit_options=INLINED)
@@ -131,21 +145,6 @@ def _take_in(stations, world, settings, rows, server, reached, job, gave_up):  #
         station.take_in(stations, np.int64(server), reached, *job, gave_up)
 
     return at_station
-
-
-def marks_of(stations: Any, jobs: Any, job: Any) -> Any:
-    """Return priority and patience of a job."""
-
-
-@overload(marks_of, jit_options=INLINED)
-def _marks_of(stations, jobs, job):  # type: ignore[no-untyped-def]
-    if stations.instance_class is NoStations:
-        return lambda stations, jobs, job: (0, np.inf)
-
-    def drawn(stations, jobs, job):  # type: ignore[no-untyped-def]
-        return (np.int64(jobs.priority[job]), jobs.patience[job]) if len(jobs.priority) > 0 else (0, np.inf)
-
-    return drawn
 
 
 def gives_up(stations: Any, reached: Any, job: Any) -> Any:
@@ -168,7 +167,7 @@ def _stay_away(stations, server, reached, job):  # type: ignore[no-untyped-def]
     if stations.instance_class is NoStations:
         return lambda stations, server, reached, job: False
     return lambda stations, server, reached, job: station.turn_back(
-        stations, np.int64(server), reached, job[0], job[2], job[4]
+        stations, np.int64(server), reached, job[0], job[2], job[3], job[4], job[5], job[1]
     )
 
 
@@ -249,18 +248,26 @@ def _deliver(rule, answers, world, settings, table, events, index, time):  # typ
 
 
 def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, first_row):  # type: ignore[no-untyped-def]
-    """Go on through a slice, whose jobs are traced from `first_row` on; see `DONE`, `ASK` and `WRONG_COLUMN`."""
+    """Go on through a slice, whose jobs are traced from `first_row` on; see `DONE`."""
     tally, schedulers, reach_times, whose = world.tally, world.schedulers, world.reach_times, world.on_their_way
+    feedback = world.feedback
     job, sample, delivery = cursor[JOB], cursor[SAMPLE], cursor[DELIVERY]
     while True:
-        arrives, sampled = jobs.times[job], events.sample_times[sample]
+        if is_short_of_room(feedback, world, settings, jobs, rows, first_row):
+            cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
+            return NO_ROOM
+        again = comes_again(feedback, jobs, job, events.end)
+        arrives, scheduler, coin, work, row = arriving(feedback, jobs, job, first_row, again)
+        sampled = events.sample_times[sample]
         delivered = events.delivery_times[delivery]
         reached = np.inf
         if settings.has_dispatch and tally[UNDER_WAY] > 0 and reach_times[0] < events.end:
             reached = reach_times[0]
-        if arrives < min(sampled, delivered, reached):
+        happens = happens_next(feedback, world.stations)
+        if happens <= min(arrives, sampled, delivered, reached, events.end) and happens < settings.horizon:
+            let_happen(feedback, world.stations)
+        elif arrives < min(sampled, delivered, reached):
             fetch_for_jobs(world, jobs, job)
-            scheduler = jobs.scheduler[job]
             if not decide(rule, answers, world, settings, table, scheduler, arrives, True, True):
                 cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
                 return ASK
@@ -270,11 +277,11 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
             number, elapsed = 0, 0.0
             if len(world.total_sent) > 0:
                 number, elapsed = world.total_sent[scheduler], arrives - world.decided[scheduler]
-            column = column_of(rule, scheduler, first, stop, number, jobs.coin[job], elapsed)
+            column = column_of(rule, scheduler, first, stop, number, coin, elapsed)
             if not 0 <= column < stop - first:
                 return WRONG_COLUMN
             entry = first + column
-            server, work, row = world.servers[entry], jobs.work[job], first_row + job
+            server = world.servers[entry]
             if len(world.total_sent) > 0:
                 world.total_sent[scheduler] += 1
                 world.sent_ever[entry] += 1
@@ -284,20 +291,23 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
             if settings.has_dispatch and not (settings.own_is_near and column == 0):
                 if len(settings.lengths) > 0:
                     duration = settings.lengths[entry] * settings.per_length
-                duration = duration + jobs.base[job] + jobs.jitter[job]
-            priority, patience = marks_of(world.stations, jobs, job)
-            one = arrives, work, row, priority, patience
+                base, jitter = way_of(feedback, jobs, job, again)
+                duration = duration + base + jitter
+            priority, patience, who = marks_of(feedback, world.stations, jobs, job, again)
+            has_arrived(feedback, settings, rows, row, who, work, again)
+            one = arrives, work, row, priority, patience, who
             if duration == 0.0:
                 take_in(world.stations, world, settings, rows, server, arrives, one, False)
             elif not stay_away(world.stations, server, arrives + duration, one):
                 free = whose[tally[UNDER_WAY]]
                 new = world.under_way[free]
                 new.arrival_time, new.work, new.place = arrives, work, row
-                new.scheduler, new.server, new.number = scheduler, server, jobs.ever[job]
-                new.priority, new.patience = priority, patience
+                new.scheduler, new.server, new.number = scheduler, server, number_of(feedback, jobs, job, who)
+                new.priority, new.patience, new.attempt, new.class_ = priority, patience, who[2], who[3]
                 push(reach_times, whose, world.under_way, tally[UNDER_WAY], arrives + duration, free)
                 tally[UNDER_WAY] += 1
-            job += 1
+            hear_of(feedback, world.stations, server)
+            job += not again
         elif sampled <= min(delivered, reached):
             if sampled == np.inf:
                 return DONE
@@ -314,9 +324,12 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
             delivery += 1
         else:
             there = world.under_way[whose[0]]
-            one = there.arrival_time, there.work, there.place, np.int64(there.priority), there.patience
+            who = np.int64(there.scheduler), there.number, np.int64(there.attempt), np.int64(there.class_)
+            one = there.arrival_time, there.work, there.place, np.int64(there.priority), there.patience, who
+            server = there.server
             gave_up = gives_up(world.stations, reached, one)
-            take_in(world.stations, world, settings, rows, there.server, reached, one, gave_up)
+            take_in(world.stations, world, settings, rows, server, reached, one, gave_up)
+            hear_of(feedback, world.stations, server)
             pop(reach_times, whose, world.under_way, tally[UNDER_WAY])
             tally[UNDER_WAY] -= 1
 
@@ -352,7 +365,7 @@ def close(world, settings, rows):  # type: ignore[no-untyped-def]
     """Note the jobs that are on their way at the horizon."""
     for place in range(world.tally[UNDER_WAY]):
         job = world.under_way[world.on_their_way[place]]
-        one = job.arrival_time, job.work, job.place, np.int64(job.priority), job.patience
+        one = job.arrival_time, job.work, job.place, np.int64(job.priority), job.patience, NOBODY
         outcome = GAVE_UP if gives_up(world.stations, settings.horizon, one) else IN_SYSTEM
         world.tally[GAVE_UP_UNDER_WAY] += outcome == GAVE_UP
         world.fingerprint[0] += job_fingerprint(job.server, outcome_word(outcome), job.arrival_time, -1.0, -1.0)

@@ -71,10 +71,14 @@ class WindowEngine(EngineInParts):
         return routing.draw_counting if is_kept else routing.draw_for_users
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
+    def obstacle(
+        dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED, *, has_feedback: bool = False
+    ) -> str | None:
         """See `Engine.obstacle`: all happens in step here, and numba cannot compile all users' per-job rules."""
         if not network.is_synchronous:
             return "its schedulers hear and decide in step alone"
+        if has_feedback:
+            return "it draws jobs before it is known what becomes of others"
         if traces.messages:
             return "messages travel in SimPy alone"
         return rules.obstacle_to(dispatcher)

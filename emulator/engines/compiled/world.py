@@ -76,6 +76,8 @@ ON_ITS_WAY = np.dtype(
         ("patience", np.float64),
         ("scheduler", np.int32),
         ("server", np.int32),
+        ("attempt", np.int32),
+        ("class_", np.int32),
         ("priority", np.int32),
     ]
 )
@@ -94,6 +96,10 @@ class NoStations(NamedTuple):
     """In the place of `emulator.engines.compiled.station.Stations`, by type: all servers are FIFO queues."""
 
 
+class NoFeedback(NamedTuple):
+    """In the place of `emulator.engines.compiled.feedback.Feedback`, by type: nobody hears what becomes of jobs."""
+
+
 class World(NamedTuple):
     """The state of an episode; arrays without a meaning in a network or for a rule are empty."""
 
@@ -109,6 +115,8 @@ class World(NamedTuple):
 
     stations: Any
     """Where servers are more than FIFO queues; if so, what follows of them has no meaning but the lengths told."""
+    feedback: Any
+    """Where somebody hears what becomes of jobs, see `emulator.engines.compiled.feedback`."""
     departures: Floats
     """Servers x buffer, a ring of the last ones: minus infinity before there were any."""
     queues: Any
@@ -228,6 +236,7 @@ def new_world(system: System, is_per_job: bool) -> World:
         access.transpose.servers,
         access.turned.astype(np.int32),
         NoStations(),
+        NoFeedback(),
         departures,
         by_server,
         np.zeros(0 if network.dispatch.is_none else servers),

@@ -18,10 +18,13 @@ class Job:
         "coin",
         "departure_time",
         "left",
+        "number",
         "outcome",
         "patience",
+        "place",
         "queue_length_at_arrival",
         "reached_time",
+        "scheduler",
         "server",
         "start_time",
         "work",
@@ -32,7 +35,23 @@ class Job:
     left: float
     """What is left of its work, or the server's clock when it will be done."""
 
-    def __init__(self, arrival_time: float, work: float, coin: float, class_: int = 0, patience: float = np.inf):
+    place: int
+    """How many jobs had arrived at its scheduler before, further attempts among them."""
+
+    def __init__(
+        self,
+        scheduler: int,
+        number: int,
+        arrival_time: float,
+        work: float,
+        coin: float,
+        class_: int = 0,
+        patience: float = np.inf,
+        attempt: int = 0,
+    ):
+        self.scheduler = scheduler
+        self.number = number
+        """Of its scheduler's jobs in the episode; attempts of a job have one number."""
         self.arrival_time = arrival_time
         self.work = work
         self.coin = coin
@@ -47,5 +66,5 @@ class Job:
         """Which of the station's classes it is of."""
         self.patience = patience
         """How long it is ready to wait, or to be there."""
-        self.attempt = 0
+        self.attempt = attempt
         """How often it has been tried before."""

@@ -46,6 +46,8 @@ class Ledger:
         """The start of each epoch."""
         self.jobs: list[Job] = []
         """All jobs born so far, by epoch, then scheduler, then time."""
+        self.again: list[Job] = []
+        """Further attempts, in order of time."""
         self.offsets: list[list[int]] = []
         """Of each epoch so far, where the jobs of each scheduler begin."""
         self.before = np.zeros(system.access.scheduler_count, dtype=np.int64)
@@ -63,23 +65,33 @@ class Ledger:
     def _begin(self, epoch: int) -> None:
         born = self.workload.jobs(epoch)
         self.offsets.append((born.offsets + len(self.jobs)).tolist())
-        works = born.works.copy()
-        counts = np.diff(born.offsets)
+        works, counts = born.works.copy(), np.diff(born.offsets)
+        scheduler = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        number = self.before[scheduler] + np.arange(len(works)) - born.offsets[scheduler]
         marks: tuple[Any, ...] = ()
         if self.system.station.has_marks:
-            scheduler = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-            number = self.before[scheduler] + np.arange(len(works)) - born.offsets[scheduler]
             class_, patience = self.draws.mark_all(scheduler, number, works)
             marks = class_.tolist(), patience.tolist()
         self.before += counts
-        columns = born.arrival_times.tolist(), works.tolist(), born.coins.tolist()
+        columns = scheduler.tolist(), number.tolist(), born.arrival_times.tolist(), works.tolist(), born.coins.tolist()
         self.jobs.extend(map(Job, *columns, *marks))
+
+    def add(self, job: Job) -> None:
+        """Add a further attempt of a job."""
+        self.again.append(job)
 
     def job_trace(self) -> JobTrace:
         """Return every job as columns."""
-        jobs = self.jobs
-        schedulers = np.arange(self.system.access.scheduler_count, dtype=np.int32)
         born = np.diff(np.array(self.offsets), axis=1)
+        epoch = np.repeat(np.arange(len(born), dtype=np.int32), born.sum(axis=1))
+        jobs = self.jobs
+        if self.again:
+            times = [job.arrival_time for job in self.again]
+            later = np.searchsorted(self.workload.times, times, side="right") - 1
+            jobs, epoch = [*jobs, *self.again], np.append(epoch, later.astype(np.int32))
+            places, schedulers = ([getattr(job, name) for job in jobs] for name in ("place", "scheduler"))
+            order = np.lexsort(np.array([places, schedulers, epoch]))
+            jobs, epoch = [jobs[index] for index in order.tolist()], epoch[order]
 
         def column(name: str, dtype: type) -> Any:
             return np.array([getattr(job, name) for job in jobs], dtype=dtype)
@@ -87,8 +99,8 @@ class Ledger:
         arrival_time = column("arrival_time", np.float64)
         at_once = self.system.network.dispatch.is_none
         return JobTrace(
-            epoch=np.repeat(np.arange(len(born), dtype=np.int32), born.sum(axis=1)),
-            scheduler=np.repeat(np.broadcast_to(schedulers, born.shape).ravel(), born.ravel()),
+            epoch=epoch,
+            scheduler=column("scheduler", np.int32),
             server=column("server", np.int32),
             arrival_time=arrival_time,
             reached_time=arrival_time if at_once else column("reached_time", np.float64),
@@ -122,7 +134,7 @@ class Ledger:
         counts = np.bincount(trace.outcome, minlength=len(OUTCOMES))
         dropped = epoch[trace.outcome == DROPPED]
         totals = Totals(
-            arrivals=len(self.jobs),
+            arrivals=len(trace.epoch),
             completions=int(counts[COMPLETED]),
             drops=int(counts[DROPPED]),
             in_system=int(counts[IN_SYSTEM]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from math import inf
 from typing import Any
 
@@ -20,7 +20,7 @@ Process = Generator[Any, None, None]
 class Server:
     """A FIFO queue of at most `buffer` jobs, the one in service included."""
 
-    __slots__ = ("buffer", "idle", "index", "jobs", "loop", "service_rate", "sojourn_time", "time_here")
+    __slots__ = ("buffer", "idle", "index", "jobs", "loop", "on_end", "service_rate", "sojourn_time", "time_here")
 
     def __init__(self, loop: EventLoop, index: int, service_rate: float, buffer: int):
         self.loop = loop
@@ -31,6 +31,8 @@ class Server:
         """Jobs in the system, the one in service first."""
         self.idle: simpy.Process | None = None
         """The process that serves, while it sleeps for want of a job."""
+        self.on_end: Callable[[Job], None] | None = None
+        """Who hears what has become of a job, if anybody does."""
         self.sojourn_time = 0.0
         """Time from arrival to departure (ms), added up over completed jobs."""
         self.time_here = 0.0

@@ -115,6 +115,8 @@ class StationServer(Server):
         """Note what has become of a job, unless it has given up before and the server has gone on."""
         if job.outcome == IN_SYSTEM:
             job.outcome = outcome
+            if self.on_end is not None:
+                self.on_end(job)
 
     def state(self, number: int) -> StateMessage:
         """Say how long the queue is now; where failures are told, a node that is down says that its queue is full."""
