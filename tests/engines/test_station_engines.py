@@ -10,7 +10,7 @@ from dispatchers.rules.basic import Random, SendToOwn
 from dispatchers.rules.memory import JoinShortestQueueWithMemory
 from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.engines.comparison import EnginesDifferError, check_equal
-from emulator.engines.compiled import slices, windows
+from emulator.engines.compiled import slices, window_run
 from emulator.engines.compiled.nodes import Nodes
 from emulator.engines.compiled.ordered import OrderedEngine
 from emulator.engines.compiled.windows import WindowEngine
@@ -124,8 +124,8 @@ def test_the_kernel_of_stations_gives_a_fifo_queue_its_bits(kind, monkeypatch):
 def test_threads_and_windows_make_no_difference(monkeypatch):
     system = system_of(ALL_AT_ONCE)
     one = WindowEngine(system, JoinShortestQueue()).episode(Workload(system, 1), EVERYTHING)
-    monkeypatch.setattr(windows, "SMALLEST_WINDOW", 8)
-    monkeypatch.setattr(windows, "WINDOW_JOBS", 0.5)
+    monkeypatch.setattr(window_run, "SMALLEST_WINDOW", 8)
+    monkeypatch.setattr(window_run, "WINDOW_JOBS", 0.5)
     check_equal(one, WindowEngine(system, JoinShortestQueue(), threads=3).episode(Workload(system, 1), EVERYTHING))
 
 

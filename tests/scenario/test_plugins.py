@@ -137,15 +137,15 @@ def test_a_class_that_fails_is_told_in_one_line(folder, file, old, new, message)
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("return math.exp(", "return -math.exp(", "must draw finite works >= 0, got -"),
-        ("return math.exp(", "return 0.0 * math.exp(", "must draw works of mean 1, got 0 each time"),
-        ("math.sqrt(2.0", "sorted(2.0", "cannot be compiled by numba"),
+        ("return numbers.least", "return -numbers.least", "must draw finite works >= 0, got -"),
+        ("return numbers.least", "return 0.0 * numbers.least", "must draw works of mean 1, got 0 each time"),
+        ("uniform(bits)", "sorted(bits)", "cannot be compiled by numba"),
     ],
 )
 def test_laws_of_the_network_are_tried_out_at_every_point(folder, key, old, new, message):
     """Also if other points of a sweep have the same topology."""
     edited(folder / "my_laws.py", old, new)
-    settings = [f"{key}=[1, {{class: 'my_laws:Lognormal', scv: 2, mean: 1}}]", "service.work=exponential"]
+    settings = [f"{key}=[1, {{class: 'my_laws:Loguniform', ratio: 2, mean: 1}}]", "service.work=exponential"]
     with pytest.raises(InputError, match=rf"^--set .*: {key} {message}"):
         check_plan(load("s.yaml", settings))
 

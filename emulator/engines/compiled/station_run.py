@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emulator.engines.compiled import fates, fifo, routing
 from emulator.engines.compiled.nodes import Nodes
 from emulator.engines.compiled.station import NOBODY, take_in
-from emulator.engines.compiled.windows import Run, WindowEngine
+from emulator.engines.compiled.window_run import Run, Windows
 from emulator.engines.engine import Part
 from emulator.engines.episode import GONE, JobTrace, Totals, Traces, epoch_trace
 from emulator.machine.compiling import compiled
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 class StationRun(Run):
     """One episode on its way."""
 
-    def __init__(self, engine: WindowEngine, workload: Workload, traces: Traces):
+    def __init__(self, engine: Windows, workload: Workload, traces: Traces):
         super().__init__(engine, workload, traces)
         self.nodes = Nodes(self.system, workload.replication, is_traced=self.is_traced, each_part=engine.each_part)
         self.rows, self.traced = fates.empty_rows(0), 0
