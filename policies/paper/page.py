@@ -170,8 +170,8 @@ def page(figures: Mapping[str, Figure], missing: Sequence[str] = ()) -> str:
         count=_count(every),
     )
     parts = [head, *(_table(heading, found) for heading, found in groups.items())]
-    parts += [_contradictions(every, figures), _undecided(every), tables.worth(figures), tables.table_2(figures)]
-    parts += [_theorem(figures), tables.checked(figures), _pictures(figures)]
+    parts += [_contradictions(every, figures), _undecided(every), tables.worth(figures), _theorem(figures)]
+    parts += [tables.checked(figures), _pictures(figures)]
     return "\n".join(part for part in parts if part)
 
 

@@ -19,14 +19,6 @@ they draw once per epoch. In the second reading an action of 1 sends away all jo
 large delta_t MF-R keeps all jobs, as OWN does, and is ahead of RND only where degrees differ.
 """
 
-TABLE_2 = """\
-## What Table 2 as it stands reaches
-
-MF-R with policies that were learned by the preset `paper`, Table 2 and Algorithm 1 to the letter, in 100 iterations of
-some minutes altogether, beside those of the preset `fast`, with which all figures but 3b are made: how many percent
-more drops, paired.
-"""
-
 CHECKED = """\
 ## What was checked
 
@@ -52,21 +44,6 @@ def _leads(figure: Figure) -> Iterator[str]:
     for reading, words in READINGS.items():
         leads = [f"{-gap.mean:.1f}" for gap in figure.under(reading).gaps("MF-R", "RND").values()]
         yield f"| {figure.place} | {words} | {' | '.join(leads)} |"
-
-
-def table_2(figures: Mapping[str, Figure]) -> str:
-    """Return what policies learned by Table 2 reach, beside the quicker recipe's and RND."""
-    found = [figure for name, figure in figures.items() if name.startswith("table_2")]
-    rows = [f"| {figure.place} | {other} | {_beyond(figure, other)} |" for figure in found for other in ("MF-R", "RND")]
-    if not rows:
-        return ""
-    values = [f"{delta_t:g}" for delta_t, _ in found[0].by("delta_t")]
-    head = f"| Graph | Than | {' | '.join(values)} |"
-    return "\n".join([TABLE_2, head, "|---|---" + "|--:" * len(values) + "|", *rows, ""])
-
-
-def _beyond(figure: Figure, other: str) -> str:
-    return " | ".join(gap.short for gap in figure.gaps("MF-R by Table 2", other).values())
 
 
 def checked(figures: Mapping[str, Figure]) -> str:

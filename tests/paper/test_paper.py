@@ -164,16 +164,6 @@ def test_what_drawing_for_each_job_is_worth():
     assert tables.worth({"07a": emulated("07a", **PAPERS)}) == ""
 
 
-def test_what_table_2_reaches():
-    drops = {"MF_R__by__Table__2": flat(2.2), "MF_R": flat(2.0), "RND": flat(2.5)}
-    told = tables.table_2({"table_2_bethe": emulated("table_2_bethe", (1.0, 3.0), topology="bethe", **drops)})
-    than = {line.split("|")[2].strip(): line for line in told.splitlines() if line.startswith("| Bethe")}
-    assert than["MF-R"].count("+10.0") == 2
-    assert than["RND"].count("-12.0") == 2
-    assert "| 1 | 3 |" in told
-    assert tables.table_2({"08": emulated("08", **PAPERS)}) == ""
-
-
 def test_the_points_that_simpy_emulated_are_told():
     rows = emulated("07a", (1.0, 2.0, 3.0), **PAPERS).rows
     engine = np.where((rows["replication"] == 0) & (rows["delta_t"] != 2.0), "simpy", "compiled")
