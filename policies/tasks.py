@@ -224,6 +224,9 @@ def _check(path: str | Path, point: Point) -> None:
     if not point.scenario.arrivals.is_by_epoch:
         told = "must be high and low, without a kind, weights or batch"
         raise InputError(f"{path}: arrivals {told}, to train, and to score, by epochs")
+    if not point.scenario.station().is_plain:
+        left_out = "server, service.speeds, classes, patience, failures and retries"
+        raise InputError(f"{path}: {left_out} must be left out to train, and to score, by epochs")
     law = point.scenario.service.law().law
     if law != "exponential":
         raise InputError(f"{path}: service.work must be exponential here, got {law}")

@@ -55,6 +55,21 @@ def mean_queue_length(episode: Episode, system: System) -> float:
     return episode.totals.presence_time / system.horizon / system.servers
 
 
+def _of_servers() -> tuple[Measure, ...]:
+    """Return what is counted of jobs that end in another way than by a departure or a full buffer."""
+    counts = (
+        ("refused", "jobs that servers refused because they were down", lambda totals: totals.refused),
+        ("lost", "jobs that servers lost when they failed", lambda totals: totals.lost),
+        ("gave_up", "jobs that gave up because they had to wait too long", lambda totals: totals.gave_up),
+        ("retries", "arrivals that are further attempts of a job", lambda totals: totals.retries),
+    )
+
+    def measure(column: Column, of: Callable[[Totals], Any]) -> Measure:
+        return Measure(column, lambda episode, system: of(episode.totals))
+
+    return tuple(measure(Column(name, COUNT, "jobs", meaning), of) for name, meaning, of in counts)
+
+
 def _of_messages() -> tuple[Measure, ...]:
     """Return what is measured of messages and decisions, and of the age of knowledge."""
     counts = (
@@ -101,6 +116,7 @@ MEASURES = (
         Column("drops", COUNT, "jobs", "jobs dropped by the horizon"),
         lambda episode, system: episode.totals.drops,
     ),
+    *_of_servers(),
     Measure(Column("drops_per_queue", NUMBER, DROPS, "dropped jobs per server, scaled to 50 ms"), drops_per_queue),
     Measure(
         Column(

@@ -17,6 +17,7 @@ from emulator.errors import InputError
 from emulator.report.figure import Picture, picture_of
 from emulator.scenario.plan import Plan, Point
 from emulator.scenario.plugins import PluggedLaw
+from emulator.scenario.scenario import Sizes
 from emulator.workload.jobs import try_out
 
 
@@ -81,21 +82,31 @@ class Checked(NamedTuple):
 def check_plan(plan: Plan) -> Checked:
     """Build every distinct system and try out every dispatcher; raise `InputError` with the place in the file."""
     done: set[str] = set()
+    sizes: dict[str, Sizes] = {}
     checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {}, [])
     for point in plan.points:
         scenario = point.scenario
-        description = repr((scenario.topology, scenario.service, scenario.arrivals, scenario.seed))
-        if description not in done:
-            done.add(description)
-            remark = point.system().topology.remark
+        description = repr((scenario.topology, scenario.service, scenario.seed))
+        if description in sizes:
+            point.check_on(sizes[description])
+        else:
+            topology = point.system().topology
+            sizes[description] = Sizes.of(topology)
+            remark = topology.remark
             if remark and remark not in checked.remarks:
                 checked.remarks.append(remark)
-            _check_plugins(point, checked)
             path = getattr(scenario.topology, "path", None)
             if path is not None:
                 _append(checked.files, "edges of the topology", hash_of(path) or "")
+        description = repr(scenario.arrivals.files())
+        if description not in done:
+            done.add(description)
             for name, path in scenario.arrivals.files().items():
                 _append(checked.files, name, hash_of(path) or "")
+        description = repr(scenario.plugins())
+        if description not in done:
+            done.add(description)
+            _check_plugins(point, checked)
         for index, spec in enumerate(scenario.dispatchers):
             about = (point.scheduler_count(), point.server_count(), point.has_own(), quickest_for(scenario))
             description = repr((spec, spec.folder, scenario.buffer, about))
@@ -107,10 +118,9 @@ def check_plan(plan: Plan) -> Checked:
 
 def _check_plugins(point: Point, checked: Checked) -> None:
     """Try out the laws, and note what they, and classes of users, depend on that are not dispatchers."""
-    plugins = point.scenario.plugins()
-    for name, plugin in plugins.items():
+    for name, plugin in point.scenario.plugins().items():
         if isinstance(plugin, PluggedLaw):
-            key = name.removeprefix("the law of ").replace("work", "service.work")
+            key = {"the law of work": "service.work"}.get(name, name.removeprefix("the law of "))
             try:
                 plugin.ask(try_out)
             except InputError as error:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from emulator.errors import InputError
 from emulator.keys import ScenarioError, Section
 from emulator.scenario.problems import Problem, locate, problems_in
-from emulator.scenario.scenario import Scenario
+from emulator.scenario.scenario import Scenario, Sizes
 from emulator.scenario.sweep import Axis, axes, doubtful_values, points
 from emulator.scenario.tree import Anchored, Override, read_scenario
 from emulator.scenario.yaml_tree import Place
@@ -30,8 +30,8 @@ PROBLEM_LIMIT = 1000
 """Points that are looked at for more to tell once one has a problem."""
 
 PROVED_LATE = ["topology", "arrivals", "service.rates", "service.work", "plot.kind", "plot.x", "plot.log_x"]
-PROVED_LATE += ["messages.phase", "messages.period", "messages.times", "messages.latency", "messages.jitter"]
-PROVED_LATE += ["dispatch.latency", "decide.phase"]
+PROVED_LATE += ["messages.phase", "messages.period", "messages.latency", "dispatch.latency", "decide.phase"]
+PROVED_LATE += ["messages.times", "messages.jitter", "decide.every"]
 PROVED_LATE += [
     f"arrivals.{key}" for key in ("path", "unit", "rate", "assign", "period", "generator", "gap", "weights")
 ]
@@ -53,6 +53,13 @@ class Point:
         """Build the system, see `Scenario.system`. Raises `InputError` with the place in the file."""
         try:
             return self.scenario.system(replication)
+        except ScenarioError as error:
+            raise InputError(f"{self.places[error.key]}: {error}") from None
+
+    def check_on(self, sizes: Sizes) -> None:
+        """Check what depends on the sizes of the topology, without building it. Raises `InputError`, see `system`."""
+        try:
+            self.scenario.check_on(sizes)
         except ScenarioError as error:
             raise InputError(f"{self.places[error.key]}: {error}") from None
 

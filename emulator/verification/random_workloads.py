@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -12,22 +14,34 @@ from emulator.model.arrivals.weights import Weights
 from emulator.model.laws import Deterministic, Exponential, Gamma
 from emulator.model.system import System
 from emulator.verification.random_networks import random_network
+from emulator.verification.random_stations import random_station
 from emulator.verification.random_systems import Case, random_case
 
 JOBS = 4000.0
 """Expected jobs of a system at most, about."""
 
 
-def random_workload(number: int) -> Case:
-    """Return the random system of a number: one of `random_case` or `random_network`, with random arrivals."""
+def random_workload(number: int, on: Callable[[int], Case] | None = None) -> Case:
+    """Return the random system of a number, with random arrivals: one of `on`, or a plain one, or with anything."""
     generator = np.random.default_rng([number, 17])
-    case = random_network(number) if generator.random() < 0.3 else random_case(number)
+    sorts: list[Callable[[int], Case]] = [
+        random_case,
+        random_network,
+        random_station,
+        partial(random_station, on_networks=True),
+    ]
+    drawn = sorts[generator.integers(len(sorts))]
+    case = (on or drawn)(number)
     arrivals = _arrivals(generator, number)
-    system = replace(case.system, arrivals=arrivals)
+    station = case.system.station
+    if arrivals.brings_work:
+        station = replace(station, classes=tuple(replace(one, law=None) for one in station.classes))
+    system = replace(case.system, arrivals=arrivals, station=station)
     if generator.random() < 0.8:
         system = replace(system, work=Exponential())  # few laws beside each kind, for each pair is compiled
     schedulers = system.access.scheduler_count
-    rate = arrivals.expected_rate(schedulers) * arrivals.batch_mean * schedulers
+    usual = arrivals.expected_rate(schedulers) or arrivals.highest_rate(schedulers)  # a profile may end with no rate
+    rate = usual * arrivals.batch_mean * schedulers
     system = replace(system, horizon=_short_enough(system, JOBS / rate))
     return replace(case, system=system)
 
@@ -36,7 +50,8 @@ def _arrivals(generator: np.random.Generator, number: int) -> ArrivalProcess:
     """Return arrivals of the kinds in turn, some with weights, batches or both."""
     process = list(ARRIVALS.values())[number % len(ARRIVALS)].sample(generator)
     if isinstance(process, Renewal):
-        process = process.model_copy(update={"gap": Deterministic() if number % 2 else Gamma(scv=2.0)})
+        on_ticks = {"gap": Deterministic(), "rate": float(generator.choice([0.25, 0.5, 1.0, 2.0]))}
+        process = process.model_copy(update=on_ticks if number % 2 else {"gap": Gamma(scv=2.0)})
     if generator.random() < 0.4:
         process = process.model_copy(update={"batch": Batch.sample(generator)})
     is_weighted = generator.random() < 0.4

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.machine.compiling import is_ours
+from emulator.model.system import System
 from emulator.workload import drawing
 from emulator.workload.drawing import JobColumns, job_columns, longer
-from emulator.workload.jobs import EpochJobs, before_all
+from emulator.workload.jobs import EpisodeSource, EpochJobs, JobSource, before_all
 
-if TYPE_CHECKING:
-    from emulator.workload.workload import Workload
+
+class Timed(Protocol):
+    """What a cursor must know of a workload."""
+
+    system: System
+    times: NDArray[np.float64]
+    """When epochs begin, and the horizon, ms."""
+    expected_jobs: NDArray[np.float64]
+    """Of the mean scheduler in each epoch."""
+
+    def source(self, epoch: int) -> JobSource | EpisodeSource:
+        """Return where the jobs of an epoch are drawn."""
+        ...
 
 
 class Cursor:
     """Draws the jobs of an episode, epoch by epoch, and within an epoch up to one time after another."""
 
-    def __init__(self, workload: Workload, threads: int = 1):
+    def __init__(self, workload: Timed, threads: int = 1):
         system = workload.system
         self.workload = workload
         self.schedulers = system.access.scheduler_count

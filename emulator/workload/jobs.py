@@ -147,6 +147,8 @@ def try_out(law: Law) -> None:
     wrong = ~(np.isfinite(works) & (works >= 0.0))
     if wrong.any():
         raise InputError(f"must draw finite works >= 0, got {works[wrong][0]}")
+    if not works.any():
+        raise InputError("must draw works of mean 1, got 0 each time")
 
 
 @njit(inline="always")

@@ -1,7 +1,7 @@
 """What is drawn of the network: when messages leave, how long they take, which are lost; times in ms.
 
-Addresses: PHASE and SAMPLE (sender, k, what), MESSAGE and LINK (sender, k, place), DISPATCH (scheduler, job, 0). A
-sender is a server that broadcasts or a scheduler that asks, and k numbers its samples. A place is that of the other
+Addresses: PHASE and SAMPLE (sender, k, what), MESSAGE and LINK (sender, k, place), DISPATCH (scheduler, job, attempt).
+A sender is a server that broadcasts or a scheduler that asks, and k numbers its samples. A place is that of the other
 side in the sender's list: for a server `access.transpose.of(server)`, for a scheduler `access.of(scheduler)`.
 """
 
@@ -19,7 +19,7 @@ from emulator.errors import InputError
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.laws import Law
 from emulator.model.laws.drawing import told_apart, work_of
-from emulator.model.network import Clock, Duration, Latency
+from emulator.model.network import SAMPLE_LIMIT, Clock, Duration, Latency
 from emulator.model.system import System
 from emulator.model.timetable import SHORTEST_EPOCH
 from emulator.randomness import DISPATCH, LINK, MESSAGE, PHASE, SAMPLE, SECOND, address, philox
@@ -27,9 +27,6 @@ from emulator.randomness import DISPATCH, LINK, MESSAGE, PHASE, SAMPLE, SECOND, 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
-
-SAMPLE_LIMIT = 1_000_000_000
-"""Instants of all senders of an episode."""
 
 BACK = 2**31
 """Added to the place of the other side on the way back of a poll."""
@@ -93,9 +90,9 @@ def next_state(transit, sender, k, place, is_bad):  # type: ignore[no-untyped-de
 
 
 @njit(inline="always")
-def draw_dispatch(transit, scheduler, number, length):  # type: ignore[no-untyped-def]
-    """Return how long a scheduler's job of this number in the episode takes over an edge of this `length`."""
-    base, jitter, _ = drawn_parts(transit, scheduler, number, 0, DISPATCH)
+def draw_dispatch(transit, scheduler, number, length, attempt):  # type: ignore[no-untyped-def]
+    """Return how long an attempt of a scheduler's job takes over an edge of this `length`."""
+    base, jitter, _ = drawn_parts(transit, scheduler, number, attempt, DISPATCH)
     return length * transit.per_length + base + jitter
 
 
@@ -109,8 +106,8 @@ def _next_states(transit, sender, k, is_bad):  # type: ignore[no-untyped-def]
         is_bad[place] = next_state(transit, sender, k, place, is_bad[place])
 
 
-def _dispatch(transit, scheduler, number, length):  # type: ignore[no-untyped-def]
-    return draw_dispatch(transit, scheduler, number, length)
+def _dispatch(transit, scheduler, number, length, attempt):  # type: ignore[no-untyped-def]
+    return draw_dispatch(transit, scheduler, number, length, attempt)
 
 
 @njit(inline="always")
@@ -221,7 +218,8 @@ class MessageDraws:
         else:
             phases = np.array(clock.phase, dtype=float)
         if not (self.system.horizon / periods).sum() <= SAMPLE_LIMIT:  # a drawn period can be 0, too
-            raise InputError(f"messages.period must make at most {SAMPLE_LIMIT} samples in an episode")
+            key = ("messages.period", "decide.every")[whose]
+            raise InputError(f"{key} must make at most {SAMPLE_LIMIT:,} instants in an episode")
         return phases, periods
 
     def sample_times(self, sender: int) -> Floats:
@@ -292,9 +290,9 @@ class MessageDraws:
         """Let each of a sender's links go on to its state at sample k."""
         self._compiled.next_states(self.transit, sender, k, is_bad)
 
-    def dispatch_time(self, scheduler: int, number: int, length: float) -> float:
-        """Return how long a scheduler's job of this number in the episode takes over an edge of this length."""
-        time: float = self._compiled.dispatch(self.dispatch, scheduler, number, length)
+    def dispatch_time(self, scheduler: int, number: int, length: float, attempt: int = 0) -> float:
+        """Return how long an attempt of a scheduler's job of this number takes over an edge of this length."""
+        time: float = self._compiled.dispatch(self.dispatch, scheduler, number, length, attempt)
         return time
 
 

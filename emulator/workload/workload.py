@@ -13,6 +13,7 @@ from emulator.model.arrivals.process import Arrivals, ByEpoch, Setting
 from emulator.model.laws.drawing import told_apart
 from emulator.model.system import System
 from emulator.workload import coins
+from emulator.workload.bits import BitsNumbers
 from emulator.workload.cursor import Cursor
 from emulator.workload.jobs import EpisodeSource, EpochJobs, JobSource
 
@@ -30,7 +31,8 @@ class Workload:
         self.epochs = system.timetable.epochs
         self.seeds = np.uint64(system.seed), np.uint64(replication)
         """The seed and the replication, as compiled functions take them."""
-        self._work = told_apart(system.work.numbers())
+        is_by_class = bool(system.station.classes) and not system.arrivals.brings_work
+        self._work = BitsNumbers() if is_by_class else told_apart(system.work.numbers())
         self.arrivals: Arrivals | None = None
         """Those of the episode, unless they start anew with each epoch."""
         process = system.arrivals
@@ -53,7 +55,7 @@ class Workload:
             yield from (batch * rates for rates in self.arrivals.rates_of_schedulers())
 
     def source(self, epoch: int) -> JobSource | EpisodeSource:
-        """Return where the jobs of an epoch are drawn, for compiled functions."""
+        """Return where the jobs of an epoch are drawn, for compiled functions; works of classes as mere bits."""
         process = self.system.arrivals
         if self.arrivals is None:
             assert isinstance(process, ByEpoch)

@@ -133,6 +133,23 @@ def test_a_class_that_fails_is_told_in_one_line(folder, file, old, new, message)
     assert str(told.value).startswith("s.yaml:")
 
 
+@pytest.mark.parametrize("key", ["messages.latency", "messages.jitter", "messages.period", "dispatch.latency"])
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("return numbers.least", "return -numbers.least", "must draw finite works >= 0, got -"),
+        ("return numbers.least", "return 0.0 * numbers.least", "must draw works of mean 1, got 0 each time"),
+        ("uniform(bits)", "sorted(bits)", "cannot be compiled by numba"),
+    ],
+)
+def test_laws_of_the_network_are_tried_out_at_every_point(folder, key, old, new, message):
+    """Also if other points of a sweep have the same topology."""
+    edited(folder / "my_laws.py", old, new)
+    settings = [f"{key}=[1, {{class: 'my_laws:Loguniform', ratio: 2, mean: 1}}]", "service.work=exponential"]
+    with pytest.raises(InputError, match=rf"^--set .*: {key} {message}"):
+        check_plan(load("s.yaml", settings))
+
+
 def test_their_files_count_in_the_identity_of_results(folder):
     checked = check_plan(load("s.yaml"))
     assert {"my_graphs.py of the topology", "my_laws.py of the law of work"} <= checked.files.keys()

@@ -116,6 +116,15 @@ def _sort(time, work, place, schedulers):
 
 
 @kernel
+def sort(time, work, place, schedulers):
+    """Sort a server's jobs, however many, by arrival time, then by scheduler, in place."""
+    if len(time) > INSERTION_LIMIT:
+        _sort_many(time, work, place, schedulers)
+    else:
+        _sort(time, work, place, schedulers)
+
+
+@kernel
 def serve(servers, records, starts, jobs, lanes, horizon, rows, first, last):
     """Let the servers `first` to `last` - 1 take their jobs, and return (drops, completions, fingerprint) of these.
 
@@ -148,10 +157,7 @@ def _serve_one_by_one(servers, records, starts, jobs, horizon, rows, first, last
         if end - begin <= served:
             continue
         time, work, place = jobs.arrival_time[begin:end], jobs.work[begin:end], jobs.place[begin:end]
-        if len(time) > INSERTION_LIMIT:
-            _sort_many(time, work, place, schedulers)
-        else:
-            _sort(time, work, place, schedulers)
+        sort(time, work, place, schedulers)
         d, c, f = _serve_one(server, servers, time, work, horizon, rows, begin)
         dropped += d
         completed += c

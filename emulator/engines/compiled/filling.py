@@ -7,32 +7,48 @@ made longer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatchers.contract import name_of
+from dispatchers.contract import Dispatcher, name_of
 from dispatchers.errors import DispatcherError
 from emulator.engines.compiled import fifo, routing
+from emulator.model.system import System
 from emulator.workload.cursor import Cursor
 from emulator.workload.drawing import JobColumns
-
-if TYPE_CHECKING:
-    from emulator.engines.compiled.windows import WindowEngine
 
 DONE, FULL, WRONG = range(3)
 """What drawing a part has come to."""
 
 
+class Sender(Protocol):
+    """An engine whose threads draw jobs and send them to servers."""
+
+    system: System
+    dispatcher: Dispatcher
+    access: routing.Entries
+    threads: int
+    draw: Any
+    """See `routing.draw`."""
+    send: Any
+    """See `routing.send`."""
+
+    def each_part(self, count: int, work: Callable[[int, int, int], Any]) -> list[Any]:
+        """Return what `work(part, first, last)` returns for each thread's part of so many schedulers."""
+        ...
+
+
 class Filling:
     """The records of an episode's windows, one after another."""
 
-    def __init__(self, engine: WindowEngine, cursor: Cursor, room: int, *, is_traced: bool):
+    def __init__(self, engine: Sender, cursor: Cursor, room: int, *, is_numbered: bool):
         self.engine = engine
         self.cursor = cursor
-        access, self.is_traced = engine.system.access, is_traced
+        access, self.is_numbered = engine.system.access, is_numbered
         self.schedulers = access.scheduler_count
         self.streams = routing.Streams(cursor.clock, cursor.number, np.zeros(self.schedulers))
         self.records = self._rows(room)
@@ -47,7 +63,7 @@ class Filling:
 
     def _rows(self, room: int) -> routing.Records:
         goes_on = not self.cursor.is_by_epoch
-        is_numbered = self.is_traced or goes_on
+        is_numbered = self.is_numbered or goes_on
         return routing.records(self.engine.threads, room, is_numbered=is_numbered, has_coins=goes_on)
 
     def fill(self, rule: Any, window: routing.Window, begin: float) -> float:

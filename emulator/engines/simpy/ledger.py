@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from emulator.engines.episode import (
     COMPLETED,
     DROPPED,
+    GAVE_UP,
     IN_SYSTEM,
+    LOST_JOB,
+    OUTCOMES,
+    REFUSED,
     Episode,
     EpochTrace,
     JobTrace,
@@ -26,23 +30,29 @@ from emulator.engines.episode import (
 from emulator.engines.news import Ages, Mail
 from emulator.engines.simpy.job import Job
 from emulator.model.system import System
+from emulator.workload.marks import StationDraws
 from emulator.workload.workload import Workload
 
 
 class Ledger:
     """Hands out each epoch's jobs, and keeps what is noted."""
 
-    def __init__(self, system: System, workload: Workload):
+    def __init__(self, system: System, workload: Workload, draws: StationDraws):
         self.system = system
         self.workload = workload
         self.cursor = workload.cursor()
+        self.draws = draws
         self.epochs = workload.epochs
         self.starts: list[float] = system.timetable.starts
         """The start of each epoch."""
         self.jobs: list[Job] = []
         """All jobs born so far, by epoch, then scheduler, then time."""
+        self.again: list[Job] = []
+        """Further attempts, in order of time."""
         self.offsets: list[list[int]] = []
         """Of each epoch so far, where the jobs of each scheduler begin."""
+        self.before = np.zeros(system.access.scheduler_count, dtype=np.int64)
+        """How many jobs each scheduler has met in these epochs."""
         self.offload_probability = np.full((self.epochs, system.access.scheduler_count), np.nan)
         self.queue_length = np.zeros((self.epochs, system.access.server_count), dtype=np.int32)
 
@@ -56,14 +66,33 @@ class Ledger:
     def _begin(self, epoch: int) -> None:
         born = self.cursor.jobs(epoch)
         self.offsets.append((born.offsets + len(self.jobs)).tolist())
-        columns = born.arrival_times.tolist(), born.works.tolist(), born.coins.tolist()
-        self.jobs.extend(map(Job, *columns))
+        works, counts = born.works.copy(), np.diff(born.offsets)
+        scheduler = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        number = self.before[scheduler] + np.arange(len(works)) - born.offsets[scheduler]
+        marks: tuple[Any, ...] = ()
+        if self.system.station.has_marks:
+            class_, patience = self.draws.mark_all(scheduler, number, works)
+            marks = class_.tolist(), patience.tolist()
+        self.before += counts
+        columns = scheduler.tolist(), number.tolist(), born.arrival_times.tolist(), works.tolist(), born.coins.tolist()
+        self.jobs.extend(map(Job, *columns, *marks))
+
+    def add(self, job: Job) -> None:
+        """Add a further attempt of a job."""
+        self.again.append(job)
 
     def job_trace(self) -> JobTrace:
         """Return every job as columns."""
-        jobs = self.jobs
-        schedulers = np.arange(self.system.access.scheduler_count, dtype=np.int32)
         born = np.diff(np.array(self.offsets), axis=1)
+        epoch = np.repeat(np.arange(len(born), dtype=np.int32), born.sum(axis=1))
+        jobs = self.jobs
+        if self.again:
+            times = [job.arrival_time for job in self.again]
+            later = np.searchsorted(self.workload.times, times, side="right") - 1
+            jobs, epoch = [*jobs, *self.again], np.append(epoch, later.astype(np.int32))
+            places, schedulers = ([getattr(job, name) for job in jobs] for name in ("place", "scheduler"))
+            order = np.lexsort(np.array([places, schedulers, epoch]))
+            jobs, epoch = [jobs[index] for index in order.tolist()], epoch[order]
 
         def column(name: str, dtype: type) -> Any:
             return np.array([getattr(job, name) for job in jobs], dtype=dtype)
@@ -71,8 +100,8 @@ class Ledger:
         arrival_time = column("arrival_time", np.float64)
         at_once = self.system.network.dispatch.is_none
         return JobTrace(
-            epoch=np.repeat(np.arange(len(born), dtype=np.int32), born.sum(axis=1)),
-            scheduler=np.repeat(np.broadcast_to(schedulers, born.shape).ravel(), born.ravel()),
+            epoch=epoch,
+            scheduler=column("scheduler", np.int32),
             server=column("server", np.int32),
             arrival_time=arrival_time,
             reached_time=arrival_time if at_once else column("reached_time", np.float64),
@@ -81,6 +110,8 @@ class Ledger:
             work=column("work", np.float64),
             queue_length_at_arrival=column("queue_length_at_arrival", np.int32),
             outcome=column("outcome", np.int8),
+            class_=column("class_", np.int32),
+            attempt=column("attempt", np.int32),
         )
 
     def episode(
@@ -101,10 +132,10 @@ class Ledger:
         """
         trace = self.job_trace()
         epoch = reached_epoch(trace, self.workload.times)
-        counts = np.bincount(trace.outcome, minlength=3)
+        counts = np.bincount(trace.outcome, minlength=len(OUTCOMES))
         dropped = epoch[trace.outcome == DROPPED]
         totals = Totals(
-            arrivals=len(self.jobs),
+            arrivals=len(trace.epoch),
             completions=int(counts[COMPLETED]),
             drops=int(counts[DROPPED]),
             in_system=int(counts[IN_SYSTEM]),
@@ -117,6 +148,10 @@ class Ledger:
             fingerprint=int(
                 fingerprint_of(trace.server, trace.outcome, trace.arrival_time, trace.start_time, trace.departure_time)
             ),
+            refused=int(counts[REFUSED]),
+            lost=int(counts[LOST_JOB]),
+            gave_up=int(counts[GAVE_UP]),
+            retries=int((trace.attempt > 0).sum()),
         )
         return Episode(
             engine="simpy",

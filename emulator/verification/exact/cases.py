@@ -79,7 +79,15 @@ RULE_CASES = {
             service=UNEQUAL,
             messages={"latency": 1.0, "loss": 0.1, "phase": [0.0, 1.0, 3.0]},
         ),
-        13.592636,
+        13.648253,
+    ),
+    "SED, rates that nobody tells": (
+        pair(
+            dispatchers=["SED"],
+            service={"rates": [0.5, 2.0], "assignment": "given"},
+            messages={"loss": 1.0, "own": "alike"},
+        ),
+        13.451951,
     ),
     "OWN, dispatch time": (pair(dispatchers=["OWN"], dispatch={"latency": 1.0, "own": "alike"}), 4.865240),
 }

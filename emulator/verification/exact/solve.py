@@ -89,6 +89,10 @@ def _switched(arrivals: ArrivalProcess) -> Switched:
 
 
 def _states(system: System) -> float:
+    """Return how many states all queues have together. Raises `InputError` where servers are no FIFO queues."""
+    if not system.station.is_plain:
+        left_out = "server, service.speeds, classes, patience, failures and retries"
+        raise InputError(f"{left_out} must be left out to be solved exactly")
     return math.pow(system.buffer + 1, min(system.servers, 100))
 
 
