@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import simpy
 
-from emulator.engines.compiled.routing import BLOCK, block, draw_next, draw_work
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
+from emulator.workload.drawing import BLOCK, block, draw_next, draw_work
 from emulator.workload.workload import Workload
 
 

@@ -9,21 +9,32 @@ from emulator.verification.agreement import check
 from emulator.verification.random_workloads import random_workload
 
 
-@pytest.mark.parametrize("first", [0, pytest.param(28, marks=pytest.mark.slow)])
-def test_engines_agree_on_random_workloads(first):
-    for number in range(first, 5 * first + 28):
+@pytest.mark.parametrize(
+    "numbers", [range(14), pytest.param(range(14, 120), marks=pytest.mark.slow, id="many")], ids=repr
+)
+def test_engines_agree_on_random_workloads(numbers):
+    for number in numbers:
         check(random_workload(number))
 
 
 def test_random_workloads_are_of_every_kind():
     seen = Counter()
-    for number in range(70):
-        arrivals = random_workload(number).system.arrivals
+    for number in range(120):
+        system = random_workload(number).system
+        arrivals, station = system.arrivals, system.station
         seen[arrivals.kind] += 1
         seen["batches"] += arrivals.batch is not None
         seen["weights"] += arrivals.weights is not None
         seen[getattr(arrivals, "assign", "")] += 1
         seen[getattr(arrivals, "chain", "")] += 1
-        seen["network"] += not random_workload(number).system.network.is_synchronous
-    wanted = {*ARRIVALS, "batches", "weights", "network", "round_robin", "random", "column", "rotate", "shared", "own"}
-    assert wanted <= {name for name, count in seen.items() if count > 0}
+        is_stepwise, has_batch = system.network.is_synchronous, arrivals.batch is not None
+        seen["network"] += not is_stepwise and station.is_plain
+        seen["stations"] += is_stepwise and not station.is_plain and not system.has_feedback
+        seen["stations on a network"] += not is_stepwise and not station.is_plain
+        seen["batches in classes"] += has_batch and bool(station.classes)
+        seen["batches that come again"] += has_batch and system.has_feedback
+        seen["recorded works in classes"] += arrivals.brings_work and bool(station.classes)
+    wanted = {*ARRIVALS, "batches", "weights", "round_robin", "random", "column", "rotate", "shared", "own"}
+    wanted |= {"network", "stations", "stations on a network"}
+    wanted |= {"batches in classes", "batches that come again", "recorded works in classes"}
+    assert wanted - {name for name, count in seen.items() if count > 0} == set()
