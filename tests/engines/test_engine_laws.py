@@ -182,7 +182,7 @@ def by_hand(system, arrivals, works):
         times=times,
         epochs=len(times) - 1,
         arrival_rates=np.ones(len(times) - 1),
-        jobs=jobs,
+        cursor=lambda: SimpleNamespace(jobs=jobs),
         decision_coins=lambda number, first, last: np.full(1, 0.5),
         decision_orders=lambda number, first, last: np.zeros(1, dtype=int),
     )
