@@ -21,7 +21,7 @@ from emulator.machine.compiling import compiled
 # The last word of the counter: what a number is drawn for.
 JOB, DECISION, ORDER, RATE, SERVICE, TOPOLOGY, PHASE, SAMPLE, MESSAGE, LINK, DISPATCH, MORE = range(12)
 BATCH, MODULATION, MAP, TRACE, WEIGHT = 12, 14, 15, 16, 21
-MARK, FAILURE, RETRY = range(24, 27)
+MARK, FAILURE, RETRY, THINK = range(24, 28)
 
 SECOND = 128
 """Added to a purpose below it: the second number of a block is meant, not the first."""

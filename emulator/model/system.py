@@ -74,7 +74,12 @@ class System:
     @property
     def has_feedback(self) -> bool:
         """Whether jobs arrive because of what has become of others."""
-        return self.station.retries is not None
+        return self.station.retries is not None or self.arrivals.who() is not None
+
+    @property
+    def has_stations(self) -> bool:
+        """Whether servers are more than FIFO queues of which nobody hears."""
+        return not self.station.is_plain or self.has_feedback
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:

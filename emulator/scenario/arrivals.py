@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Discriminator, SerializeAsAny, Tag, model_validator
 
 from emulator.keys import ScenarioError, Section, checked
-from emulator.model.arrivals import ARRIVALS, ArrivalProcess, Renewal
+from emulator.model.arrivals import ARRIVALS, ArrivalProcess, Closed, Renewal, Sessions
 from emulator.model.arrivals.batch import Batch
 from emulator.model.arrivals.weights import Weights
 from emulator.model.laws import LAWS
+from emulator.scenario.network import DrawnTime
 from emulator.scenario.plugins import PluggedLaw
 from emulator.text import show
 
@@ -44,19 +45,47 @@ class Gap(PluggedLaw):
         return value
 
 
+class Think(DrawnTime):
+    """How long clients think: by a law, ms."""
+
+    may_be_none = False
+
+
 class RenewalKeys(Renewal):
     """Independent gaps of one law, the first of which begins at time 0."""
 
     gap: Gap = Gap.model_validate("exponential")  # type: ignore[assignment]
     """The law of the gaps; exponential if not given."""
 
-    def made(self) -> Renewal:
-        """Return the process, the class of its law made."""
-        given = {key: value for key, value in self if key != "gap"}
-        return Renewal(**given, gap=self.gap.made())
+
+class ClosedKeys(Closed):
+    """Clients think, send a job, and think again once it has ended, whatever has become of it."""
+
+    think: Think  # type: ignore[assignment]
+    """How long a client thinks, ms: a number, or a law with its mean; a scheduler's weight divides it."""
 
 
-KINDS: dict[str, type[ArrivalProcess]] = ARRIVALS | {"renewal": RenewalKeys}
+class SessionsKeys(Sessions):
+    """A client's first job comes with it; once a job has ended it leaves, or thinks and sends another one."""
+
+    think: Think  # type: ignore[assignment]
+    """How long a client thinks between the end of a job and the next one, ms: a number, or a law with its mean."""
+
+
+def made_of(process: ArrivalProcess) -> ArrivalProcess:
+    """Return a process whose laws are made, given it as a scenario has it."""
+    laws = {key: law for key, law in process if isinstance(law, PluggedLaw)}
+    if not laws:
+        return process
+    made = {key: law.duration() if isinstance(law, DrawnTime) else law.made() for key, law in laws.items()}
+    return ARRIVALS[process.kind](**{**dict(process), **made})
+
+
+KINDS: dict[str, type[ArrivalProcess]] = ARRIVALS | {
+    "renewal": RenewalKeys,
+    "closed": ClosedKeys,
+    "sessions": SessionsKeys,
+}
 """The processes as a scenario has them, by their kind."""
 
 
@@ -77,5 +106,7 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     **{("arrivals", kind, "weights"): Weights for kind in KINDS},
     **{("arrivals", kind, "batch"): Batch for kind in KINDS},
     ("arrivals", "renewal", "gap"): Gap,
+    ("arrivals", "closed", "think"): Think,
+    ("arrivals", "sessions", "think"): Think,
 }
 """Every mapping of fixed keys by where it stands, the kind being the second part."""

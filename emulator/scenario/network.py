@@ -48,7 +48,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-class _Drawn(PluggedLaw):
+class DrawnTime(PluggedLaw):
     """A time that a law draws, whose own keys stand beside `mean`; a number is a time that is always the same."""
 
     short: ClassVar[dict[str, Any]] = {"type": "number", "minimum": 0}
@@ -75,11 +75,13 @@ class _Drawn(PluggedLaw):
         return value
 
     @model_validator(mode="after")
-    def _check_mean(self) -> _Drawn:
+    def _check_mean(self) -> DrawnTime:
         if self.mean is None and not self.is_given_otherwise():
             raise ScenarioError("mean", "is missing: the mean time, ms")
         if self.mean is not None and self.is_given_otherwise():
             raise ScenarioError("mean", "must not stand beside what says the same in another way")
+        if self.mean == 0.0 and not self.may_be_none:
+            raise ScenarioError("mean", "must be > 0, got 0")
         return self
 
     @model_serializer
@@ -100,11 +102,11 @@ class _Drawn(PluggedLaw):
         return Duration(self.mean or 0.0, self.made())
 
 
-class Jitter(_Drawn):
+class Jitter(DrawnTime):
     """A time that comes on top of the latency."""
 
 
-class LatencyKeys(_Drawn):
+class LatencyKeys(DrawnTime):
     """How long a way takes: by a law, or by the length of the edge."""
 
     edges: Literal["latency"] | None = None
@@ -113,7 +115,7 @@ class LatencyKeys(_Drawn):
     """ms for each unit of an edge's length; 1 if not given."""
 
     def is_given_otherwise(self) -> bool:
-        """See `_Drawn.is_given_otherwise`."""
+        """See `DrawnTime.is_given_otherwise`."""
         return self.edges is not None
 
     def latency(self, jitter: Jitter | None = None) -> Latency:
@@ -132,7 +134,7 @@ class LatencyKeys(_Drawn):
         return self
 
 
-class Period(_Drawn):
+class Period(DrawnTime):
     """Time between two instants: the same for all, drawn once for each, or one for each."""
 
     may_be_none = False
@@ -141,14 +143,8 @@ class Period(_Drawn):
     """One for each server that broadcasts, or each scheduler that asks, ms."""
 
     def is_given_otherwise(self) -> bool:
-        """See `_Drawn.is_given_otherwise`."""
+        """See `DrawnTime.is_given_otherwise`."""
         return self.each is not None
-
-    @model_validator(mode="after")
-    def _check_period(self) -> Period:
-        if self.mean == 0.0:
-            raise ScenarioError("mean", "must be > 0, got 0")
-        return self
 
     def value(self) -> float | Duration | tuple[float, ...]:
         """Return it as `Clock.period`."""
@@ -162,7 +158,7 @@ class LossKeys(Section):
     """How many messages are lost: a number, or as a link is good or bad, which may change at each sample."""
 
     short: ClassVar[dict[str, Any]] = {"type": "number", "minimum": 0, "maximum": 1}
-    """See `_Drawn.short`."""
+    """See `DrawnTime.short`."""
 
     good: Probability = 0.0
     """Probability that a message is lost while the link is good."""
@@ -195,7 +191,7 @@ class When(Section):
     """Which samples are told: always, change, or by how much a length must differ from the one last told."""
 
     short: ClassVar[dict[str, Any]] = {"enum": ["always", "change"]}
-    """See `_Drawn.short`."""
+    """See `DrawnTime.short`."""
 
     difference: Annotated[int, Field(ge=0)]
     """By how much a length must differ from the one last told."""
@@ -259,7 +255,7 @@ class Decide(Section):
     """When schedulers decide: on_delivery, or by a clock of their own."""
 
     short: ClassVar[dict[str, Any]] = {"const": "on_delivery"}
-    """See `_Drawn.short`."""
+    """See `DrawnTime.short`."""
 
     every: Annotated[float, Field(gt=0)] | None = None
     """Time between two decisions of a scheduler, ms."""

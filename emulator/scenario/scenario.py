@@ -28,7 +28,7 @@ from emulator.model.topologies import TOPOLOGIES
 from emulator.model.topologies.file import FileLatency
 from emulator.model.topologies.kind import TopologyKind, check_size
 from emulator.scenario import arrivals as arrival_keys
-from emulator.scenario.arrivals import AnyArrivals, RenewalKeys
+from emulator.scenario.arrivals import AnyArrivals, made_of
 from emulator.scenario.dispatchers import DispatcherSpec
 from emulator.scenario.network import (
     Decide,
@@ -343,6 +343,11 @@ class Scenario(Section):
         if self.arrivals.is_by_epoch and self.service.law().is_in_order():
             told = "must not be drawn in_order with arrivals by high and low, which number jobs anew in each epoch"
             raise ScenarioError("service.work", told)
+        arrivals = made_of(self.arrivals)
+        if arrivals.who() is not None:
+            for key, law in (("service.work", self.service.law()), ("arrivals.think", arrivals.laws()[0])):
+                if law.is_in_order():
+                    raise ScenarioError(key, f"must not be drawn in_order with arrivals of kind {arrivals.kind}")
         return self
 
     def plugins(self) -> dict[str, Plugin]:
@@ -364,7 +369,7 @@ class Scenario(Section):
 
     def has_feedback(self) -> bool:
         """Return whether jobs arrive because of what has become of others."""
-        return self.retries is not None
+        return self.retries is not None or made_of(self.arrivals).who() is not None
 
     def _station_keys(self) -> tuple[Any, ...]:
         return self.server, self.service.speeds, self.classes, self.patience, self.failures, self.retries
@@ -441,7 +446,7 @@ class Scenario(Section):
             horizon=self.horizon,
             buffer=self.buffer,
             service_rates=self.service.rates_of(topology.servers, self.seed),
-            arrivals=self.arrivals.made() if isinstance(self.arrivals, RenewalKeys) else self.arrivals,
+            arrivals=made_of(self.arrivals),
             work=self.service.law(),
             seed=self.seed,
             network=self.network(),

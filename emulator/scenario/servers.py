@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_serializer, model_validator
 from emulator.keys import ScenarioError, Section
 from emulator.model.laws import LAWS
 from emulator.model.station import AtFailure, Discipline, Failures, JobClass, Patience, Reason, Retries, Station
-from emulator.scenario.network import _Drawn as DrawnTime
+from emulator.scenario.network import DrawnTime
 from emulator.text import show, text_of
 
 SERVER_LIMIT = 10_000

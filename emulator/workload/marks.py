@@ -1,6 +1,6 @@
 """What is drawn for stations: classes, works and patience of jobs, times up and down of servers, backoffs; times in ms.
 
-Addresses: MARK (scheduler, 0, number), FAILURE (group of servers, cycle, 0), RETRY (scheduler, number, attempt). A
+Addresses: MARK (scheduler, 0, number), FAILURE (group of servers, cycle, 0), RETRY (scheduler, number, visit). A
 scheduler's jobs are numbered through the episode. Further numbers for the work of a class belong to MARK + SECOND.
 """
 
@@ -24,6 +24,9 @@ from emulator.randomness import FAILURE, MARK, RETRY, SECOND, address, philox
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int32]
 Integers = NDArray[np.int64]
+
+VISITS = 1024
+"""A visit numbers the attempts of all jobs of a client: so many for each job before, and one for each attempt."""
 
 _INLINED: Any = {"error_model": "numpy", "forceinline": True}
 
@@ -84,20 +87,23 @@ def _class_work(works, class_, work, more):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def draw_marks(marks, scheduler, number, work):  # type: ignore[no-untyped-def]
-    """Return (class, work, patience) of a job, whose `work` are bits where jobs are of classes with laws."""
+def draw_marks(marks, scheduler, place, number, work):  # type: ignore[no-untyped-def]
+    """Return (class, work, patience) of a job, whose `work` are bits where jobs are of classes with laws.
+
+    `number` counts its scheduler's jobs, or the clients there, and then `place` this client's jobs.
+    """
     seed, replication = marks.seed, marks.replication
-    a, b, _, d = philox(scheduler, 0, number, MARK, seed, replication)
+    a, b, _, d = philox(scheduler, place, number, MARK, seed, replication)
     class_ = 0
     if len(marks.means) > 0:
         for limit in marks.limits:
             class_ += d >= limit
-        more = address(scheduler, 0, number, MARK + SECOND, seed, replication)
+        more = address(scheduler, place, number, MARK + SECOND, seed, replication)
         work = marks.means[class_] * class_work(marks.works, class_, work, more)
     patience = np.inf
     if marks.patience_mean < np.inf:
         bits = (a << uint64(16)) | (b >> uint64(16))
-        more = address(scheduler, 0, number, MARK, seed, replication)
+        more = address(scheduler, place, number, MARK, seed, replication)
         patience = marks.patience_mean * work_of(bits, marks.patience, more)
     return class_, work, patience
 
@@ -115,19 +121,19 @@ def draw_cycle(cycles, group, cycle):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def draw_backoff(backoffs, scheduler, number, attempt):  # type: ignore[no-untyped-def]
-    """Return how long a job waits before this attempt, the first one being 0, and the coin of the attempt."""
+def draw_backoff(backoffs, scheduler, number, visit):  # type: ignore[no-untyped-def]
+    """Return how long a job waits before this attempt, see `VISITS`, and its coin."""
     seed, replication = backoffs.seed, backoffs.replication
-    a, b, _, d = philox(scheduler, number, attempt, RETRY, seed, replication)
+    a, b, _, d = philox(scheduler, number, visit, RETRY, seed, replication)
     bits = (a << uint64(16)) | (b >> uint64(16))
-    time = backoffs.mean * work_of(bits, backoffs.law, address(scheduler, number, attempt, RETRY, seed, replication))
+    time = backoffs.mean * work_of(bits, backoffs.law, address(scheduler, number, visit, RETRY, seed, replication))
     return time, np.float64(np.int64(d)) * 2.0**-32
 
 
 def _mark_all(marks, scheduler, number, work, class_, patience):  # type: ignore[no-untyped-def]
     """Fill in class, work and patience of some jobs; `work` holds bits at first where jobs are of classes."""
     for job in range(len(scheduler)):
-        class_[job], work[job], patience[job] = draw_marks(marks, scheduler[job], number[job], work[job])
+        class_[job], work[job], patience[job] = draw_marks(marks, scheduler[job], 0, number[job], work[job])
 
 
 def _cycle(cycles, group, cycle):  # type: ignore[no-untyped-def]
@@ -160,8 +166,8 @@ def _toggles(cycles, end, time, count, first, times):  # type: ignore[no-untyped
     return total
 
 
-def _backoff(backoffs, scheduler, number, attempt):  # type: ignore[no-untyped-def]
-    return draw_backoff(backoffs, scheduler, number, attempt)
+def _backoff(backoffs, scheduler, number, visit):  # type: ignore[no-untyped-def]
+    return draw_backoff(backoffs, scheduler, number, visit)
 
 
 class _Functions(NamedTuple):
@@ -217,8 +223,7 @@ class StationDraws:
     @cached_property
     def backoffs(self) -> Backoffs:
         """How backoffs are drawn, for compiled functions."""
-        assert self.station.retries is not None
-        backoff = self.station.retries.backoff
+        backoff = Duration() if self.station.retries is None else self.station.retries.backoff
         return Backoffs(*self.seeds, backoff.mean, told_apart(backoff.law.numbers()))
 
     def mark_all(self, scheduler: Indices, number: Integers, work: Floats) -> tuple[Indices, Floats]:
@@ -241,7 +246,7 @@ class StationDraws:
         listed: int = self._compiled.toggles(self.cycles, end, time, count, first, times)
         return listed
 
-    def backoff(self, scheduler: int, number: int, attempt: int) -> tuple[float, float]:
-        """Return how long a job waits before an attempt, and the coin of that."""
-        time, coin = self._compiled.backoff(self.backoffs, scheduler, number, attempt)
+    def backoff(self, scheduler: int, number: int, visit: int) -> tuple[float, float]:
+        """See `draw_backoff`."""
+        time, coin = self._compiled.backoff(self.backoffs, scheduler, number, visit)
         return time, coin

@@ -1,6 +1,6 @@
 """What is drawn of the network: when messages leave, how long they take, which are lost; times in ms.
 
-Addresses: PHASE and SAMPLE (sender, k, what), MESSAGE and LINK (sender, k, place), DISPATCH (scheduler, job, attempt).
+Addresses: PHASE and SAMPLE (sender, k, what), MESSAGE and LINK (sender, k, place), DISPATCH (scheduler, job, visit).
 A sender is a server that broadcasts or a scheduler that asks, and k numbers its samples. A place is that of the other
 side in the sender's list: for a server `access.transpose.of(server)`, for a scheduler `access.of(scheduler)`.
 """
@@ -90,9 +90,9 @@ def next_state(transit, sender, k, place, is_bad):  # type: ignore[no-untyped-de
 
 
 @njit(inline="always")
-def draw_dispatch(transit, scheduler, number, length, attempt):  # type: ignore[no-untyped-def]
-    """Return how long an attempt of a scheduler's job takes over an edge of this `length`."""
-    base, jitter, _ = drawn_parts(transit, scheduler, number, attempt, DISPATCH)
+def draw_dispatch(transit, scheduler, number, length, visit):  # type: ignore[no-untyped-def]
+    """Return how long a job takes, on a visit of its scheduler's client, over an edge of this `length`."""
+    base, jitter, _ = drawn_parts(transit, scheduler, number, visit, DISPATCH)
     return length * transit.per_length + base + jitter
 
 
@@ -106,8 +106,8 @@ def _next_states(transit, sender, k, is_bad):  # type: ignore[no-untyped-def]
         is_bad[place] = next_state(transit, sender, k, place, is_bad[place])
 
 
-def _dispatch(transit, scheduler, number, length, attempt):  # type: ignore[no-untyped-def]
-    return draw_dispatch(transit, scheduler, number, length, attempt)
+def _dispatch(transit, scheduler, number, length, visit):  # type: ignore[no-untyped-def]
+    return draw_dispatch(transit, scheduler, number, length, visit)
 
 
 @njit(inline="always")
@@ -290,9 +290,9 @@ class MessageDraws:
         """Let each of a sender's links go on to its state at sample k."""
         self._compiled.next_states(self.transit, sender, k, is_bad)
 
-    def dispatch_time(self, scheduler: int, number: int, length: float, attempt: int = 0) -> float:
-        """Return how long an attempt of a scheduler's job of this number takes over an edge of this length."""
-        time: float = self._compiled.dispatch(self.dispatch, scheduler, number, length, attempt)
+    def dispatch_time(self, scheduler: int, number: int, length: float, visit: int = 0) -> float:
+        """Return how long a scheduler's job of this number and visit takes over an edge of this length."""
+        time: float = self._compiled.dispatch(self.dispatch, scheduler, number, length, visit)
         return time
 
 

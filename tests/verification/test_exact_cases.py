@@ -49,7 +49,7 @@ def sample(name, engine, replications):
     system = scenario.system()
     dispatcher = make_dispatcher(Point({}, scenario, {}), 0).dispatcher
     kind = ENGINES[engine].load()
-    if (obstacle := kind.obstacle(dispatcher, system.network)) is not None:
+    if (obstacle := kind.obstacle(dispatcher, system.network, has_feedback=system.has_feedback)) is not None:
         pytest.skip(obstacle)
     emulated = kind(system, dispatcher)
     measure = BY_NAME[case.measure]

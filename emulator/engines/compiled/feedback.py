@@ -1,7 +1,7 @@
-"""Who hears what becomes of jobs, and sends them again: in the walk, what comes of events that nobody knows beforehand.
+"""Clients hear what becomes of jobs, and send them again, or others: in the walk, what nobody knows beforehand.
 
 Then nodes cannot be left alone until somebody looks: which of them something happens at first is told by a tree of
-tournaments. Jobs that will come again stand in a heap.
+tournaments. Jobs that will come because of that stand in a heap.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from emulator.engines.compiled.journeys import pop, push
 from emulator.engines.compiled.station import NOBODY, happen
 from emulator.engines.compiled.world import UNDER_WAY, NoFeedback, NoStations
 from emulator.engines.episode import DROPPED, GAVE_UP, LOST_JOB, REFUSED
-from emulator.machine.compiling import compiled
+from emulator.machine.compiling import compiled, is_ours
 from emulator.model.system import System
 from emulator.randomness import DISPATCH
-from emulator.workload.marks import StationDraws, draw_backoff
+from emulator.workload.clients import ClientDraws, draw_client_job, draw_thinking
+from emulator.workload.marks import VISITS, StationDraws, draw_backoff
 from emulator.workload.messages import MessageDraws, drawn_parts
 
 Integers = NDArray[np.int64]
@@ -31,8 +32,8 @@ Floats = NDArray[np.float64]
 REASONS = {"drop": DROPPED, "refuse": REFUSED, "lose": LOST_JOB, "timeout": GAVE_UP}
 """The outcomes after which a job can be tried again."""
 
-COMING, FURTHER, EPOCH = range(3)
-"""What `Feedback.tally` counts: jobs that will come again, further attempts that came in this slice; and its epoch."""
+COMING, FURTHER, EPOCH, RETRIED = range(4)
+"""What `Feedback.tally` counts: jobs in the heap, those of it that came in this slice; its epoch; further attempts."""
 
 BIRTH = np.dtype(
     [
@@ -41,12 +42,16 @@ BIRTH = np.dtype(
         ("patience", np.float64),
         ("number", np.int64),
         ("scheduler", np.int32),
-        ("attempt", np.int32),
         ("class_", np.int32),
         ("priority", np.int32),
+        ("visit", np.int64),
     ]
 )
-"""A job that will come again."""
+"""A job that will come."""
+
+
+class NoClients(NamedTuple):
+    """In the place of `emulator.workload.clients.ClientLaws`, by type: no job comes after another one has ended."""
 
 
 class Feedback(NamedTuple):
@@ -54,6 +59,10 @@ class Feedback(NamedTuple):
 
     backoffs: Any
     """See `emulator.workload.marks.Backoffs`."""
+    clients: Any
+    """See `emulator.workload.clients.ClientLaws`, and `NoClients`."""
+    priorities: Indices
+    """Of each class."""
     dispatch: Any
     """How long jobs take to servers, see `emulator.workload.messages.Transit`."""
     reasons: int
@@ -64,28 +73,32 @@ class Feedback(NamedTuple):
     tree: Indices
     """The nodes stand in its second half; above two the one stands at which something happens first; -1 for none."""
     times: Floats
-    """A heap: when jobs come again, and the places of these in `births`, free ones behind them."""
+    """A heap: when jobs come, and the places of these in `births`, free ones behind them."""
     whose: Indices
     births: Any
     """See `BIRTH`."""
     arrived: Integers
-    """How many jobs have arrived at each scheduler, further attempts among them."""
+    """How many jobs have arrived at each scheduler."""
     tally: Integers
 
 
-def new_feedback(system: System, draws: StationDraws, messages: MessageDraws) -> Feedback:
-    """Return what is to come at time 0: nothing."""
-    retries, room = system.station.retries, 1
-    assert retries is not None
+def new_feedback(system: System, draws: StationDraws, messages: MessageDraws, priorities: Indices) -> Feedback:
+    """Return what is to come at time 0: the first jobs of clients that are there from then on."""
+    retries, room, clients, waiting = system.station.retries, 1, None, 0
+    if system.arrivals.who() is not None:
+        clients = ClientDraws(system, draws)
+        waiting = clients.count
     while room < system.servers:
         room *= 2
     tree = np.full(2 * room, -1, dtype=np.int32)
     tree[room : room + system.servers] = np.arange(system.servers)
-    return Feedback(
+    feedback = Feedback(
         backoffs=draws.backoffs,
+        clients=NoClients() if clients is None else clients.laws,
+        priorities=priorities,
         dispatch=messages.dispatch,
-        reasons=sum(1 << REASONS[reason] for reason in retries.on),
-        most=retries.most,
+        reasons=0 if retries is None else sum(1 << REASONS[reason] for reason in retries.on),
+        most=0 if retries is None else retries.most,
         horizon=float(system.horizon),
         buffer=system.buffer,
         tree=tree,
@@ -93,14 +106,18 @@ def new_feedback(system: System, draws: StationDraws, messages: MessageDraws) ->
         whose=np.zeros(0, dtype=np.int32),
         births=np.zeros(0, dtype=BIRTH),
         arrived=np.zeros(system.schedulers, dtype=np.int64),
-        tally=np.zeros(3, dtype=np.int64),
+        tally=np.zeros(4, dtype=np.int64),
     )
+    if waiting:
+        feedback = with_room(feedback, waiting * system.schedulers)
+        (_begin if draws.are_ours and is_ours(*system.arrivals.laws()) else _begin_for_users)(feedback, waiting)
+    return feedback
 
 
-def with_room(feedback: Feedback) -> Feedback:
-    """Return the same with room for twice as many jobs that will come again."""
+def with_room(feedback: Feedback, least: int = 0) -> Feedback:
+    """Return the same with room for twice as many jobs that will come, and for `least` at least."""
     room = len(feedback.times)
-    more = room + 64 + 2 * feedback.buffer
+    more = max(room, least) + 64 + 2 * feedback.buffer
     return feedback._replace(
         times=np.append(feedback.times, np.zeros(more)),
         whose=np.append(feedback.whose, np.arange(room, room + more, dtype=np.int32)),
@@ -124,22 +141,62 @@ def replay(feedback, stations, server):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINED)
+def _note_birth(feedback, time, scheduler, number, visit, work, marks):  # type: ignore[no-untyped-def]
+    """Let a job of these marks (coin, class, patience) come at some time, if that is before the horizon."""
+    if not time < feedback.horizon:
+        return
+    coin, class_, patience = marks
+    free = feedback.whose[feedback.tally[COMING]]
+    new = feedback.births[free]
+    new.work, new.coin, new.patience, new.number, new.visit = work, coin, patience, number, visit
+    new.scheduler, new.class_, new.priority = scheduler, class_, feedback.priorities[class_]
+    push(feedback.times, feedback.whose, feedback.births, feedback.tally[COMING], time, free)
+    feedback.tally[COMING] += 1
+
+
+def think(feedback: Any, now: Any, scheduler: Any, client: Any, place: Any) -> Any:
+    """Let a client leave, or think, and then send its job number `place`."""
+
+
+@overload(think, jit_options=INLINED)
+def _think(feedback, now, scheduler, client, place):  # type: ignore[no-untyped-def]
+    if feedback.types[feedback.fields.index("clients")].instance_class is NoClients:
+        return lambda feedback, now, scheduler, client, place: None
+
+    def think_and_send(feedback, now, scheduler, client, place):  # type: ignore[no-untyped-def]
+        thinking, leaves = draw_thinking(feedback.clients, scheduler, place, client)
+        if not leaves and now + thinking < feedback.horizon:
+            work, coin, class_, patience = draw_client_job(feedback.clients, scheduler, place, client)
+            marks = coin, np.int64(class_), patience
+            _note_birth(feedback, now + thinking, scheduler, np.int64(client), np.int64(place) * VISITS, work, marks)
+
+    return think_and_send
+
+
+def _begin_all(feedback, clients):  # type: ignore[no-untyped-def]
+    """Let so many clients of each scheduler think before their first jobs."""
+    for scheduler in range(len(feedback.arrived)):
+        for client in range(clients):
+            think(feedback, 0.0, scheduler, client, 0)
+
+
+_begin = compiled(nogil=True, error_model="numpy", _nrt=False)(_begin_all)
+_begin_for_users = njit(nogil=True, error_model="numpy")(_begin_all)
+"""For laws of users, whose code must not be kept on disk."""
+
+
+@njit(**INLINED)
 def _hear(feedback, stations):  # type: ignore[no-untyped-def]
-    """Let those who have sent the jobs that have just ended hear it, and try again."""
+    """Let those who have sent the jobs that have just ended hear it, and try again, or think and go on."""
     for index in range(stations.ended_count[0]):
         one = stations.ended[index]
-        if (feedback.reasons >> one.outcome) & 1 == 0 or one.attempt >= feedback.most:
+        scheduler, visit = np.int64(one.scheduler), one.visit
+        if (feedback.reasons >> one.outcome) & 1 == 0 or visit % VISITS >= feedback.most:
+            think(feedback, one.time, scheduler, one.number, visit // VISITS + 1)
             continue
-        attempt = np.int64(one.attempt) + 1
-        backoff, coin = draw_backoff(feedback.backoffs, np.int64(one.scheduler), one.number, attempt)
-        if not one.time + backoff < feedback.horizon:
-            continue
-        free = feedback.whose[feedback.tally[COMING]]
-        new = feedback.births[free]
-        new.work, new.coin, new.patience, new.number = one.work, coin, one.patience, one.number
-        new.scheduler, new.attempt, new.class_, new.priority = one.scheduler, attempt, one.class_, one.priority
-        push(feedback.times, feedback.whose, feedback.births, feedback.tally[COMING], one.time + backoff, free)
-        feedback.tally[COMING] += 1
+        backoff, coin = draw_backoff(feedback.backoffs, scheduler, one.number, visit + 1)
+        marks = coin, np.int64(one.class_), one.patience
+        _note_birth(feedback, one.time + backoff, scheduler, one.number, visit + 1, one.work, marks)
     stations.ended_count[0] = 0
 
 
@@ -208,7 +265,7 @@ def _is_short_of_room(feedback, world, settings, jobs, rows, first_row):  # type
 
 
 def comes_again(feedback: Any, jobs: Any, job: Any, end: Any) -> Any:
-    """Return whether a job that comes again arrives before the next one that is new, and before `end`."""
+    """Return whether a job of the heap arrives before the next one that is new, and before `end`."""
 
 
 @overload(comes_again, jit_options=INLINED)
@@ -230,7 +287,7 @@ def _comes_again(feedback, jobs, job, end):  # type: ignore[no-untyped-def]
 
 
 def arriving(feedback: Any, jobs: Any, job: Any, first_row: Any, again: Any) -> Any:
-    """Return (time, scheduler, coin, work, row) of the job that arrives next, which comes again or is new."""
+    """Return (time, scheduler, coin, work, row) of the job that arrives next, which is of the heap or new."""
 
 
 @overload(arriving, jit_options=INLINED)
@@ -260,15 +317,14 @@ def _way_of(feedback, jobs, job, again):  # type: ignore[no-untyped-def]
         if not again:
             return jobs.base[job], jobs.jitter[job]
         one = feedback.births[feedback.whose[0]]
-        attempt = np.int64(one.attempt)
-        base, jitter, _ = drawn_parts(feedback.dispatch, np.int64(one.scheduler), one.number, attempt, DISPATCH)
+        base, jitter, _ = drawn_parts(feedback.dispatch, np.int64(one.scheduler), one.number, one.visit, DISPATCH)
         return base, jitter
 
     return either
 
 
 def marks_of(feedback: Any, stations: Any, jobs: Any, job: Any, again: Any) -> Any:
-    """Return (priority, patience, (scheduler, number, attempt, class)) of the job."""
+    """Return (priority, patience, (scheduler, number, visit, class)) of the job."""
 
 
 @overload(marks_of, jit_options=INLINED)
@@ -284,7 +340,7 @@ def _marks_of(feedback, stations, jobs, job, again):  # type: ignore[no-untyped-
     def either(feedback, stations, jobs, job, again):  # type: ignore[no-untyped-def]
         if again:
             one = feedback.births[feedback.whose[0]]
-            who = np.int64(one.scheduler), one.number, np.int64(one.attempt), np.int64(one.class_)
+            who = np.int64(one.scheduler), one.number, one.visit, np.int64(one.class_)
             return np.int64(one.priority), one.patience, who
         priority, patience, class_ = np.int64(0), np.inf, np.int64(0)
         if len(jobs.priority) > 0:
@@ -318,18 +374,19 @@ def _has_arrived(feedback, settings, rows, row, who, work, again):  # type: igno
         return lambda feedback, settings, rows, row, who, work, again: None
 
     def count(feedback, settings, rows, row, who, work, again):  # type: ignore[no-untyped-def]
-        scheduler, _, attempt, class_ = who
+        scheduler, _, visit, class_ = who
         if settings.is_traced:
             rows.number[row] = feedback.arrived[scheduler]
             if again:
                 rows.scheduler[row], rows.epoch[row] = scheduler, feedback.tally[EPOCH]
                 rows.arrival_time[row], rows.work[row] = feedback.times[0], work
-                rows.class_[row], rows.attempt[row] = class_, attempt
+                rows.class_[row], rows.attempt[row] = class_, visit % VISITS
         feedback.arrived[scheduler] += 1
         if again:
             pop(feedback.times, feedback.whose, feedback.births, feedback.tally[COMING])
             feedback.tally[COMING] -= 1
             feedback.tally[FURTHER] += 1
+            feedback.tally[RETRIED] += visit % VISITS > 0
 
     return count
 

@@ -14,7 +14,7 @@ def _comes_first(jobs, one, other):  # type: ignore[no-untyped-def]
         return jobs[one].scheduler < jobs[other].scheduler
     if jobs[one].number != jobs[other].number:
         return jobs[one].number < jobs[other].number
-    return jobs[one].attempt < jobs[other].attempt
+    return jobs[one].visit < jobs[other].visit
 
 
 @njit(**INLINED)

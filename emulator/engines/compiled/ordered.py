@@ -73,7 +73,8 @@ class OrderedEngine(EngineInParts):
             self.chosen = rules.kind_of(dispatcher.choose)
             self.choose = rules.compiled_choice(dispatcher.choose) if self.chosen is Chosen else None
         self.walk, self.decide_all = walk.walk, walk.decide_all
-        if self.chosen is Chosen:
+        laws_heard = (system.work, *system.arrivals.laws(), *system.station.laws()) if system.has_feedback else ()
+        if self.chosen is Chosen or not is_ours(*laws_heard):
             self.walk, self.decide_all = walk.walk_for_users, walk.decide_all_for_users
         elif self.chosen is not None and not is_ours(dispatcher):
             self.walk = walk.walk_counting
@@ -113,13 +114,12 @@ class _Run:
             self.world.tick[:] = phases == 0.0  # time 0 comes first in any case
         self.nodes: Nodes | None = None
         """The stations, where servers are more than FIFO queues."""
-        if not system.station.is_plain:
-            is_reported = system.station.retries is not None
+        if system.has_stations:
             self.nodes = self.streams.nodes = Nodes(
-                system, workload.replication, is_traced=self.is_traced, is_reported=is_reported
+                system, workload.replication, is_traced=self.is_traced, is_reported=self.hears
             )
-            if is_reported:
-                heard = feedback.new_feedback(system, self.nodes.draws, self.draws)
+            if self.hears:
+                heard = feedback.new_feedback(system, self.nodes.draws, self.draws, self.nodes.priorities)
                 self.world = self.world._replace(feedback=heard)
         self.observations.begin(self.world, workload)
         self.settings = self._settings()
@@ -139,7 +139,7 @@ class _Run:
     @property
     def hears(self) -> bool:
         """Whether somebody hears what becomes of jobs."""
-        return self.system.station.retries is not None
+        return self.system.has_feedback
 
     def _settings(self) -> Settings:
         system, network, access = self.system, self.system.network, self.system.access
@@ -270,7 +270,7 @@ class _Run:
                 self.world = self.world._replace(stations=self.nodes.stations)
 
     def _make_room_for_more(self) -> None:
-        """Make room where jobs that come again may have filled it."""
+        """Make room where jobs that come because of others may have filled it."""
         self.world = self.world._replace(feedback=feedback.with_room(self.world.feedback))
         self._make_room(max(len(self.world.under_way), len(self.rows.server)) + 1)
 
@@ -319,8 +319,8 @@ class _Run:
     def totals(self) -> Totals:
         """Return the sums, when all epochs have been run."""
         world, tally = self.world, self.world.tally
-        new = int(self.streams.cursor.jobs_so_far.sum())
-        arrivals = int(self.world.feedback.arrived.sum()) if self.hears else new
+        heard = self.world.feedback
+        arrivals = int((heard.arrived if self.hears else self.streams.cursor.jobs_so_far).sum())
         fingerprint = int(world.fingerprint[0])
         if self.nodes is None:
             sojourn_time = world.queues["sojourn_time"]
@@ -343,7 +343,7 @@ class _Run:
             mail=self.calendar.mail(*(int(tally[what]) for what in (SENT, RECEIVED, LOST, IGNORED))),
             ages=self._ages(),
             fingerprint=fingerprint,
-            retries=arrivals - new,
+            retries=int(heard.tally[feedback.RETRIED]) if self.hears else 0,
             **sums,
         )
 

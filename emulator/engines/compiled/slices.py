@@ -102,7 +102,7 @@ class JobStreams:
         has_ways, has_marks = not self.system.network.dispatch.is_none, self.system.station.has_marks
         ever, base, jitter = np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
         marks: Any = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32), np.empty(0)
-        if has_ways or has_marks or self.system.station.retries is not None:
+        if has_ways or has_marks or self.system.has_feedback:
             ever = self.cursor.before[scheduler] + numbers
         if has_ways:
             base, jitter = np.empty((2, len(work)))

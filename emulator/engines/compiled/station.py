@@ -88,7 +88,7 @@ SLOT = np.dtype(
         ("row", np.int64),  # among the traced jobs
         ("number", np.int64),  # of its scheduler's jobs; like the next three it says which job it is, if it comes again
         ("scheduler", np.int32),
-        ("attempt", np.int32),
+        ("visit", np.int64),
         ("class_", np.int32),
         ("admission", np.int32),
         ("priority", np.int32),
@@ -107,7 +107,7 @@ ENDED = np.dtype(
         ("patience", np.float64),
         ("number", np.int64),
         ("scheduler", np.int32),
-        ("attempt", np.int32),
+        ("visit", np.int64),
         ("class_", np.int32),
         ("priority", np.int32),
         ("outcome", np.int32),
@@ -278,18 +278,18 @@ def tell(stations, server, row, outcome, arrival, start, departure):  # type: ig
 
 @njit(**PART)
 def report(stations, time, outcome, who, work, priority, patience):  # type: ignore[no-untyped-def]
-    """Let it be heard that a job has ended; `who` says which: (scheduler, number, attempt, class)."""
+    """Let it be heard that a job has ended; `who` says which: (scheduler, number, visit, class)."""
     if stations.is_reported:
         one = stations.ended[stations.ended_count[0]]
         stations.ended_count[0] += 1
         one.time, one.outcome = time, outcome
-        one.scheduler, one.number, one.attempt, one.class_ = who
+        one.scheduler, one.number, one.visit, one.class_ = who
         one.work, one.priority, one.patience = work, priority, patience
 
 
 @njit(**PART)
 def _report_from(stations, slot, outcome, now):  # type: ignore[no-untyped-def]
-    who = np.int64(slot.scheduler), slot.number, np.int64(slot.attempt), np.int64(slot.class_)
+    who = np.int64(slot.scheduler), slot.number, np.int64(slot.visit), np.int64(slot.class_)
     report(stations, now, outcome, who, slot.work, slot.priority, slot.patience)
 
 
@@ -499,7 +499,7 @@ def receive(stations, server, arrival, reached, work, row, priority, patience, w
     slot.work, slot.left, slot.since = work, work + (node.clock if stations.is_shared else 0.0), reached
     slot.departure, slot.patience = np.inf, patience
     slot.deadline = np.inf if gave_up else (arrival if stations.of_sojourn else reached) + patience
-    slot.scheduler, slot.number, slot.attempt, slot.class_ = who
+    slot.scheduler, slot.number, slot.visit, slot.class_ = who
     slot.row, slot.admission, slot.priority = row, node.admitted, priority
     slot.is_served, slot.is_overdue, slot.gave_up = False, False, gave_up
     node.admitted += 1

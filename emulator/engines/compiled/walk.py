@@ -303,7 +303,7 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
                 new = world.under_way[free]
                 new.arrival_time, new.work, new.place = arrives, work, row
                 new.scheduler, new.server, new.number = scheduler, server, number_of(feedback, jobs, job, who)
-                new.priority, new.patience, new.attempt, new.class_ = priority, patience, who[2], who[3]
+                new.priority, new.patience, new.visit, new.class_ = priority, patience, who[2], who[3]
                 push(reach_times, whose, world.under_way, tally[UNDER_WAY], arrives + duration, free)
                 tally[UNDER_WAY] += 1
             hear_of(feedback, world.stations, server)
@@ -324,7 +324,7 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
             delivery += 1
         else:
             there = world.under_way[whose[0]]
-            who = np.int64(there.scheduler), there.number, np.int64(there.attempt), np.int64(there.class_)
+            who = np.int64(there.scheduler), there.number, np.int64(there.visit), np.int64(there.class_)
             one = there.arrival_time, there.work, there.place, np.int64(there.priority), there.patience, who
             server = there.server
             gave_up = gives_up(world.stations, reached, one)

@@ -29,6 +29,6 @@ class WindowEngine(Windows):
 
     def begin(self, workload: Workload, traces: Traces) -> Run:
         """See `EngineInParts.begin`."""
-        if self.system.station.is_plain:
+        if not self.system.has_stations:
             return Run(self, workload, traces)
         return StationRun(self, workload, traces)

@@ -76,7 +76,7 @@ ON_ITS_WAY = np.dtype(
         ("patience", np.float64),
         ("scheduler", np.int32),
         ("server", np.int32),
-        ("attempt", np.int32),
+        ("visit", np.int64),
         ("class_", np.int32),
         ("priority", np.int32),
     ]

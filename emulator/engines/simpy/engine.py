@@ -21,11 +21,11 @@ from emulator.engines.engine import Part
 from emulator.engines.episode import UNTRACED, Episode, MessageRecord, Traces
 from emulator.engines.news import ages_of
 from emulator.engines.observations import OneByOne
+from emulator.engines.simpy.clients import Clients
 from emulator.engines.simpy.event_loop import END, EventLoop, turn
 from emulator.engines.simpy.ledger import Ledger
 from emulator.engines.simpy.monitor import Monitor, Observer
 from emulator.engines.simpy.network import Carrier, Links
-from emulator.engines.simpy.retries import Client
 from emulator.engines.simpy.scheduler import Scheduler, TravelTime
 from emulator.engines.simpy.server import Server
 from emulator.engines.simpy.server_queue import QueueServer
@@ -33,6 +33,7 @@ from emulator.engines.simpy.server_sharing import SharingServer
 from emulator.model.access import Access
 from emulator.model.network import Network
 from emulator.model.system import System
+from emulator.workload.clients import ClientDraws
 from emulator.workload.marks import StationDraws
 from emulator.workload.messages import MessageDraws
 from emulator.workload.workload import Workload
@@ -95,10 +96,7 @@ class _World:
         rates = enumerate(system.service_rates.tolist())
         self.servers = [self._server(index, rate) for index, rate in rates]
         self.schedulers = [self._scheduler(index) for index in range(system.access.scheduler_count)]
-        if system.station.retries is not None:
-            client = Client(loop, self.schedulers, self.ledger, self.station_draws, system.station.retries)
-            for server in self.servers:
-                server.on_end = client.hear
+        self.clients = self._clients() if system.has_feedback else None
         self.carrier.inboxes = [scheduler.receive for scheduler in self.schedulers]
         self.observer = Observer(loop, self.servers, self.schedulers)
         self.is_own = np.zeros(len(system.access.servers), dtype=np.bool_)
@@ -107,10 +105,18 @@ class _World:
 
     def _server(self, index: int, rate: float) -> Server:
         loop, station, buffer = self.loop, self.system.station, self.system.buffer
-        if station.is_plain:
+        if not self.system.has_stations:
             return Server(loop, index, rate, buffer)
         kind = SharingServer if station.discipline == "ps" else QueueServer
         return kind(loop, index, rate, buffer, station, self.station_draws.times_up_and_down(index))
+
+    def _clients(self) -> Clients:
+        system, draws = self.system, self.station_draws
+        of_clients = None if system.arrivals.who() is None else ClientDraws(system, draws)
+        clients = Clients(self.loop, self.schedulers, self.ledger, draws, of_clients, system.station.retries)
+        for server in self.servers:
+            server.on_end = clients.hear
+        return clients
 
     def _scheduler(self, index: int) -> Scheduler:
         access = self.system.access
@@ -147,6 +153,8 @@ class _World:
                 links = self._links(scheduler.index, system.access, np.arange(len(system.access.servers)))
                 yield scheduler.ask(self.carrier, links, times)
             yield scheduler.send_jobs(self.ledger)
+        if self.clients is not None:
+            yield from self.clients.processes()
         if self.observations.is_global:
             yield Monitor(self.loop, self.servers, len(self.schedulers)).run(self.carrier, starts)
         if self.traces.epochs:
@@ -171,10 +179,10 @@ class _World:
         lengths = [0.0] * int(access.counts[scheduler]) if access.lengths is None else access.lengths[here].tolist()
         own_is_near = access.has_own and system.network.own_dispatch_is_exact
 
-        def travel_time(number: int, attempt: int, column: int) -> float:
+        def travel_time(number: int, visit: int, column: int) -> float:
             if own_is_near and column == 0:
                 return 0.0
-            return self.draws.dispatch_time(scheduler, number, lengths[column], attempt)
+            return self.draws.dispatch_time(scheduler, number, lengths[column], visit)
 
         return travel_time
 

@@ -14,9 +14,9 @@ from simpy.events import PENDING
 DEPARTURE, TIMEOUT, END, FAILURE, PATIENCE, SAMPLE, DELIVERY, DECISION, REACH, ARRIVAL = range(10)
 
 
-def turn(step: int, index: int = 0, number: int = 0, attempt: int = 0) -> int:
-    """Return what orders events of equal times: by step, then index of server or scheduler, number and attempt."""
-    return step << 80 | index << 48 | number << 16 | attempt
+def turn(step: int, index: int = 0, number: int = 0, visit: int = 0) -> int:
+    """Return what orders events of equal times: by step, then index of server or scheduler, number and visit."""
+    return step << 96 | index << 64 | number << 32 | visit
 
 
 class Asleep:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from emulator.engines.episode import IN_SYSTEM
+from emulator.workload.marks import VISITS
 
 
 class Job:
@@ -13,7 +14,6 @@ class Job:
     __slots__ = (
         "admission",
         "arrival_time",
-        "attempt",
         "class_",
         "coin",
         "departure_time",
@@ -27,6 +27,7 @@ class Job:
         "scheduler",
         "server",
         "start_time",
+        "visit",
         "work",
     )
 
@@ -47,11 +48,11 @@ class Job:
         coin: float,
         class_: int = 0,
         patience: float = np.inf,
-        attempt: int = 0,
+        visit: int = 0,
     ):
         self.scheduler = scheduler
         self.number = number
-        """Of its scheduler's jobs in the episode; attempts of a job have one number."""
+        """Of its scheduler's jobs in the episode, or of its client; attempts of a job have one number."""
         self.arrival_time = arrival_time
         self.work = work
         self.coin = coin
@@ -66,5 +67,10 @@ class Job:
         """Which of the station's classes it is of."""
         self.patience = patience
         """How long it is ready to wait, or to be there."""
-        self.attempt = attempt
+        self.visit = visit
+        """Which job of its client it is, and how often it has been tried before, see `VISITS`."""
+
+    @property
+    def attempt(self) -> int:
         """How often it has been tried before."""
+        return self.visit % VISITS

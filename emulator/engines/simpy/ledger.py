@@ -48,7 +48,7 @@ class Ledger:
         self.jobs: list[Job] = []
         """All jobs born so far, by epoch, then scheduler, then time."""
         self.again: list[Job] = []
-        """Further attempts, in order of time."""
+        """Jobs that came because of what had become of others, in order of time."""
         self.offsets: list[list[int]] = []
         """Of each epoch so far, where the jobs of each scheduler begin."""
         self.before = np.zeros(system.access.scheduler_count, dtype=np.int64)
@@ -78,7 +78,7 @@ class Ledger:
         self.jobs.extend(map(Job, *columns, *marks))
 
     def add(self, job: Job) -> None:
-        """Add a further attempt of a job."""
+        """Add a job that comes because of what has become of another one."""
         self.again.append(job)
 
     def job_trace(self) -> JobTrace:

@@ -21,7 +21,7 @@ from emulator.model.network import Network
 
 Process = Generator[Any, None, None]
 TravelTime = Callable[[int, int, int], float]
-"""(number of a job of the scheduler, its attempt, column of its server) -> ms on the way."""
+"""(number of a job of the scheduler, its visit, column of its server) -> ms on the way."""
 
 _by_sender = attrgetter("sender", "number")
 
@@ -168,7 +168,7 @@ class Scheduler:
             self.sent += 1
         job.place = self.jobs
         self.jobs += 1
-        time = 0.0 if self.travel_time is None else self.travel_time(job.number, job.attempt, column)
+        time = 0.0 if self.travel_time is None else self.travel_time(job.number, job.visit, column)
         if time == 0.0:
             self.servers[column].receive(job)
         else:
@@ -179,10 +179,10 @@ class Scheduler:
         job.server, job.reached_time = server.index, float("nan")
         reached_time, deadline = job.arrival_time + time, server.deadline_of(job)
         if deadline <= reached_time:
-            yield self.loop.at(deadline, turn(PATIENCE, self.index, job.number, job.attempt))
+            yield self.loop.at(deadline, turn(PATIENCE, self.index, job.number, job.visit))
             if not server.goes_on_with(job):
                 return
-        yield self.loop.at(reached_time, turn(REACH, self.index, job.number, job.attempt))
+        yield self.loop.at(reached_time, turn(REACH, self.index, job.number, job.visit))
         job.reached_time = reached_time
         server.receive(job)
 

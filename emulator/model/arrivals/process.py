@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from emulator.model.arrivals.clients import Clients
     from emulator.model.laws import Law
 
     Floats = NDArray[np.float64]
@@ -152,6 +153,10 @@ class ArrivalProcess(Section):
     def laws(self) -> tuple[Law, ...]:
         """Return the laws of which it draws."""
         return ()
+
+    def who(self) -> Clients | None:
+        """Return who sends the jobs, if they wait until these have ended; None if jobs come whatever happens."""
+        return None
 
     def weights_of(self, schedulers: int, seed: int) -> Floats:
         """Return the weight of each of so many schedulers, of mean 1. Raises `InputError`."""

@@ -14,6 +14,7 @@ from emulator.verification.exact.arrivals import MarkovArrivals, modulated, pois
 from emulator.verification.exact.case import DROPS, Case
 from emulator.verification.exact.clocks import general_gaps
 from emulator.verification.exact.phase_type import phases_of
+from emulator.verification.exact.sessions import Sessions
 from emulator.verification.exact.station import Clients, Station
 from emulator.verification.exact.station_cases import (
     BALANCED,
@@ -162,6 +163,12 @@ ARRIVAL_CASES = {
         until_horizon(partial(Station, arrivals=Clients(count=8, think=8.0))),
         "completions",
         72.942415,
+    ),
+    "sessions": case(
+        {"arrivals": {"kind": "sessions", "rate": 0.3, "jobs": 3.0, "think": exponential_law(4.0)}},
+        lambda: Sessions(rate=0.3, jobs=3.0, think=4.0).chain().until(HORIZON),
+        DROPS,
+        2.008191,
     ),
 }
 """Drops with arrivals of every kind (`arrivals.py`, `clocks.py`, `markov.py`)."""
