@@ -31,7 +31,7 @@ EXAMPLES = """\
 examples:
   python -m emulator scenarios/torus70.yaml
   python -m emulator scenarios/quick.yaml --set delta_t=[1,3,5] --set dispatchers=[JSQ,JSQ-M] --out runs/memory
-  python -m emulator scenarios/quick.yaml --dry-run
+  python -m emulator scenarios/quick.yaml --set "delta_t={from: 1, to: 9, step: 2}" --set seed=[1,2] --dry-run
   python -m emulator schema > scenario.schema.json      JSON Schema of scenario files, for editors
 
 exit status: 0 done, 2 bad input, 130 interrupted (finished episodes are kept, in whole files), 1 anything else
@@ -51,7 +51,11 @@ def parser() -> argparse.ArgumentParser:
     style = argparse.RawDescriptionHelpFormatter
     result = Parser(prog="python -m emulator", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=style)
     result.add_argument("scenario", metavar="SCENARIO", help="a scenario file (YAML), or the word schema")
-    result.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/<scenario name>)")
+    result.add_argument(
+        "--out",
+        metavar="DIR",
+        help="folder of the results (default: runs/<scenario name>); what is finished there is kept, and more is added",
+    )
     result.add_argument("--engine", choices=["auto", "simpy", "compiled"], help="instead of the scenario's")
     result.add_argument("--seed", type=int, metavar="N", help="instead of the scenario's")
     result.add_argument("--replications", type=int, metavar="N", help="instead of the scenario's")
@@ -67,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         dest="settings",
         metavar="KEY.PATH=VALUE",
-        help="instead of the scenario's value, e.g. topology.side=11 or delta_t=[1,2,5]; may be repeated",
+        help="instead of the scenario's value, e.g. topology.side=11; a list or a range sweeps; may be repeated",
     )
     result.add_argument(
         "--cluster", metavar="local|ADDRESS", help="run on a Ray cluster: one started here, or that at an address"
@@ -131,7 +135,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         with interruption.raised(), progress_bar(extent_of(cells_of(plan)).seconds, quiet=options.quiet) as advance:
             how = {name: getattr(options, name) for name in ("out", "workers", "fresh", "cluster")}
-            results, failures = execute(plan, advance=advance, checked=checked, **how)
+            results, failures = execute(plan, advance=advance, tell=_tell, checked=checked, **how)
     except Interrupted as interrupted:
         if interrupted.results is not None:
             _print_results(plan, interrupted.results)
@@ -140,6 +144,10 @@ def _run(options: argparse.Namespace) -> int:
     for failure in failures:
         print(failure, file=sys.stderr)
     return FAILED if failures else 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
@@ -180,8 +188,10 @@ def _title(plan: Plan) -> str:
     sizes = [point.size() for point in sorted(plan.points, key=lambda point: point.node_count())]
     size = sizes[0] if sizes[0] == sizes[-1] else f"{sizes[0].removesuffix(' nodes')} to {sizes[-1]}"
     delta_t, horizon = (setting_text(key, getattr(scenario, key)).replace(" =", "") for key in ("delta_t", "horizon"))
-    what = f"swept over {' and '.join(plan.swept)}" if plan.swept else delta_t
-    title = f"{plan.name}: {kinds} of {size}, {what}, {horizon}, seed {scenario.seed}, engine {scenario.engine}"
+    what = [f"swept over {' and '.join(plan.axes)}" if plan.axes else delta_t]
+    fixed = {"horizon": horizon, "seed": f"seed {scenario.seed}"}
+    what += [text for key, text in fixed.items() if key not in plan.swept]
+    title = f"{plan.name}: {kinds} of {size}, {', '.join(what)}, engine {scenario.engine}"
     return f"{shortened(title)}\n{shortened(f'  dispatchers: {names}')}"
 
 

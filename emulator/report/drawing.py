@@ -34,6 +34,8 @@ class Drawing(NamedTuple):
     """The dispatcher that differences are from."""
     members: Mapping[str, int]
     """How many dispatchers are drawn as one, by its name."""
+    along: Sequence[str] = ()
+    """The keys that move along with the horizontal axis."""
 
     def levels_of(self, rows: pd.DataFrame) -> list[Level]:
         """Return the number to compare with at each row of a summary."""

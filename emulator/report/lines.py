@@ -33,7 +33,7 @@ def draw_lines(figure: Figure, drawing: Drawing, key: str) -> None:
     if within is not None:
         _draw_differences(lowers[0], drawing, key, within)
     values = sorted({value for group in drawing.groups for value in group.rows[key].tolist()})
-    set_axes(figure, drawing.plot, values, lines, axis_label(key), drawing.drops)
+    set_axes(figure, drawing.plot, values, lines, axis_label(key, drawing.along), drawing.drops)
 
 
 def _panels(figure: Figure, count: int, heights: list[float]) -> list[list[Axes]]:

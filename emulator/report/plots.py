@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from emulator.report.axes import named_value, others_than, write_figure
+from emulator.report.axes import moving_along, named_value, others_than, write_figure
 from emulator.report.bars import draw_bars
 from emulator.report.drawing import Drawing, Group
-from emulator.report.figure import Level, axis_of, quantities
+from emulator.report.figure import Level, axis_of, quantities, usual_axes
 from emulator.report.lines import draw_lines
+from emulator.report.options import over_option, several_options
 from emulator.report.pooling import pooled
 from emulator.report.style import looks_of, new_figure, style
+from emulator.scenario.options import OPTION
 from emulator.scenario.plot import Plot
 from emulator.text import text_of
 
@@ -39,17 +42,25 @@ def summary_figure(
     plot: Plot = _USUAL,
     levels: Mapping[tuple[Any, ...], Level] | None = None,
     first: str | None = None,
+    options: Mapping[str, str] = MappingProxyType({}),
+    zipped: Sequence[Sequence[str]] = (),
 ) -> Figure:
     """Return a figure of `mean_drops` and its interval, with a look for each dispatcher.
 
     A swept number is the horizontal axis, and each combination of the other swept values has a panel; where no number
     is swept there are bars, in a group for each combination. `levels` holds the numbers to compare with, by the values
-    of `swept`. Differences are from the dispatcher `first`, by default that of the first row.
+    of `swept`. Differences are from the dispatcher `first`, by default that of the first row. Dispatchers whose options
+    sweep have lines of their own, unless such an option is the axis: then there is one for each of their families,
+    which `options` has by their names. Keys that are `zipped` are one axis.
     """
     shown, members = pooled(summary, swept, plot.together) if plot.together else (summary, {})
     varied = [key for key in swept if summary[key].nunique() > 1]
-    key = axis_of(quantities({key: summary[key].tolist() for key in varied}), plot)
-    others = others_than(key, varied)
+    numbers = quantities({key: summary[key].dropna().tolist() for key in [*varied, *several_options(summary)]})
+    key = axis_of(usual_axes(numbers), plot)
+    if key is not None and key.startswith(OPTION):
+        shown = over_option(shown, swept, key, options)
+    along = moving_along(shown, key, zipped)
+    others = others_than(key, varied, along)
     parts = shown.groupby(others, sort=False) if others else [((), shown)]
     groups = [Group("\n".join(map(named_value, others, values)), rows) for values, rows in parts]
     if len(groups) > MOST_GROUPS:
@@ -57,7 +68,8 @@ def summary_figure(
         groups = groups[:MOST_GROUPS]
     looks = looks_of(list(dict.fromkeys(shown["dispatcher"])))
     drops = _drops_label(shown[~shown["dispatcher"].isin(list(members))], plot, is_cut=key is None)
-    drawing = Drawing(groups, looks, plot, swept, levels or {}, drops, first or summary["dispatcher"].iloc[0], members)
+    first = first or summary["dispatcher"].iloc[0]
+    drawing = Drawing(groups, looks, plot, swept, levels or {}, drops, first, members, along)
     with style():
         figure = new_figure(title)
         if key is None:

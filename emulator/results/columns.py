@@ -14,6 +14,7 @@ import pyarrow as pa
 from emulator.engines.episode import FATES, OUTCOMES
 from emulator.results.column import COUNT, FLOATING, INDEX, NUMBER, RUNNING, TEXT, Column
 from emulator.results.measures import DROPS, MEASURES
+from emulator.scenario.options import OPTION
 from emulator.text import UNITS
 
 _DISPATCHER = Column("dispatcher", TEXT, "none", "dispatcher, as the scenario calls it")
@@ -43,6 +44,7 @@ EPISODES = (
     Column("topology_hash", TEXT, "none", "SHA-256 of the graph; equal ones stand for equal graphs"),
     Column("engine", TEXT, "none", "engine that emulated the episode"),
     *(measure.column for measure in MEASURES),
+    Column("cell", TEXT, "none", "16 hexadecimal digits; equal ones stand for equal systems and dispatchers"),
     Column("fingerprint", TEXT, "none", "16 hexadecimal digits; equal ones stand for equal trajectories"),
 )
 
@@ -138,6 +140,9 @@ MESSAGES = (
     Column("fate", TEXT, "none", f"what became of the message by the horizon: {', '.join(FATES)}"),
 )
 
+CELL = "cell"
+"""The column that tells what an episode depends on, besides its replication."""
+
 TRACES = {"jobs": JOBS, "epochs": EPOCHS, "messages": MESSAGES}
 """The traces of an episode, each in a folder and under a key of the scenario's `trace` of that name."""
 
@@ -145,22 +150,29 @@ TABLES = {"episodes": EPISODES, "summary": SUMMARY, **TRACES}
 """The tables of a run by name: two files, and a folder of files for each kind of trace."""
 
 
-def with_swept(columns: Sequence[Column], values: Mapping[str, Iterable[Any]]) -> list[Column]:
+def with_swept(
+    columns: Sequence[Column], values: Mapping[str, Iterable[Any]], swept: Iterable[Column] = ()
+) -> list[Column]:
     """Return `columns` with one more, right after `delta_t`, for each key that is not among them yet.
 
-    `values` holds each key's values, which decide the type: integers, floats, booleans, otherwise text.
+    `values` holds each key's values. Its column is that of `swept`; if there is none, the values decide its type.
     """
-    known = {column.name for column in columns}
-    swept = [_swept_column(key, list(some)) for key, some in values.items() if key not in known]
+    known, given = {column.name for column in columns}, {column.name: column for column in swept}
+    swept = [given.get(key) or swept_column(key, some) for key, some in values.items() if key not in known]
     place = next(place for place, column in enumerate(columns, start=1) if column.name == "delta_t")
     return [*columns[:place], *swept, *columns[place:]]
 
 
-def _swept_column(key: str, values: list[Any]) -> Column:
+def swept_column(key: str, values: Iterable[Any]) -> Column:
+    """Return the column of a swept key, of the type of its values; None says that a dispatcher has no such option."""
+    some = list(values)
     try:
-        type_ = pa.array(values).type
+        type_ = pa.array([value for value in some if value is not None]).type
     except pa.ArrowException:
         type_ = TEXT
     is_number = pa.types.is_integer(type_) or pa.types.is_floating(type_)
     unit = UNITS.get(key, "1" if is_number else "none")
-    return Column(key, type_, unit, f"value of the scenario's key {key}, which is swept")
+    meaning = f"value of the scenario's key {key}, which is swept"
+    if key.startswith(OPTION):
+        meaning = f"value of the dispatcher's option {key.removeprefix(OPTION)}, which is swept; null if it has none"
+    return Column(key, type_, unit, meaning, nullable=key.startswith(OPTION))

@@ -59,10 +59,10 @@ def _array(values: Any, rows: int, column: Column) -> pa.Array:
     if isinstance(values, pa.Array):
         return values.cast(column.type)
     if isinstance(values, str) or not hasattr(values, "__len__"):
-        value = str(values) if column.type == pa.string() else values
+        value = str(values) if column.type == pa.string() and values is not None else values
         return pa.repeat(pa.scalar(value, type=column.type), rows)
     if column.type == pa.string():
-        values = [str(value) for value in values]
+        values = [None if value is None else str(value) for value in values]
     return pa.array(values, type=column.type, from_pandas=column.nullable)
 
 

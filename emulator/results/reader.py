@@ -115,6 +115,11 @@ class Results:
         """What the episodes depend on; None if that is not told."""
         return self._told("identity")
 
+    @property
+    def swept(self) -> dict[str, str] | None:
+        """The columns of what was swept, and their types; None if that is not told."""
+        return self._told("swept")
+
     def _told(self, name: str) -> Any:
         """Return what the metadata has as JSON. Raises `InputError` if it is none."""
         try:

@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from emulator.engines.episode import FATES, OUTCOMES, EpochTrace, JobTrace, MessageRecord
 from emulator.results.column import Column
-from emulator.results.columns import EPOCHS, JOBS, MESSAGES, with_swept
+from emulator.results.columns import EPOCHS, JOBS, MESSAGES, TRACES, with_swept
 from emulator.results.parquet import write_table
 
-Keys = Mapping[str, int | float | str]
+Keys = Mapping[str, int | float | str | None]
 """What tells an episode from the others: replication, dispatcher, delta_t, then other swept keys."""
 
 Parts = Iterator[tuple[int, dict[str, Any]]]
@@ -30,10 +31,13 @@ ROW_GROUP = 2**17
 """Rows that are turned into a file at a time; about 10 MB."""
 
 
-def write_jobs(path: Path, traces: Iterable[JobTrace], keys: Keys, metadata: Mapping[str, str]) -> None:
+def write_jobs(
+    path: Path, traces: Iterable[JobTrace], keys: Keys, metadata: Mapping[str, str], swept: Sequence[Column] = ()
+) -> None:
     """Write the jobs of an episode, one row each; times that did not happen are null.
 
-    `traces` are those of the episode one after another, the whole or epoch by epoch.
+    `traces` are those of the episode one after another, the whole or epoch by epoch. `swept` may say which columns the
+    swept keys have in the files of all episodes.
     """
     outcomes = pa.array(OUTCOMES)
 
@@ -48,7 +52,7 @@ def write_jobs(path: Path, traces: Iterable[JobTrace], keys: Keys, metadata: Map
                 yield stop - start, columns
             before += len(trace.epoch)
 
-    _write(path, JOBS, parts(), keys, metadata)
+    _write(path, JOBS, parts(), keys, metadata, swept)
 
 
 def write_epochs(
@@ -58,6 +62,7 @@ def write_epochs(
     times: NDArray[np.float64],
     arrival_rates: NDArray[np.float64],
     metadata: Mapping[str, str],
+    swept: Sequence[Column] = (),
 ) -> None:
     """Write the epochs of an episode, one row for each epoch and node.
 
@@ -90,7 +95,7 @@ def write_epochs(
                 )
             before += epochs
 
-    _write(path, EPOCHS, parts(), keys, metadata)
+    _write(path, EPOCHS, parts(), keys, metadata, swept)
 
 
 def write_messages(
@@ -99,6 +104,7 @@ def write_messages(
     keys: Keys,
     times: NDArray[np.float64],
     metadata: Mapping[str, str],
+    swept: Sequence[Column] = (),
 ) -> None:
     """Write the messages of an episode, one row each; `times` (ms) are the starts of epochs.
 
@@ -117,7 +123,48 @@ def write_messages(
                 columns[name] = _unless_negative(np.array(columns[name], dtype=np.int32))
             yield stop - start, columns
 
-    _write(path, MESSAGES, parts(), keys, metadata)
+    _write(path, MESSAGES, parts(), keys, metadata, swept)
+
+
+def rewrite(source: Path, target: Path, keys: Keys, swept: Sequence[Column], fingerprint: str) -> bool:
+    """Return whether a file is a trace of an episode, which is known by its fingerprint; have it carry other keys.
+
+    What does not carry them, in such columns, is written anew as `target`; a file of that name that does stays.
+    """
+    if not source.is_file():
+        return False
+    try:
+        file = pq.ParquetFile(source)
+    except (OSError, pa.ArrowException):
+        return False
+    with file:
+        metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+        if metadata.get("fingerprint") != fingerprint:
+            return False
+        own = TRACES[target.parent.name]
+        columns = with_swept(own, {key: [value] for key, value in keys.items()}, swept)
+        is_alike = [(field.name, field.type) for field in file.schema_arrow] == [
+            (column.name, column.type) for column in columns
+        ]
+        if source.name == target.name and is_alike and _first_keys(file, keys) in (None, dict(keys)):
+            return True
+        names = [column.name for column in own if column.name not in keys]
+
+        def parts() -> Parts:
+            for number in range(file.num_row_groups):
+                table = file.read_row_group(number, names)
+                yield table.num_rows, {**keys, **{name: table[name].combine_chunks() for name in names}}
+
+        write_table(target, columns, parts(), metadata)
+    return True
+
+
+def _first_keys(file: pq.ParquetFile, keys: Keys) -> dict[str, Any] | None:
+    """Return the keys of the first row of a file, None if it has no rows."""
+    for batch in file.iter_batches(batch_size=1, columns=list(keys)):
+        (row,) = batch.to_pylist()
+        return {key: row[key] for key in keys}
+    return None
 
 
 def _unless_negative(numbers: NDArray[np.int32]) -> pa.Array:
@@ -130,6 +177,13 @@ def _pieces(rows: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + ROW_GROUP, rows)
 
 
-def _write(path: Path, columns: Sequence[Column], parts: Parts, keys: Keys, metadata: Mapping[str, str]) -> None:
+def _write(
+    path: Path,
+    columns: Sequence[Column],
+    parts: Parts,
+    keys: Keys,
+    metadata: Mapping[str, str],
+    swept: Sequence[Column],
+) -> None:
     with_keys = ((rows, {**keys, **part}) for rows, part in parts)
-    write_table(path, with_swept(columns, {key: [value] for key, value in keys.items()}), with_keys, metadata)
+    write_table(path, with_swept(columns, {key: [value] for key, value in keys.items()}, swept), with_keys, metadata)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from pathlib import Path
-from typing import NamedTuple
+from time import perf_counter
+from typing import Any, NamedTuple
 
 from dispatchers.catalogue import BUILT_IN, Made, make
 from dispatchers.checking import check_dispatcher, check_fit, check_without_own
@@ -54,6 +56,17 @@ def shipped_policies() -> Path | None:
     return folder if folder.is_dir() else None
 
 
+class About(NamedTuple):
+    """What the check has found out about a dispatcher at a point."""
+
+    files: dict[str, str]
+    """Hashes of what it depends on."""
+    defaults: dict[str, Any]
+    """The values of its options where none are given."""
+    is_of_any_size: bool
+    """Whether it does as well where there are more or fewer nodes, or another graph."""
+
+
 class Checked(NamedTuple):
     """What the check of a plan has found out."""
 
@@ -69,6 +82,10 @@ class Checked(NamedTuple):
     """Of the files of dispatchers, by their absolute paths."""
     remarks: list[str]
     """Lines that say what was changed of what was read."""
+    points: list[dict[str, str]]
+    """Hashes of the files that a point depends on, and not its dispatchers, point by point."""
+    cells: list[list[About]]
+    """What there is to say of each dispatcher, point by point."""
 
     @property
     def uses_folder(self) -> bool:
@@ -77,54 +94,92 @@ class Checked(NamedTuple):
         return not all(path.startswith(shipped) for path in self.hashes)
 
 
+PATIENCE = 5.0
+"""Seconds after which no more systems of a sweep are built, and no more variants of one class tried out."""
+
+
 def check_plan(plan: Plan) -> Checked:
-    """Build every distinct system and try out every dispatcher; raise `InputError` with the place in the file."""
-    done: set[str] = set()
-    checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {}, [])
+    """Build the systems and try out the dispatchers; raise `InputError` with the place in the file.
+
+    Of many systems some are built, the first and the last among them, as far as that takes seconds; what is wrong with
+    another one ends the run when it is its turn. So with a class of dispatchers that many options are swept of. Each
+    file is read, and each dispatcher made.
+    """
+    checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {}, [], [], [])
+    _check_systems(plan, checked)
+    of_points: dict[str, dict[str, str]] = {}
+    of_cells: dict[str, About] = {}
+    tried_out: set[tuple[str | None, str | None]] = set()
+    start = perf_counter()
     for point in plan.points:
         scenario = point.scenario
-        description = repr((scenario.topology, scenario.service, scenario.seed))
-        if description not in done:
-            done.add(description)
-            remark = point.system().topology.remark
-            if remark and remark not in checked.remarks:
-                checked.remarks.append(remark)
-            _check_plugins(point, checked)
-            path = getattr(scenario.topology, "path", None)
-            if path is not None:
-                _append(checked.files, "edges of the topology", hash_of(path) or "")
+        description = repr(scenario.plugins())
+        if description not in of_points:
+            of_points[description] = _check_plugins(point, checked)
+        checked.points.append(of_points[description])
+        checked.cells.append([])
         for index, spec in enumerate(scenario.dispatchers):
-            about = (point.scheduler_count(), point.server_count(), point.has_own(), quickest_for(scenario))
-            description = repr((spec, spec.folder, scenario.buffer, about))
-            if description not in done:
-                done.add(description)
-                _check_dispatcher(point, index, checked)
+            kind = repr((spec, spec.folder, scenario.buffer, point.has_own(), quickest_for(scenario)))
+            sized = repr((kind, scenario.topology, scenario.seed))
+            about = of_cells.get(kind)
+            if about is None or not (about.is_of_any_size or sized in of_cells):
+                is_new = (spec.name, spec.class_) not in tried_out
+                thoroughly = about is None and (is_new or perf_counter() - start < PATIENCE)
+                about = _check_dispatcher(point, index, checked, thoroughly=thoroughly)
+                tried_out.add((spec.name, spec.class_))
+                of_cells |= {kind: about, sized: about}
+            checked.cells[-1].append(about if about.is_of_any_size else of_cells[sized])
     return checked
 
 
-def _check_plugins(point: Point, checked: Checked) -> None:
-    """Try out the law of work, and note what the classes of users depend on that are not dispatchers."""
+def _check_systems(plan: Plan, checked: Checked) -> None:
+    """Build systems; all that are read from a file, of others as many as there is time for."""
+    done: set[str] = set()
+    start = perf_counter()
+    for point in [plan.points[0], plan.points[-1], *plan.points[1:-1]]:
+        scenario = point.scenario
+        topology = repr(scenario.topology)
+        is_read = scenario.topology.is_read
+        network = (scenario.service, scenario.messages, scenario.decide, scenario.dispatch)
+        description = repr((topology, network, None if is_read else scenario.seed))
+        is_new_file = is_read and topology not in done
+        if description in done or not (is_new_file or perf_counter() - start < PATIENCE):
+            continue
+        done |= {description, topology}
+        remark = point.system().topology.remark
+        if remark and remark not in checked.remarks:
+            checked.remarks.append(remark)
+        path = getattr(scenario.topology, "path", None)
+        if path is not None:
+            _append(checked.files, "edges of the topology", hash_of(path) or "")
+
+
+def _check_plugins(point: Point, checked: Checked) -> dict[str, str]:
+    """Try out the law of work; note, and return, what the classes of users depend on that are not dispatchers."""
     plugins = point.scenario.plugins()
     if "the law of work" in plugins:
         try:
             plugins["the law of work"].ask(try_out)
         except InputError as error:
             raise InputError(f"{point.places['service.work']}: service.work {error}") from None
+    files: dict[str, str] = {}
     for name, plugin in plugins.items():
-        _note(plugin.files(), name, checked)
+        files |= _note(plugin.files(), name, checked)
+    return files
 
 
-def _note(made: Made | Files, owner: str, checked: Checked) -> None:
-    """Note the files that something depends on."""
+def _note(made: Made | Files, owner: str, checked: Checked) -> dict[str, str]:
+    """Note the files that something depends on; return the hashes of those that it names or declares."""
     checked.hashes.update(made.hashes)
     for names, hashes in ((checked.files, made.files), (checked.opened, made.opened)):
         for name, value in hashes.items():
             _append(names, f"{name} of {owner}", value)
+    return {f"{name} of {owner}": value for name, value in made.files.items()}
 
 
-def _check_dispatcher(point: Point, index: int, checked: Checked) -> None:
+def _check_dispatcher(point: Point, index: int, checked: Checked, *, thoroughly: bool) -> About:
     spec, engine = point.scenario.dispatchers[index], point.scenario.engine
-    made = make_dispatcher(point, index, thoroughly=True)
+    made = make_dispatcher(point, index, thoroughly=thoroughly)
     with made.world:
         obstacle = None if engine == "simpy" else obstacle_to(made.dispatcher, point.scenario)
     if obstacle is not None:
@@ -133,6 +188,10 @@ def _check_dispatcher(point: Point, index: int, checked: Checked) -> None:
             raise InputError(f"{place}: {spec.display}: {obstacle}; use engine auto or simpy")
         checked.obstacles[spec.display] = obstacle
     _note(made, spec.display, checked)
+    is_of_any_size = made.dispatcher.nodes is None and made.dispatcher.graph_hash is None
+    parameters = inspect.signature(type(made.dispatcher)).parameters.values()
+    defaults = {each.name: each.default for each in parameters if isinstance(each.default, int | float | str)}
+    return About(made.files, defaults, is_of_any_size)
 
 
 def _append(hashes: dict[str, str], name: str, value: str) -> None:

@@ -19,10 +19,11 @@ from emulator.engines.episode import Episode, Traces
 from emulator.errors import InputError
 from emulator.model.system import System
 from emulator.results import traces as trace_files
+from emulator.results.column import Column
 from emulator.results.columns import TRACES
 from emulator.results.measures import MEASURES
 from emulator.runs.check import make_dispatcher
-from emulator.runs.tasks import Cell, Cells, Row, Task
+from emulator.runs.tasks import Cell, Cells, Row, Task, swept_columns
 from emulator.scenario.plan import Point
 from emulator.scenario.scenario import Scenario
 from emulator.version import __version__
@@ -41,6 +42,11 @@ class Study:
     """The resolved scenario, seen from where the scenario stands."""
     hashes: Mapping[str, str] = field(default_factory=dict)
     """Of the files that the run has begun with, by their absolute paths."""
+
+    @cached_property
+    def swept(self) -> list[Column]:
+        """The columns of what is swept."""
+        return swept_columns(self.cells)
 
     def task(self, address: tuple[int, int, int]) -> Task:
         """Return the task of an address."""
@@ -128,7 +134,7 @@ class EpisodeRunner:
 
     def _write_traces(self, task: Task, episode: Episode, workload: Workload, prepared: _Prepared) -> None:
         """Write the traces asked for; those that the episode does not hold are emulated again meanwhile."""
-        trace, keys = task.cell.scenario.trace, task.keys
+        trace, keys, swept = task.cell.scenario.trace, task.keys, self.study.swept
         metadata = {
             "scenario": task.cell.scenario.name,
             "resolved_scenario": self.study.resolved,
@@ -148,12 +154,13 @@ class EpisodeRunner:
             return (part for pair in both for part in pair if part is not None)
 
         if task.replication < trace.jobs:
-            trace_files.write_jobs(paths["jobs"], parts("jobs"), keys, metadata)
+            trace_files.write_jobs(paths["jobs"], parts("jobs"), keys, metadata, swept)
         if task.replication < trace.epochs:
             times, rates = workload.times[:-1], workload.arrival_rates
-            trace_files.write_epochs(paths["epochs"], parts("epochs"), keys, times, rates, metadata)
+            trace_files.write_epochs(paths["epochs"], parts("epochs"), keys, times, rates, metadata, swept)
         if episode.messages is not None:
-            trace_files.write_messages(paths["messages"], episode.messages, keys, workload.times[:-1], metadata)
+            times = workload.times[:-1]
+            trace_files.write_messages(paths["messages"], episode.messages, keys, times, metadata, swept)
 
     def _prepared(self, cell: Cell, replication: int) -> _Prepared:
         system = self._system_of(cell.point, replication)

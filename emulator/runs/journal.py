@@ -2,7 +2,8 @@
 
 Finished episodes stand in the results folder, in episodes.parquet once a run has ended and until then in a journal
 beside the staged traces: a line for each, written when its traces are whole. Whatever ends a run, the journal is good
-up to its last full line.
+up to its last full line. Episodes of an earlier run that asked for less are taken for those of this one by their cells'
+hashes, if all of them belong to it; what tables call them may have changed.
 """
 
 from __future__ import annotations
@@ -13,18 +14,26 @@ from contextlib import contextmanager
 from typing import IO, Any, NamedTuple
 
 from dispatchers.files import read_regular
+from emulator.engines.auto import obstacle_to
+from emulator.engines.engine import REFERENCE
 from emulator.errors import InputError
 from emulator.machine.files import whole_file
-from emulator.results.columns import TRACES
-from emulator.results.folder import EPISODES_FILE, ResultsFolder
+from emulator.results.columns import CELL, EPISODES, TRACES
+from emulator.results.folder import EPISODES_FILE, ResultsFolder, part_name
 from emulator.results.reader import Results
-from emulator.runs.identity import Identity, difference
-from emulator.runs.tasks import Cell, Cells, Row, Task
+from emulator.results.traces import rewrite
+from emulator.runs.check import make_dispatcher
+from emulator.runs.identity import Identity, contradiction, difference, is_same
+from emulator.runs.tasks import Cell, Cells, Row, Task, swept_columns
+from emulator.text import setting_text
 
 JOURNAL_FILE = "journal.jsonl"
 
 LARGEST_JOURNAL = 2**36
 """Bytes; a million episodes have less than a hundredth of that."""
+
+_ALWAYS = ("replication", "dispatcher", "delta_t")
+"""Keys that tell episodes apart in every run, beside those that are swept."""
 
 
 class Failure(NamedTuple):
@@ -34,36 +43,71 @@ class Failure(NamedTuple):
     error: Exception
 
 
+class _Source(NamedTuple):
+    """Where finished episodes were found."""
+
+    identity: Identity
+    swept: dict[str, str]
+    """The columns of what was swept, and their types."""
+
+
 class Journal:
     """The finished episodes of a run: those found in its folder, and those that are added; and the cells that fail.
 
-    Raises `InputError` if the folder holds results of another identity, unless a fresh start is asked for.
+    Raises `InputError` if the folder holds results that do not belong to the run, unless a fresh start is asked for.
     """
 
-    def __init__(self, folder: ResultsFolder, identity: Identity, cells: Cells, *, fresh: bool = False):
+    def __init__(
+        self,
+        folder: ResultsFolder,
+        identity: Identity,
+        cells: Cells,
+        hashes: Mapping[Cell, str],
+        *,
+        fresh: bool = False,
+    ):
         self.folder = folder
         self.identity = identity
         self.cells = cells
+        self.hashes = hashes
+        self.swept = swept_columns(cells)
         self.path = folder.staging / JOURNAL_FILE
         self.rows: dict[Task, Row] = {}
         """Those that the run asks for, and those beyond its replications, which are kept."""
         self.failures: dict[Cell, Failure] = {}
+        self.again: set[Task] = set()
+        """Finished episodes that are to be run once more: their traces are missing, or another engine has its turn."""
+        self.is_extended = False
+        """Whether the folder holds the results of a run that asked for something else."""
         self._file: IO[bytes] | None = None
+        self._obstacles: dict[Cell, bool] = {}
+        self._names = {cell.spec.display for row in cells for cell in row}
+        self._former: dict[str, Any] = {}
+        """What dispatchers were called that are called otherwise now, by their names."""
         if fresh:
             folder.clear_staging()
             return
-        known = {_texts(cell.keys, cell.keys): cell for row in cells for cell in row}
-        names = list(cells[0][0].keys)
-        for row in [*self._published(), *self._journaled()]:
-            cell, replication = known.get(_texts(row, names)), row.get("replication")
-            if cell is not None and isinstance(replication, int) and self._has_traces(task := Task(cell, replication)):
-                self.rows[task] = row
+        known: dict[str, list[Cell]] = {}
+        for cell, value in hashes.items():
+            known.setdefault(value, []).append(cell)
+        found = [(source, row, self._cell_of(row, known, source)) for source, row in self._found()]
+        for source, row, cell in found:
+            task = Task(cell, row["replication"])
+            if self._is_as_now(task, row) and self._has_traces(task, row, source):
+                self.rows[task] = self._named(row, task)
+            else:
+                self.again.add(task)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns of what is swept, and their types."""
+        return {column.name: str(column.type) for column in self.swept}
 
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Keep the journal open: it starts with the identity and what was found."""
         with whole_file(self.path) as file:
-            for line in ({"identity": self.identity}, *self.rows.values()):
+            for line in ({"identity": self.identity, "swept": self.columns}, *self.rows.values()):
                 file.write(_line(line))
         with self.path.open("ab") as self._file:
             yield
@@ -71,6 +115,7 @@ class Journal:
     def add(self, task: Task, row: Row) -> None:
         """Note a finished episode, whose traces are written. Raises `InputError` if that cannot be done."""
         assert self._file is not None
+        row = {**row, CELL: self.hashes[task.cell]}
         try:
             self._file.write(_line(row))
             self._file.flush()
@@ -101,55 +146,107 @@ class Journal:
             if task.replication < getattr(task.cell.scenario.trace, kind)
         }
 
-    def _has_traces(self, task: Task) -> bool:
-        places = (self.folder.staging, self.folder.path)
-        return all(any((place / name).is_file() for place in places) for name in self.trace_files([task]))
-
-    def _published(self) -> Iterator[Row]:
-        """Yield the rows of episodes.parquet."""
-        if not (self.folder.path / EPISODES_FILE).exists():
-            return
-        results = Results(self.folder.path)
-        try:
-            found = results.identity
-        except InputError as error:
-            raise self._refusal(str(error)) from None
-        self._check(found)
-        yield from results.rows
+    def _found(self) -> Iterator[tuple[_Source, Row]]:
+        """Yield the episodes in the folder, of an earlier run and then of one that was not finished."""
+        if (self.folder.path / EPISODES_FILE).exists():
+            results = Results(self.folder.path)
+            try:
+                identity, swept, rows = results.identity, results.swept, results.rows
+            except InputError as error:
+                raise self._refusal(str(error)) from None
+            source = self._source(identity, swept)
+            self.is_extended = not is_same(source.identity, self.identity)
+            yield from ((source, row) for row in rows)
+        lines = self._journaled()
+        first = next(lines, None)
+        if first is not None:
+            source = self._source(first.get("identity"), first.get("swept"))
+            yield from ((source, row) for row in lines)
 
     def _journaled(self) -> Iterator[Row]:
-        """Yield the rows of an unfinished run's journal up to the first line that is not whole."""
+        """Yield the lines of an unfinished run's journal up to the first one that is not whole."""
         if not self.path.exists():
             return
         try:
             content = read_regular(self.path, LARGEST_JOURNAL)
         except OSError as error:
             raise self._refusal(f"{self.folder.path}: {self.path} cannot be read: {error.strerror}") from None
-        for number, line in enumerate(content.split(b"\n")[:-1]):
+        for line in content.split(b"\n")[:-1]:
             try:
                 entry = json.loads(line)
             except ValueError:
                 return
             if not isinstance(entry, dict):
                 return
-            if number == 0:
-                self._check(entry.get("identity"))
-            else:
-                yield entry
+            yield entry
 
-    def _check(self, found: Any) -> None:
-        """Raise `InputError` if results in the folder have another identity."""
-        other = difference(found, self.identity) if isinstance(found, dict) else "results of unknown origin"
-        if other is not None:
-            raise self._refusal(f"{self.folder.path}: it holds {other}")
+    def _source(self, identity: Any, swept: Any) -> _Source:
+        """Return where results come from. Raises `InputError` if none of them can belong to the run."""
+        told: str | None = "results of unknown origin"
+        if _is_of_texts(identity):
+            told = contradiction(identity, self.identity) or (None if _is_of_texts(swept) else told)
+        if told is not None:
+            raise self._refusal(f"{self.folder.path}: it holds {told}")
+        return _Source(identity, swept)
+
+    def _cell_of(self, row: Row, known: Mapping[str, list[Cell]], source: _Source) -> Cell:
+        """Return the cell of an episode. Raises `InputError` if the run has none.
+
+        A dispatcher that is called otherwise now is the same one if no other is called as it was.
+        """
+        alike, name = known.get(str(row.get(CELL)), []), row.get("dispatcher")
+        cells = [cell for cell in alike if cell.spec.display == name]
+        if not cells and name not in self._names:
+            cells = [cell for cell in alike if self._former.setdefault(cell.spec.display, name) == name]
+        if len(cells) == 1 and isinstance(row.get("replication"), int):
+            return cells[0]
+        told = difference(source.identity, self.identity)
+        if told is None:
+            keys = {key: row.get(key) for key in ("delta_t", *source.swept) if row.get(key) is not None}
+            at = ", ".join(map(setting_text, keys, keys.values()))
+            told = f"results of {row.get('dispatcher')} at {at}, which the scenario does not ask for"
+        raise self._refusal(f"{self.folder.path}: it holds {told}")
+
+    def _is_as_now(self, task: Task, row: Row) -> bool:
+        """Return whether the engine emulated an episode that would do so now: engines may be compared elsewhere."""
+        first, engine = task.cell.engines(task.replication)[0], row.get("engine")
+        return engine == first or (engine == REFERENCE and self._has_obstacle(task.cell))
+
+    def _has_obstacle(self, cell: Cell) -> bool:
+        """Return whether a dispatcher cannot be compiled."""
+        if cell not in self._obstacles:
+            made = make_dispatcher(cell.point, cell.place[1])
+            with made.world:
+                self._obstacles[cell] = obstacle_to(made.dispatcher, cell.scenario) is not None
+        return self._obstacles[cell]
+
+    def _named(self, row: Row, task: Task) -> Row:
+        """Return the row of an episode with what tells it from the others now."""
+        kept = {column.name: row.get(column.name) for column in EPISODES}
+        return {**kept, "scenario": task.cell.scenario.name, **task.keys}
+
+    def _has_traces(self, task: Task, row: Row, source: _Source) -> bool:
+        """Return whether the traces of an episode are there; where its keys were others, they are written anew."""
+        keys: dict[str, Any] = {key: row.get(key) for key in (*_ALWAYS, *source.swept)}
+        names, places = self.trace_files([task]), (self.folder.staging, self.folder.path)
+        if keys == task.keys and source.swept == self.columns:
+            return all(any((place / name).is_file() for place in places) for name in names)
+        before = part_name(keys)
+
+        def is_there(name: str) -> bool:
+            files = [place / name for place in places] + [(place / name).with_name(before) for place in places]
+            target = self.folder.staging / name
+            return any(rewrite(file, target, task.keys, self.swept, row["fingerprint"]) for file in files)
+
+        return all(map(is_there, names))
 
     def _refusal(self, why: str) -> InputError:
         return InputError(f"output folder {why}; choose another --out, or --fresh to start over")
 
 
+def _is_of_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
+
+
 def _line(entry: Mapping[str, Any]) -> bytes:
     return json.dumps(entry, default=lambda number: number.item()).encode() + b"\n"
-
-
-def _texts(row: Mapping[str, Any], names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(str(row.get(name)) for name in names)

@@ -6,6 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 
+import pandas as pd
+
 from emulator.machine import interruption
 from emulator.results.statistics import summarise
 from emulator.runs.check import Checked
@@ -20,8 +22,6 @@ from emulator.version import __version__
 @interruption.undisturbed()
 def publish(plan: Plan, journal: Journal, checked: Checked) -> None:
     """Put the files of the finished episodes into place; the summary is of those asked for, which may be fewer."""
-    import pandas as pd
-
     from emulator.report.plots import summary_picture
 
     folder, tasks = journal.folder, sorted(journal.rows)
@@ -29,6 +29,7 @@ def publish(plan: Plan, journal: Journal, checked: Checked) -> None:
     wanted = next_round(journal.cells, journal.rows, journal.failures)
     summarised = [journal.rows[task] for task in tasks if wanted.holds(task)]
     summary = summarise(pd.DataFrame(summarised), plan.swept, plan.first_dispatcher)
+    _add_options(summary, summarised, plan)
     metadata = {
         "scenario": plan.name,
         "resolved_scenario": plan.resolved_yaml(),
@@ -37,17 +38,28 @@ def publish(plan: Plan, journal: Journal, checked: Checked) -> None:
     }
     failures = [Task(cell, failure.replication).keys for cell, failure in sorted(journal.failures.items())]
     told = {
+        "swept": json.dumps(journal.columns),
         "fingerprint": combined_fingerprint(rows),
         "identity": json.dumps(journal.identity),
         "engines": json.dumps(engine_lines(journal.cells, checked.obstacles)),
         "remarks": json.dumps(checked.remarks),
         "failures": json.dumps(failures),
     }
-    folder.write_episodes(rows, metadata | told)
-    folder.write_summary(summary, metadata | {"fingerprint": combined_fingerprint(summarised)})
+    folder.write_episodes(rows, metadata | told, journal.swept)
+    folder.write_summary(summary, metadata | {"fingerprint": combined_fingerprint(summarised)}, journal.swept)
     folder.write_scenario(plan.resolved_yaml(folder.path, uses_folder=checked.uses_folder))
     summary_picture(summary, plan.swept, folder.picture, *checked.picture)
     folder.commit(journal.trace_files(tasks))
+
+
+def _add_options(summary: pd.DataFrame, rows: Iterable[Row], plan: Plan) -> None:
+    """Add to a summary what tells dispatchers apart whose options sweep; None where one has no such option."""
+    if plan.options:
+        names = ["dispatcher", *dict.fromkeys(["delta_t", *plan.swept])]
+        known = {tuple(row[name] for name in names): row for row in rows}
+        alike = [known[tuple(values)] for values in zip(*(summary[name].tolist() for name in names), strict=True)]
+        for column in plan.options:
+            summary[column] = pd.Series([row[column] for row in alike], index=summary.index, dtype=object)
 
 
 def combined_fingerprint(rows: Iterable[Row]) -> str:

@@ -233,13 +233,6 @@ class Scenario(Section):
     @field_validator("dispatchers")
     @classmethod
     def _resolve(cls, specs: list[DispatcherSpec], info: ValidationInfo) -> list[DispatcherSpec]:
-        displays = [spec.display for spec in specs]
-        for index, display in enumerate(displays):
-            if (first := displays.index(display)) < index:
-                raise ScenarioError(
-                    str(index),
-                    f"is called {show(display)} like dispatchers.{first}; give one of them a label of its own",
-                )
         if len(info.data) < len(cls.model_fields) - 1:
             return specs  # another key is wrong, which is told
         values, folder = single_values(info.data), Path(info.data["folder"])
@@ -256,8 +249,6 @@ class Scenario(Section):
         if self.horizon > EPOCH_LIMIT * self.delta_t:
             limit = f"at most {EPOCH_LIMIT} epochs up to the horizon {text_of(self.horizon)}"
             raise ScenarioError("delta_t", f"must make {limit}, got {text_of(self.delta_t)}")
-        if self.paired_precision is not None and len(self.dispatchers) < 2:
-            raise ScenarioError("paired_precision", "needs at least two dispatchers, got 1")
         if self.engine in ("compiled", "ordered") and self.trace.messages:
             allowed = "must be auto or simpy where messages are traced, for they travel in SimPy alone"
             raise ScenarioError("engine", f"{allowed}, got {self.engine}")

@@ -44,6 +44,7 @@ EPISODE_TYPES = {
     "age_of_knowledge": "double",
     "age_at_decisions": "double",
     "age_at_jobs": "double",
+    "cell": "string",
     "fingerprint": "string",
 }
 SUMMARY_TYPES = {
@@ -111,6 +112,7 @@ def row(dispatcher="JSQ", replication=0, rate=1.0, drops=7, sojourn=1.5):
         "age_of_knowledge": 2.5,
         "age_at_decisions": 0.25,
         "age_at_jobs": float("nan"),
+        "cell": "0123456789abcdef",
         "fingerprint": "00ff00ff00ff00ff",
     }
 

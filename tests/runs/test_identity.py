@@ -216,7 +216,6 @@ def test_a_difference_is_told_by_what_was_and_what_is():
     assert difference(identity, identity) is None
     assert difference(identity | {"buffer": "4"}, identity) == "results of another scenario (buffer: 4, now 5)"
     assert difference(identity | {"file p of A": "3"}, identity) == "results of another p of A"
-    assert difference(identity | {"opened q of A": "3"}, identity) == "results of another q of A"
     assert difference({"buffer": "5", "file p of A": "1"}, identity) is None
 
 
