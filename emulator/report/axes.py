@@ -12,6 +12,7 @@ import numpy as np
 
 from emulator.machine.files import whole_file
 from emulator.report.style import add_legend, fit_texts, style, text_width
+from emulator.scenario.options import OPTION
 from emulator.scenario.plot import Plot
 from emulator.text import UNITS, text_of
 
@@ -56,13 +57,14 @@ def moving_along(rows: pd.DataFrame, key: str | None, zipped: Sequence[Sequence[
 def named_value(key: str, value: object) -> str:
     """Return what panels and legends call a value of a key: Δt = 5 ms."""
     unit = UNITS.get(key)
-    return f"{SYMBOLS.get(key, key)} = {text_of(value)}{f' {unit}' if unit else ''}"
+    return f"{SYMBOLS.get(key, key.removeprefix(OPTION))} = {text_of(value)}{f' {unit}' if unit else ''}"
 
 
 def axis_label(key: str, along: Sequence[str] = ()) -> str:
     """Return what stands along an axis of a key: Δt (ms); and what moves along with it."""
-    label = NAMES.get(key, key) + (f" ({UNITS[key]})" if key in UNITS else "")
-    return label + (f", and with it {' and '.join(NAMES.get(other, other) for other in along)}" if along else "")
+    label = NAMES.get(key, key.removeprefix(OPTION)) + (f" ({UNITS[key]})" if key in UNITS else "")
+    others = [NAMES.get(other, other.removeprefix(OPTION)) for other in along]
+    return label + (f", and with it {' and '.join(others)}" if along else "")
 
 
 def set_axes(

@@ -119,10 +119,16 @@ def quantities(values: Mapping[str, Collection[int | float | str]]) -> list[str]
     ]
 
 
-def usual_axes(numbers: Sequence[str]) -> list[str]:
-    """Return the quantities of which one may be the horizontal axis unasked: an option only if it is the only one."""
+def usual_axes(values: Mapping[str, Collection[int | float | str]], zipped: Sequence[Sequence[str]]) -> list[str]:
+    """Return the quantities of which one may be the horizontal axis unasked.
+
+    An option of dispatchers is none beside another, and no number is one that moves along with names.
+    """
+    numbers = quantities(values)
     options = [key for key in numbers if key.startswith(OPTION)]
-    return [key for key in numbers if len(options) == 1 or key not in options]
+    named = {key for key, some in values.items() if any(isinstance(value, str) for value in some)}
+    of_names = {key for group in zipped if named & set(group) for key in group}
+    return [key for key in numbers if key not in of_names and (len(options) == 1 or key not in options)]
 
 
 def axis_of(numbers: Sequence[str], plot: Plot) -> str | None:
@@ -147,7 +153,7 @@ def _check_axis(plan: Plan, plot: Plot) -> None:
         allowed, where = [*PROGRESS], f"beside kind: {plot.kind}"
     if plot.x is not None and plot.x not in allowed:
         raise ScenarioError("plot.x", f"must be one of {', '.join(allowed)} {where}, got {show(plot.x)}")
-    axis = axis_of(usual_axes([key for key, some in numbers.items() if len(some) > 1]), plot)
+    axis = axis_of(usual_axes({key: some for key, some in values.items() if len(some) > 1}, plan.zipped), plot)
     if plot.log_x and axis in numbers and 0 in numbers[axis]:
         raise ScenarioError("plot.log_x", f"must be false where {axis} takes the value 0, got true")
     for key in OF_LINES:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.report.axes import moving_along, named_value, others_than, write_figure
 from emulator.report.bars import draw_bars
 from emulator.report.drawing import Drawing, Group
-from emulator.report.figure import Level, axis_of, quantities, usual_axes
+from emulator.report.figure import Level, axis_of, usual_axes
 from emulator.report.lines import draw_lines
 from emulator.report.options import over_option, several_options
 from emulator.report.pooling import pooled
@@ -55,14 +55,14 @@ def summary_figure(
     """
     shown, members = pooled(summary, swept, plot.together) if plot.together else (summary, {})
     varied = [key for key in swept if summary[key].nunique() > 1]
-    numbers = quantities({key: summary[key].dropna().tolist() for key in [*varied, *several_options(summary)]})
-    key = axis_of(usual_axes(numbers), plot)
+    values = {key: summary[key].dropna().tolist() for key in [*varied, *several_options(summary)]}
+    key = axis_of(usual_axes(values, zipped), plot)
     if key is not None and key.startswith(OPTION):
         shown = over_option(shown, swept, key, options)
     along = moving_along(shown, key, zipped)
     others = others_than(key, varied, along)
     parts = shown.groupby(others, sort=False) if others else [((), shown)]
-    groups = [Group("\n".join(map(named_value, others, values)), rows) for values, rows in parts]
+    groups = [Group("\n".join(_group_name(others, values, rows, zipped)), rows) for values, rows in parts]
     if len(groups) > MOST_GROUPS:
         title = f"{title} (first {MOST_GROUPS} of {len(groups)} combinations of {', '.join(others)})"
         groups = groups[:MOST_GROUPS]
@@ -77,6 +77,16 @@ def summary_figure(
         else:
             draw_lines(figure, drawing, key)
     return figure
+
+
+def _group_name(
+    keys: Sequence[str], values: Sequence[Any], rows: pd.DataFrame, zipped: Sequence[Sequence[str]]
+) -> list[str]:
+    """Return the lines that say which rows a group has: its keys, and the options that move along with them."""
+    moved = [key for group in zipped if set(group) & set(keys) for key in group if key.startswith(OPTION)]
+    options = {key: rows[key].dropna().unique().tolist() for key in moved}
+    told = [named_value(key, some[0]) for key, some in options.items() if len(some) == 1]
+    return [*map(named_value, keys, values), *told]
 
 
 def _drops_label(summary: pd.DataFrame, plot: Plot, is_cut: bool) -> str:

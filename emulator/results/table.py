@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dispatchers.errors import shortened
-from emulator.text import setting_text
+from emulator.scenario.options import OPTION
+from emulator.text import setting_text, text_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ def _notes(summary: pd.DataFrame, swept: Sequence[str], first: str) -> Iterator[
 def _cells(row: dict[Any, Any], first: str | None, decimals: int) -> list[str]:
     is_first = row["dispatcher"] == first
     return [
-        row["dispatcher"],
+        with_moved_options(row),
         _number(row["mean_drops"], decimals),
         _interval(row["ci_low"], row["ci_high"], decimals),
         "-" if is_first else _number(row["difference"], decimals),
@@ -74,6 +75,16 @@ def _cells(row: dict[Any, Any], first: str | None, decimals: int) -> list[str]:
         str(row["replications"]),
         row["information"],
     ]
+
+
+def with_moved_options(row: Mapping[Any, Any]) -> str:
+    """Return what a dispatcher is called in a table, with its options that move along with keys of the scenario."""
+    name = str(row["dispatcher"])
+    for column, value in row.items():
+        told = f" {str(column).removeprefix(OPTION)}="
+        if str(column).startswith(OPTION) and told not in name and value is not None and value == value:
+            name += told + text_of(value)
+    return name
 
 
 def _decimals(means: pd.Series) -> int:

@@ -259,13 +259,10 @@ def groups_of(tree: Node, swept: Sequence[Axis]) -> list[Group]:
                 raise InputError(f"{item.place}: {key}.{index} must stand in one group, and once, got {name} again")
             members.append(known[name])
         _check_group(members, key, node)
-        together |= {axis.key: members for axis in members}
+        in_order = [axis for axis in swept if axis in members]
+        together |= {axis.key: in_order for axis in members}
     groups = (together.get(axis.key, [axis]) for axis in swept)
-    return [group for axis, group in zip(swept, groups, strict=True) if next(_in_order(group, swept)) is axis]
-
-
-def _in_order(group: Group, swept: Sequence[Axis]) -> Iterator[Axis]:
-    return (axis for axis in swept if any(axis is member for member in group))
+    return [group for axis, group in zip(swept, groups, strict=True) if group[0] is axis]
 
 
 def without_zip(tree: Node) -> Node:
@@ -335,5 +332,5 @@ def label(plain: Any) -> str:
     elif isinstance(plain, str):
         text = PurePath(plain).name
     else:
-        text = text_of(plain) if isinstance(plain, int | float) else to_text(plain)
+        text = text_of(plain) if type(plain) in (int, float) else to_text(plain)
     return text if len(text) <= 60 else text[:57] + "..."
