@@ -43,7 +43,7 @@ HOW_MANY = ("replications", "precision", "paired_precision")
 NOT_COUNTED = ("replications", "precision", "paired_precision", "name", "plot", "training", "folder")
 """Keys that may change from one run to the next in the same results folder."""
 
-NOT_OF_EPISODES = (*NOT_COUNTED, "compared_points", "trace", "dispatchers")
+NOT_OF_EPISODES = (*NOT_COUNTED, "engine", "compared_points", "trace", "dispatchers")
 """Keys that do not change what happens in an episode, or have their own hash."""
 
 
@@ -92,14 +92,15 @@ def _text(value: Any) -> str:
 def contradiction(found: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:
     """Return of what the results that were found are if none of them can stand beside those that are wanted, else None.
 
-    They are of another version, or a file that was opened has changed, or fewer traces are wanted.
+    They are of another version or by another engine, a file that was opened has changed, or fewer traces are wanted.
     """
     if found.get(COLUMNS) != wanted[COLUMNS]:
         return "results of another version, whose files have other columns"
-    if found.get("version") != wanted["version"]:
-        return _told("version", found, wanted)
+    for name in ("version", "engine"):
+        if found.get(name) != wanted[name]:
+            return _told(name, found, wanted)
     for name, value in found.items():
-        if name.startswith(OPENED) and not _is_file_part(value, wanted.get(name)):
+        if name.startswith(OPENED) and not _is_file_part(value, _file(name, wanted)):
             return f"results of another {name.partition(' ')[2]}"
     before, now = (json.loads(identity.get("trace", "{}")) for identity in (found, wanted))
     for key, count in before.items():
@@ -110,11 +111,11 @@ def contradiction(found: Mapping[str, str], wanted: Mapping[str, str]) -> str | 
 
 def difference(found: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:
     """Return of what the results that were found are, where that is no part of what is wanted; None if all of it is."""
-    for name, before in sorted(found.items(), key=lambda item: item[1].startswith(("{", "["))):
+    for name, before in sorted(found.items(), key=_how_little_it_says):
         if not _matters(name):
             continue
         if name.startswith("file "):
-            if not _is_file_part(before, wanted.get(name)):
+            if not _is_file_part(before, _file(name, wanted)):
                 return f"results of another {name.partition(' ')[2]}"
         elif not _is_part(json.loads(before), json.loads(wanted.get(name, "null"))):
             if name == "dispatchers":
@@ -122,6 +123,11 @@ def difference(found: Mapping[str, str], wanted: Mapping[str, str]) -> str | Non
             return _told(name, found, wanted)
     is_new = (name for name in wanted if name not in found and _matters(name) and not name.startswith("file "))
     return next((_told(name, found, wanted) for name in is_new), None)
+
+
+def _how_little_it_says(item: tuple[str, str]) -> tuple[bool, bool]:
+    """Return a key to sort by: numbers before lists and mappings, files last."""
+    return item[0].startswith("file "), item[1].startswith(("{", "["))
 
 
 def is_same(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
@@ -173,6 +179,13 @@ def _is_part(before: Any, now: Any) -> bool:
     if isinstance(before, dict) and isinstance(now, dict):
         return all(key in now and _is_part(value, now[key]) for key, value in before.items())
     return bool(before == now)
+
+
+def _file(name: str, wanted: Mapping[str, str]) -> str | None:
+    """Return the hashes of a file, whoever depends on it if a dispatcher is called otherwise now."""
+    file = name.partition(" of ")[0]
+    others = [value for other, value in wanted.items() if other.partition(" of ")[0] == file]
+    return wanted.get(name) or " ".join(others) or None
 
 
 def _is_file_part(before: str, now: str | None) -> bool:

@@ -198,7 +198,9 @@ class Journal:
         cells = [cell for cell in alike if cell.spec.display == name]
         if not cells and name not in self._names:
             cells = [cell for cell in alike if self._former.setdefault(cell.spec.display, name) == name]
-        if len(cells) == 1 and isinstance(row.get("replication"), int):
+        if len(cells) > 1:  # alike in all but what they are called, such as two files of the same content
+            cells = [cell for cell in cells if all(row.get(key) == value for key, value in cell.keys.items())] or cells
+        if cells and isinstance(row.get("replication"), int):
             return cells[0]
         told = difference(source.identity, self.identity)
         if told is None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from emulator.machine import interruption
 from emulator.results.statistics import summarise
@@ -18,10 +17,15 @@ from emulator.runs.tasks import Row, Task
 from emulator.scenario.plan import Plan
 from emulator.version import __version__
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 @interruption.undisturbed()
 def publish(plan: Plan, journal: Journal, checked: Checked) -> None:
     """Put the files of the finished episodes into place; the summary is of those asked for, which may be fewer."""
+    import pandas as pd
+
     from emulator.report.plots import summary_picture
 
     folder, tasks = journal.folder, sorted(journal.rows)
@@ -55,6 +59,8 @@ def publish(plan: Plan, journal: Journal, checked: Checked) -> None:
 def _add_options(summary: pd.DataFrame, rows: Iterable[Row], plan: Plan) -> None:
     """Add to a summary what tells dispatchers apart whose options sweep; None where one has no such option."""
     if plan.options:
+        import pandas as pd
+
         names = ["dispatcher", *dict.fromkeys(["delta_t", *plan.swept])]
         known = {tuple(row[name] for name in names): row for row in rows}
         alike = [known[tuple(values)] for values in zip(*(summary[name].tolist() for name in names), strict=True)]

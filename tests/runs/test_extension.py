@@ -251,3 +251,51 @@ def test_an_extension_killed_at_random_moments_ends_with_the_same(finished):
     assert ended(started(*command)).returncode == 0
     assert main([more, "--quiet", "--out", "nothing"]) == 0
     assert_same("out", "nothing")
+
+
+def test_points_of_files_with_the_same_content_are_told_apart(finished, counted):
+    for name in ("a.csv", "b.csv"):
+        Path(name).write_text("0,1\n1,2\n")
+    two = written(topology="{kind: edge_list, path: [a.csv, b.csv]}")
+    for _ in range(2):
+        counted.clear()
+        assert main([two, "--quiet", "--out", "two"]) == 0
+    assert counted == []
+    episodes = pd.read_parquet("two/episodes.parquet")
+    assert episodes.groupby("topology.path").fingerprint.apply(tuple).nunique() == 1
+    assert episodes["topology.path"].value_counts().to_dict() == {"a.csv": 6, "b.csv": 6}
+
+
+KEEP = """
+from pathlib import Path
+from dispatchers import Dispatcher
+
+class Keep(Dispatcher):
+    def __init__(self, threshold=1):
+        self.threshold = threshold
+        self.share = float(Path(__file__).with_name("share.txt").read_text())
+
+    def route(self, view):
+        return view.offload(self.share * (view.own_lengths >= self.threshold))
+"""
+
+
+def test_options_of_a_users_class_are_added_as_long_as_its_files_are_the_same(finished, counted, capsys):
+    Path("mine.py").write_text(KEEP)
+    Path("share.txt").write_text("0.5")
+    one = written(dispatchers="[JSQ, {class: 'mine:Keep'}]")
+    assert main([one, "--quiet", "--out", "out", "--fresh"]) == 0
+    more = written(dispatchers="[JSQ, {class: 'mine:Keep', threshold: [0, 1, 2]}]")
+    counted.clear()
+    assert main([more, "--quiet", "--out", "out"]) == 0
+    assert {task.cell.spec.display for task in counted} == {"Keep threshold=0", "Keep threshold=2"}
+    assert main([more, "--quiet", "--out", "nothing"]) == 0
+    assert_same("out", "nothing")
+    for file, text in (("share.txt", "0.25"), ("mine.py", KEEP + "#")):
+        before = Path(file).read_text()
+        Path(file).write_text(text)
+        capsys.readouterr()
+        much = written(dispatchers="[JSQ, {class: 'mine:Keep', label: other, threshold: [0, 1, 2, 3]}]")
+        assert main([much, "--quiet", "--out", "out"]) == 2
+        assert f"it holds results of another {file} of Keep" in capsys.readouterr().err
+        Path(file).write_text(before)
