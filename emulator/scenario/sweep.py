@@ -58,10 +58,16 @@ class Axis:
         return self.key.rpartition(".")[2]
 
     def labels(self) -> list[str]:
-        """Return a short text for each value, that of two different values not the same."""
+        """Return a short text for each value; those of different values that would be the same are numbered."""
         identities = [_identity(node.plain) for node in self.values]
         texts = {identity: label(node.plain) for identity, node in zip(identities, self.values, strict=True)}
-        if len(set(texts.values())) < len(texts):
+        alike: dict[str, list[Any]] = {}
+        for identity, text in texts.items():
+            alike.setdefault(text, []).append(identity)
+        for text, some in alike.items():
+            if len(some) > 1:
+                texts |= {identity: f"{text} #{number}" for number, identity in enumerate(some, 1)}
+        if len(set(texts.values())) < len(texts):  # one is written as if it were numbered
             texts = {identity: f"{text} #{number}" for number, (identity, text) in enumerate(texts.items(), 1)}
         return [texts[identity] for identity in identities]
 

@@ -253,8 +253,20 @@ def test_an_extension_killed_at_random_moments_ends_with_the_same(finished):
     assert_same("out", "nothing")
 
 
+def test_a_trace_of_another_episode_is_not_taken_for_its_own(finished, counted):
+    traces = finished / "out" / "jobs"
+    (traces / "JSQ_delta_t=2_r000.parquet").write_bytes((traces / "JSQ_delta_t=2_r001.parquet").read_bytes())
+    more = written(**MORE["points of a key that was not swept"])
+    counted.clear()
+    assert main([more, "--quiet", "--out", "out"]) == 0
+    assert len(counted) == 6 + 1
+    assert main([more, "--quiet", "--out", "nothing"]) == 0
+    assert_same("out", "nothing")
+
+
 def test_points_of_files_with_the_same_content_are_told_apart(finished, counted):
-    for name in ("a.csv", "b.csv"):
+    Path("aside").mkdir()
+    for name in ("a.csv", "b.csv", "aside/a.csv"):
         Path(name).write_text("0,1\n1,2\n")
     two = written(topology="{kind: edge_list, path: [a.csv, b.csv]}")
     for _ in range(2):
@@ -264,6 +276,14 @@ def test_points_of_files_with_the_same_content_are_told_apart(finished, counted)
     episodes = pd.read_parquet("two/episodes.parquet")
     assert episodes.groupby("topology.path").fingerprint.apply(tuple).nunique() == 1
     assert episodes["topology.path"].value_counts().to_dict() == {"a.csv": 6, "b.csv": 6}
+    three = written(
+        topology="{kind: edge_list, path: [a.csv, b.csv, aside/a.csv]}"
+    )  # now called a.csv #1, b.csv and a.csv #2
+    counted.clear()
+    assert main([three, "--quiet", "--out", "two"]) == 0
+    assert len(counted) == 6
+    assert main([three, "--quiet", "--out", "nothing"]) == 0
+    assert_same("two", "nothing")
 
 
 KEEP = """
