@@ -133,7 +133,7 @@ def check_plan(plan: Plan) -> Checked:
 
 
 def _check_systems(plan: Plan, checked: Checked) -> None:
-    """Build systems; all that are read from a file, of others as many as there is time for."""
+    """Build systems: the first, all that are read from a file, and of others as many as there is time for."""
     done: set[str] = set()
     start = perf_counter()
     for point in [plan.points[0], plan.points[-1], *plan.points[1:-1]]:
@@ -143,7 +143,7 @@ def _check_systems(plan: Plan, checked: Checked) -> None:
         network = (scenario.service, scenario.messages, scenario.decide, scenario.dispatch)
         description = repr((topology, network, None if is_read else scenario.seed))
         is_new_file = is_read and topology not in done
-        if description in done or not (is_new_file or perf_counter() - start < PATIENCE):
+        if description in done or (done and not is_new_file and perf_counter() - start > PATIENCE):
             continue
         done |= {description, topology}
         remark = point.system().topology.remark

@@ -67,7 +67,7 @@ class Axis:
         for text, some in alike.items():
             if len(some) > 1:
                 texts |= {identity: f"{text} #{number}" for number, identity in enumerate(some, 1)}
-        if len(set(texts.values())) < len(texts):  # one is written as if it were numbered
+        if len(set(texts.values())) < len(texts):  # one is written as if it had a number
             texts = {identity: f"{text} #{number}" for number, (identity, text) in enumerate(texts.items(), 1)}
         return [texts[identity] for identity in identities]
 
