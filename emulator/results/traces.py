@@ -126,28 +126,28 @@ def write_messages(
     _write(path, MESSAGES, parts(), keys, metadata, swept)
 
 
-def rewrite(source: Path, target: Path, keys: Keys, swept: Sequence[Column], fingerprint: str) -> bool:
-    """Return whether a file is a trace of an episode, which is known by its fingerprint; have it carry other keys.
+def rewrite(source: Path, target: Path, keys: Keys, swept: Sequence[Column], fingerprint: str) -> Path | None:
+    """Return where the trace of an episode stands, None if the file `source` is none: it is known by its fingerprint.
 
-    What does not carry them, in such columns, is written anew as `target`; a file of that name that does stays.
+    One that carries other keys, or in other columns, is written anew as `target`.
     """
     if not source.is_file():
-        return False
+        return None
     try:
         file = pq.ParquetFile(source)
     except (OSError, pa.ArrowException):
-        return False
+        return None
     with file:
         metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
         if metadata.get("fingerprint") != fingerprint:
-            return False
+            return None
         own = TRACES[target.parent.name]
         columns = with_swept(own, {key: [value] for key, value in keys.items()}, swept)
         is_alike = [(field.name, field.type) for field in file.schema_arrow] == [
             (column.name, column.type) for column in columns
         ]
         if source.name == target.name and is_alike and _first_keys(file, keys) in (None, dict(keys)):
-            return True
+            return source
         names = [column.name for column in own if column.name not in keys]
 
         def parts() -> Parts:
@@ -156,7 +156,7 @@ def rewrite(source: Path, target: Path, keys: Keys, swept: Sequence[Column], fin
                 yield table.num_rows, {**keys, **{name: table[name].combine_chunks() for name in names}}
 
         write_table(target, columns, parts(), metadata)
-    return True
+    return target
 
 
 def _first_keys(file: pq.ParquetFile, keys: Keys) -> dict[str, Any] | None:

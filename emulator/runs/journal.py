@@ -80,6 +80,9 @@ class Journal:
         self.is_extended = False
         """Whether the folder holds the results of a run that asked for something else."""
         self._file: IO[bytes] | None = None
+        self._has_own_staging = False
+        """Whether the traces that are staged are such as this run writes; else they may have other columns."""
+        self._engines: dict[tuple[Cell, int], str] = {}
         self._obstacles: dict[Cell, bool] = {}
         self._names = {cell.spec.display for row in cells for cell in row}
         self._former: dict[str, Any] = {}
@@ -159,8 +162,10 @@ class Journal:
             yield from ((source, row) for row in rows)
         lines = self._journaled()
         first = next(lines, None)
+        self._has_own_staging = not any(self.folder.staging.glob("*/*.parquet"))
         if first is not None:
             source = self._source(first.get("identity"), first.get("swept"))
+            self._has_own_staging |= source.swept == self.columns
             yield from ((source, row) for row in lines)
 
     def _journaled(self) -> Iterator[Row]:
@@ -211,8 +216,11 @@ class Journal:
 
     def _is_as_now(self, task: Task, row: Row) -> bool:
         """Return whether the engine emulated an episode that would do so now: engines may be compared elsewhere."""
-        first, engine = task.cell.engines(task.replication)[0], row.get("engine")
-        return engine == first or (engine == REFERENCE and self._has_obstacle(task.cell))
+        kind = task.cell, min(task.replication, max(1, task.cell.scenario.trace.messages))  # see `Cell.kinds`
+        if kind not in self._engines:
+            self._engines[kind] = task.cell.engines(kind[1])[0]
+        engine = row.get("engine")
+        return engine == self._engines[kind] or (engine == REFERENCE and self._has_obstacle(task.cell))
 
     def _has_obstacle(self, cell: Cell) -> bool:
         """Return whether a dispatcher cannot be compiled."""
@@ -231,14 +239,18 @@ class Journal:
         """Return whether the traces of an episode are there; where its keys were others, they are written anew."""
         keys: dict[str, Any] = {key: row.get(key) for key in (*_ALWAYS, *source.swept)}
         names, places = self.trace_files([task]), (self.folder.staging, self.folder.path)
-        if keys == task.keys and source.swept == self.columns:
+        if keys == task.keys and source.swept == self.columns and self._has_own_staging:
             return all(any((place / name).is_file() for place in places) for name in names)
         before = part_name(keys)
 
         def is_there(name: str) -> bool:
             files = [place / name for place in places] + [(place / name).with_name(before) for place in places]
-            target = self.folder.staging / name
-            return any(rewrite(file, target, task.keys, self.swept, row["fingerprint"]) for file in files)
+            staged = self.folder.staging / name
+            found = (rewrite(file, staged, task.keys, self.swept, row["fingerprint"]) for file in files)
+            place = next(filter(None, found), None)
+            if place != staged:
+                staged.unlink(missing_ok=True)  # which would take its place
+            return place is not None
 
         return all(map(is_there, names))
 

@@ -15,6 +15,7 @@ from small_run import Killed, stop_after
 import emulator
 from emulator.command_line import main
 from emulator.results.reader import Results
+from emulator.runs import journal
 
 SCENARIO = """
 topology: {kind: cycle, nodes: 12}
@@ -220,6 +221,29 @@ def test_an_extension_that_was_killed_while_files_were_moved_is_whole_after_the_
         except Killed:
             pass
     assert main([more, "--quiet", "--out", "out"]) == 0
+    assert_same("out", "nothing")
+
+
+@pytest.mark.parametrize("written_anew", [0, 3, 6])
+def test_traces_that_a_killed_extension_has_written_anew_do_not_stay(finished, monkeypatch, written_anew):
+    before, two = content(finished / "out"), written(**MORE["values of an option"])
+    assert main([two, "--quiet", "--out", "nothing"]) == 0
+    with monkeypatch.context() as patch:
+        count, rewrite = iter(range(1000)), journal.rewrite
+
+        def rewriting(*arguments):
+            if next(count) == written_anew:
+                raise Killed
+            return rewrite(*arguments)
+
+        patch.setattr(journal, "rewrite", rewriting)
+        if written_anew == 6:
+            stop_after(patch, 0, Killed())
+        with pytest.raises(Killed):
+            main([two, "--quiet", "--out", "out"])
+    assert main(["s.yaml", "--quiet", "--out", "out"]) == 0
+    assert content(finished / "out") == before
+    assert main([two, "--quiet", "--out", "out"]) == 0
     assert_same("out", "nothing")
 
 
