@@ -288,6 +288,14 @@ def test_a_trace_of_another_episode_is_not_taken_for_its_own(finished, counted):
     assert_same("out", "nothing")
 
 
+def test_a_staged_trace_of_another_episode_does_not_take_the_place_of_its_own(finished):
+    before, staged = content(finished / "out"), finished / "out" / ".partial" / "jobs"
+    staged.mkdir(parents=True)
+    (staged / "JSQ_delta_t=2_r000.parquet").write_bytes(before["jobs/JSQ_delta_t=2_r001.parquet"])
+    assert main(["s.yaml", "--quiet", "--out", "out"]) == 0
+    assert content(finished / "out") == before
+
+
 def test_points_of_files_with_the_same_content_are_told_apart(finished, counted):
     Path("aside").mkdir()
     for name in ("a.csv", "b.csv", "aside/a.csv"):
