@@ -189,9 +189,16 @@ def _check_dispatcher(point: Point, index: int, checked: Checked, *, thoroughly:
         checked.obstacles[spec.display] = obstacle
     _note(made, spec.display, checked)
     is_of_any_size = made.dispatcher.nodes is None and made.dispatcher.graph_hash is None
-    parameters = inspect.signature(type(made.dispatcher)).parameters.values()
-    defaults = {each.name: each.default for each in parameters if isinstance(each.default, int | float | str)}
-    return About(made.files, defaults, is_of_any_size)
+    return About(made.files, _defaults(type(made.dispatcher)), is_of_any_size)
+
+
+def _defaults(rule: type) -> dict[str, Any]:
+    """Return the numbers and texts that options of a class have where none are given."""
+    try:
+        parameters = inspect.signature(rule).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {each.name: each.default for each in parameters if isinstance(each.default, int | float | str)}
 
 
 def _append(hashes: dict[str, str], name: str, value: str) -> None:

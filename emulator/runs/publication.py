@@ -13,7 +13,7 @@ from emulator.runs.check import Checked
 from emulator.runs.journal import Journal
 from emulator.runs.remarks import engine_lines
 from emulator.runs.stopping import next_round
-from emulator.runs.tasks import Row, Task
+from emulator.runs.tasks import Row, Task, types_of
 from emulator.scenario.plan import Plan
 from emulator.version import __version__
 
@@ -42,7 +42,7 @@ def publish(plan: Plan, journal: Journal, checked: Checked) -> None:
     }
     failures = [Task(cell, failure.replication).keys for cell, failure in sorted(journal.failures.items())]
     told = {
-        "swept": json.dumps(journal.columns),
+        "swept": json.dumps(types_of(journal.swept)),
         "fingerprint": combined_fingerprint(rows),
         "identity": json.dumps(journal.identity),
         "engines": json.dumps(engine_lines(journal.cells, checked.obstacles)),
@@ -53,7 +53,7 @@ def publish(plan: Plan, journal: Journal, checked: Checked) -> None:
     folder.write_summary(summary, metadata | {"fingerprint": combined_fingerprint(summarised)}, journal.swept)
     folder.write_scenario(plan.resolved_yaml(folder.path, uses_folder=checked.uses_folder))
     summary_picture(summary, plan.swept, folder.picture, *checked.picture)
-    folder.commit(journal.trace_files(tasks))
+    folder.commit({name for task in tasks for name in task.trace_files})
 
 
 def _add_options(summary: pd.DataFrame, rows: Iterable[Row], plan: Plan) -> None:

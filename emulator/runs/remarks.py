@@ -24,14 +24,17 @@ def failure_line(cell: Cell, error: Exception) -> str:
 
 
 def line_of_addition(journal: Journal) -> str:
-    """Return the line that says what a run adds to the finished episodes of one that asked for less; empty if nothing.
+    """Return the line that says what a run adds to the results of one that asked for something else; empty if nothing.
 
     Points and dispatchers are new of which nothing was finished; others have more replications, or traces.
     """
+    earlier = journal.earlier
+    if earlier is None or not earlier.is_extended:
+        return ""
     missing = list(next_round(journal.cells, journal.rows, ()).missing(journal.rows))
     if not missing:
         return ""
-    known = {task.cell for task in [*journal.rows, *journal.again]}
+    known = {task.cell for task in [*earlier.rows, *earlier.again]}
     points = {cell.place[0]: cell.point for cell in known}
     dispatchers = {cell.spec.display for cell in known}
     new_points, new_names, replications = dict[int, Point](), dict[str, None](), set[int]()
@@ -42,7 +45,7 @@ def line_of_addition(journal: Journal) -> str:
             new_points[cell.place[0]] = cell.point
         if cell.spec.display not in dispatchers:
             new_names[cell.spec.display] = None
-        if task in journal.again:
+        if task in earlier.again:
             has_traces = True
         elif cell in known:
             replications.add(task.replication)

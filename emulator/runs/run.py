@@ -138,7 +138,7 @@ def execute(
     study = Study(cells, plan.resolved_yaml(), checked.hashes)
     with ResultsFolder(results_folder(plan, out)) as folder:
         journal = Journal(folder, identity_of(plan, checked), cells, hashes_of(cells, checked), fresh=fresh)
-        if journal.is_extended and (line := line_of_addition(journal)):
+        if line := line_of_addition(journal):
             tell(line)
         advance(sum(task.seconds for task in journal.rows))
         try:

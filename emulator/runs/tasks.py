@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from emulator.engines.auto import Names, engines_of, seconds_of
 from emulator.results.column import Column
-from emulator.results.columns import swept_column
+from emulator.results.columns import TRACES, swept_column
 from emulator.results.folder import part_name
 from emulator.scenario.dispatchers import DispatcherSpec
 from emulator.scenario.options import OPTION
@@ -92,6 +92,12 @@ class Task(NamedTuple):
         return part_name(self.keys)
 
     @property
+    def trace_files(self) -> list[str]:
+        """The names of the episode's trace files, with their folder, as far as they are asked for."""
+        trace, part = self.cell.scenario.trace, self.part
+        return [f"{kind}/{part}" for kind in TRACES if self.replication < getattr(trace, kind)]
+
+    @property
     def seconds(self) -> float:
         """About how long the episode takes."""
         return self.cell.seconds(self.replication)
@@ -122,6 +128,11 @@ def tasks_of(cells: Cells) -> Iterator[Task]:
     """Yield every episode: by point, then replication, then dispatcher."""
     for row in cells:
         yield from (Task(cell, number) for number in range(row[0].scenario.replications) for cell in row)
+
+
+def types_of(columns: Sequence[Column]) -> dict[str, str]:
+    """Return the types of some columns, as text."""
+    return {column.name: str(column.type) for column in columns}
 
 
 class Extent(NamedTuple):

@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from dispatchers.errors import DispatcherError
 from emulator.scenario.yaml_tree import Node
 
 OPTION = "dispatchers."
@@ -70,7 +69,7 @@ def options_of(spec: Node, folder: Path) -> Options | None:
         rule, world = (BUILT_IN[name], None) if name in BUILT_IN else SORT.find(name, class_, folder.absolute())
         with world or nullcontext():
             return Options(inspect.signature(rule).parameters, _hints(rule))
-    except (DispatcherError, TypeError, ValueError):
+    except Exception:  # whatever a user's module or class raises
         return None
 
 

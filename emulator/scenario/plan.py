@@ -16,7 +16,8 @@ from emulator.keys import ScenarioError, Section
 from emulator.scenario.options import OPTION
 from emulator.scenario.problems import Problem, locate, problems_in
 from emulator.scenario.scenario import Scenario
-from emulator.scenario.sweep import Axis, Group, axes, doubtful_values, groups_of, points, without_zip, written_out
+from emulator.scenario.sweep import Axis, Group, axes, points, written_out
+from emulator.scenario.together import doubtful_values, groups_of, without_zip
 from emulator.scenario.tree import Anchored, Override, read_scenario
 from emulator.scenario.variants import Variants, alike, variants_in
 from emulator.scenario.yaml_tree import Node, Place

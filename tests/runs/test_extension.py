@@ -15,7 +15,7 @@ from small_run import Killed, stop_after
 import emulator
 from emulator.command_line import main
 from emulator.results.reader import Results
-from emulator.runs import journal
+from emulator.runs import earlier
 
 SCENARIO = """
 topology: {kind: cycle, nodes: 12}
@@ -229,14 +229,14 @@ def test_traces_that_a_killed_extension_has_written_anew_do_not_stay(finished, m
     before, two = content(finished / "out"), written(**MORE["values of an option"])
     assert main([two, "--quiet", "--out", "nothing"]) == 0
     with monkeypatch.context() as patch:
-        count, rewrite = iter(range(1000)), journal.rewrite
+        count, rewrite = iter(range(1000)), earlier.rewrite
 
         def rewriting(*arguments):
             if next(count) == written_anew:
                 raise Killed
             return rewrite(*arguments)
 
-        patch.setattr(journal, "rewrite", rewriting)
+        patch.setattr(earlier, "rewrite", rewriting)
         if written_anew == 6:
             stop_after(patch, 0, Killed())
         with pytest.raises(Killed):
