@@ -75,8 +75,8 @@ def run(
 
     The arguments are those of the command line (`settings` are its `--set`); `workers=None` takes all cores, and then
     a script needs the usual `if __name__ == "__main__":`. The frame's `attrs["folder"]` is where the files are, which
-    `emulator.Results.open` reads. Raises `InputError` or `DispatcherError`, both a `ValueError`, with one line that
-    says what to mend.
+    `emulator.Results.open` reads; `attrs["added"]` says what was added to earlier results. Raises `InputError` or
+    `DispatcherError`, both a `ValueError`, with one line that says what to mend.
     """
     plan = load_plan(scenario, engine=engine, seed=seed, replications=replications, settings=settings)
     added: list[str] = []

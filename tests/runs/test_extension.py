@@ -135,6 +135,20 @@ def test_an_episode_that_engines_are_no_longer_compared_in_is_run_again(finished
     assert pd.read_parquet("out/episodes.parquet").query("delta_t == 2").engine.unique().tolist() == ["compiled"]
 
 
+def test_a_dispatcher_that_is_added_may_need_more_replications_of_all(finished, counted):
+    some = {"precision": "0.4", "replications": "60", "trace": "{}", "horizon": "50"}
+    one = written(**some, dispatchers="[JSQ]")
+    assert main([one, "--quiet", "--out", "out", "--fresh"]) == 0
+    few = pd.read_parquet("out/summary.parquet").replications.tolist()
+    more = written(**some, dispatchers="[{name: JSQ-M, weight: [0.5, 1]}, JSQ]", delta_t="[2, 4]")
+    counted.clear()
+    assert main([more, "--quiet", "--out", "out"]) == 0
+    again = [task for task in counted if task.cell.spec.display == "JSQ" and task.cell.scenario.delta_t == 2]
+    assert min(task.replication for task in again) == few[0]
+    assert main([more, "--quiet", "--out", "nothing"]) == 0
+    assert_same("out", "nothing")
+
+
 REFUSED = {
     "no longer this value": ({"delta_t": "[3, 5]"}, "results of another scenario (delta_t: 2, now [3, 5])"),
     "a value less": ({"delta_t": "[2, 4]", "buffer": "4"}, "results of another scenario (buffer: 5, now 4)"),
