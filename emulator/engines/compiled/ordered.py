@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
+from emulator.engines.account import Received
+from emulator.engines.census import Census, usual_account
 from emulator.engines.compiled import fates, rules, walk
 from emulator.engines.compiled.answers import OnDemand
 from emulator.engines.compiled.calendar import Calendar
@@ -23,6 +25,7 @@ from emulator.engines.compiled.slices import Jobs, JobStreams, Slice
 from emulator.engines.compiled.world import (
     ANSWERED,
     ASKED,
+    BUSY,
     COMPLETIONS,
     DECISIONS,
     DROPS,
@@ -48,6 +51,7 @@ from emulator.engines.episode import (
     share_elsewhere,
 )
 from emulator.engines.news import Ages, age_over, ages_of
+from emulator.engines.ticks import ticks_per_ms
 from emulator.machine.compiling import is_ours
 from emulator.model.network import Network
 from emulator.model.system import System
@@ -87,9 +91,11 @@ class OrderedEngine:
         """See `Engine.episode`. Raises `DispatcherError` if the dispatcher's answers break the contract."""
         run = _Run(self, workload, traces)
         parts = list(run.parts(progress))
+        totals = run.totals()
         return Episode(
             engine="ordered",
-            totals=run.totals(),
+            totals=totals,
+            **run.accounts(totals),
             jobs=joined([jobs for jobs, _ in parts if jobs is not None]) if traces.jobs else None,
             epochs=joined([epochs for _, epochs in parts if epochs is not None]) if traces.epochs else None,
         )
@@ -108,7 +114,8 @@ class _Run:
         self.system = system
         self.workload = workload
         self.traces = traces
-        self.is_traced = traces.jobs or traces.epochs
+        self.census = Census(system) if traces.nodes or system.measuring.needs_census else None
+        self.is_traced = traces.jobs or traces.epochs or self.census is not None
         self.observations = engine.observations
         self.draws = MessageDraws(system, workload.replication)
         self.calendar = Calendar(system, self.draws, self.observations.is_global)
@@ -132,6 +139,7 @@ class _Run:
         self.offload_probability: list[NDArray[np.float64]] = []
         """Of each traced epoch."""
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
+        self.received = Received(*np.zeros((2, workload.epochs), dtype=np.int64))
 
     def _settings(self) -> Settings:
         system, network, access = self.system, self.system.network, self.system.access
@@ -150,6 +158,7 @@ class _Run:
             per_length=float(network.dispatch.per_length),
             lengths=np.empty(0) if access.lengths is None else access.lengths,
             is_traced=self.is_traced,
+            ticks_per_ms=ticks_per_ms(system.horizon, system.servers),
         )
 
     def parts(self, progress: Callable[[float], None] | None = None) -> Iterator[Part]:
@@ -182,6 +191,7 @@ class _Run:
         if self.is_traced:
             self.born.append(self.streams.number.copy())
         self.drops_by_epoch[epoch] = self.world.tally[DROPS] - before
+        self.received.jobs[epoch], self.received.squares[epoch] = walk.close_epoch(self.world)
 
     def _run_slice(self, slice_: Slice) -> None:
         jobs, events = self.streams.jobs(slice_), self.calendar.events(slice_)
@@ -242,6 +252,18 @@ class _Run:
         """Return the traces of the epochs since the last part, up to this one."""
         if not self.is_traced:
             return None, None
+        if self.census is not None:
+            known = fates.Rows(*(column[: self.traced] for column in self.rows))
+            self.census.add(known, float(self.workload.times[epoch + 1]))
+        part = self._traces(epoch) if self.traces.jobs or self.traces.epochs else (None, None)
+        self.traced = 0
+        self.born.clear()
+        self.lengths.clear()
+        self.offload_probability.clear()
+        return part
+
+    def _traces(self, epoch: int) -> Part:
+        """Return those that are wanted of them."""
         jobs = fates.in_job_order(self.rows, self.traced, at_once=not self.is_whole)
         first = epoch + 1 - len(self.born)
         epochs = None
@@ -253,10 +275,6 @@ class _Run:
                 probability = share_elsewhere(relative, self.system.access, probability.shape)
             relative_epoch = np.where(reached < 0, reached, reached - first)
             epochs = epoch_trace(queue_length, probability, relative_epoch, jobs.server, jobs.outcome)
-        self.traced = 0
-        self.born.clear()
-        self.lengths.clear()
-        self.offload_probability.clear()
         return jobs if self.traces.jobs else None, epochs
 
     def _offload_probability(self) -> NDArray[np.float64]:
@@ -288,6 +306,13 @@ class _Run:
             ages=self._ages(),
             fingerprint=int(world.fingerprint[0]),
         )
+
+    def accounts(self, totals: Totals) -> dict[str, Any]:
+        """Return what is counted beside the sums, by the names in `Episode`."""
+        if self.census is not None:
+            return self.census.accounts(self.workload.times[:-1], self.drops_by_epoch, self.received)
+        busy_time = int(self.world.tally[BUSY]) / self.settings.ticks_per_ms
+        return {"account": usual_account(self.system, totals, busy_time, self.world.sojourn_counts, self.received)}
 
     def _ages(self) -> Ages:
         others = self.system.access.others

@@ -15,6 +15,7 @@ from emulator.engines.compiled.journeys import pop, push
 from emulator.engines.compiled.posting import UNSEEN
 from emulator.engines.compiled.rules import column_of
 from emulator.engines.compiled.world import (
+    BUSY,
     COMPLETIONS,
     DROPS,
     IGNORED,
@@ -25,6 +26,8 @@ from emulator.engines.compiled.world import (
     UNDER_WAY,
 )
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, job_fingerprint
+from emulator.engines.histogram import place_of
+from emulator.engines.ticks import tick_at
 from emulator.machine.compiling import compiled
 
 DONE, ASK, WRONG_COLUMN = range(3)
@@ -61,8 +64,9 @@ def _length(departures, oldest, time):  # type: ignore[no-untyped-def]
 def _receive(world, settings, rows, server, arrival, reached, work, row):  # type: ignore[no-untyped-def]
     """Let a server queue or drop a job; it is dropped if the oldest of the last `buffer` departures is to come."""
     queue, departures, tally = world.queues[server], world.departures[server], world.tally
-    oldest = queue.oldest
+    oldest, per_ms = np.int64(queue.oldest), settings.ticks_per_ms
     start, departure, outcome = -1.0, -1.0, DROPPED
+    queue.received += 1
     if settings.is_traced:
         rows.queue_length_at_arrival[row] = _length(departures, oldest, reached)
     if departures[oldest] > reached:
@@ -76,6 +80,8 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
             outcome = COMPLETED
             tally[COMPLETIONS] += 1
             queue.sojourn_time += departure - arrival
+            world.sojourn_counts[place_of(departure - arrival)] += 1
+            tally[BUSY] += tick_at(departure, per_ms) - tick_at(start, per_ms)
             if settings.has_dispatch:
                 world.time_here[server] += departure - reached
         else:
@@ -84,6 +90,8 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
             departure = -1.0
             if start > settings.horizon:
                 start = -1.0
+            else:
+                tally[BUSY] += tick_at(settings.horizon, per_ms) - tick_at(start, per_ms)
     world.fingerprint[0] += job_fingerprint(server, outcome, arrival, start, departure)
     if settings.is_traced:
         rows.reached_time[row] = reached
@@ -253,6 +261,18 @@ def close(world, settings, rows):  # type: ignore[no-untyped-def]
             rows.start_time[job.place] = rows.departure_time[job.place] = np.nan
             rows.queue_length_at_arrival[job.place] = -1
             rows.outcome[job.place] = IN_SYSTEM
+
+
+@compiled(nogil=True, error_model="numpy")
+def close_epoch(world):  # type: ignore[no-untyped-def]
+    """Return how many jobs all servers have received in an epoch, and the sum of the squares; begin the next one."""
+    jobs, squares = 0, 0
+    for server in range(len(world.queues)):
+        count = np.int64(world.queues[server].received)
+        jobs += count
+        squares += count * count
+        world.queues[server].received = 0
+    return jobs, squares
 
 
 @compiled(nogil=True, error_model="numpy")

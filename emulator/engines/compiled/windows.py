@@ -19,13 +19,17 @@ from numpy.typing import NDArray
 from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
+from emulator.engines.account import Received
+from emulator.engines.census import Census, usual_account
 from emulator.engines.compiled import fifo, lanes, routing, rules
 from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.compiled.rows import JobRows, empty_rows, in_job_order
 from emulator.engines.engine import Part
 from emulator.engines.episode import UNTRACED, Episode, EpochTrace, Totals, Traces, epoch_trace, joined
+from emulator.engines.histogram import PLACES
 from emulator.engines.news import STATE_BYTES, Ages, Mail, age_over, ages_of, distribution_bytes
 from emulator.engines.observations import EpochDraws
+from emulator.engines.ticks import ticks_per_ms
 from emulator.machine.compiling import is_ours
 from emulator.model.network import Network
 from emulator.model.system import System
@@ -82,9 +86,11 @@ class WindowEngine:
         """See `Engine.episode`."""
         run = _Run(self, workload, traces)
         parts = list(run.parts(progress))
+        totals = run.totals()
         return Episode(
             engine="compiled",
-            totals=run.totals(),
+            totals=totals,
+            **run.accounts(totals),
             jobs=joined([jobs for jobs, _ in parts if jobs is not None]) if traces.jobs else None,
             epochs=joined([epoch for _, epoch in parts if epoch is not None]) if traces.epochs else None,
         )
@@ -108,7 +114,9 @@ class _Run:
         self.system = system
         self.workload = workload
         self.traces = traces
-        self.is_traced = traces.jobs or traces.epochs
+        self.census = Census(system) if traces.nodes or system.measuring.needs_census else None
+        self.keeps_rows = traces.jobs or traces.epochs
+        self.is_traced = self.keeps_rows or self.census is not None
         self.schedulers, self.server_count = access.scheduler_count, access.server_count
         self.streams = routing.Streams(
             np.empty(self.schedulers),
@@ -136,7 +144,13 @@ class _Run:
         self.starts = np.zeros(self.server_count + 1, dtype=np.int32)
         self.most_others = int(access.others.max())
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
-        self.arrivals = self.completions = self.fingerprint = 0
+        self.received = Received(*np.zeros((2, workload.epochs), dtype=np.int64))
+        self.received_now = np.zeros(self.server_count, dtype=np.int32)
+        """Of each server in the present epoch."""
+        self.arrivals = self.completions = self.fingerprint = self.busy = 0
+        self.per_ms = per_ms = ticks_per_ms(system.horizon, self.server_count)
+        counts = np.zeros((engine.threads, PLACES + 1), dtype=np.int64)
+        self.books = [lanes.Book(float(system.horizon), per_ms, counts[part]) for part in range(engine.threads)]
 
     def parts(self, progress: Callable[[float], None] | None = None) -> Iterator[Part]:
         """Run epoch by epoch and yield the traces of each that are wanted."""
@@ -164,6 +178,13 @@ class _Run:
             ages=self._ages(),
             fingerprint=self.fingerprint,
         )
+
+    def accounts(self, totals: Totals) -> dict[str, Any]:
+        """Return what is counted beside the sums, by the names in `Episode`."""
+        if self.census is not None:
+            return self.census.accounts(self.workload.times[:-1], self.drops_by_epoch, self.received)
+        counts = np.sum([book.sojourn_counts[:PLACES] for book in self.books], axis=0)
+        return {"account": usual_account(self.system, totals, self.busy / self.per_ms, counts, self.received)}
 
     def _mail(self) -> Mail:
         """Return the messages, which all arrive."""
@@ -201,6 +222,7 @@ class _Run:
         self.streams.jobs[:] += self.streams.number
         self.streams.number[:] = 0
         rows = [empty_rows(0), *(self._run_window(window, rule) for window in self._windows(epoch))]
+        self.received.jobs[epoch], self.received.squares[epoch] = fifo.close_epoch(self.received_now)
         return (
             in_job_order(epoch, rows, self.streams.number) if self.traces.jobs else None,
             self._epoch_trace(rule, rows) if self.traces.epochs else None,
@@ -253,27 +275,30 @@ class _Run:
         )
         self._check(drawn)
         fifo.offsets_of(self.counts, self.starts)
+        fifo.note_received(self.starts, self.received_now)
         total = int(self.starts[-1])
         rows = empty_rows(total) if self.is_traced else None
         served = engine.each_part(self.server_count, self._serving(np.array(drawn), rows))
-        for dropped, completed, fingerprint in served:
+        for dropped, completed, fingerprint, busy in served:
             self.drops_by_epoch[window.source.epoch] += dropped
             self.completions += completed
+            self.busy += busy
             self.fingerprint = (self.fingerprint + int(fingerprint)) % 2**64
         self.arrivals += total
-        return rows
+        if self.census is not None:
+            self.census.add(rows, window.end)
+        return rows if self.keeps_rows else None
 
     def _serving(
         self, drawn: NDArray[np.int64], rows: JobRows | None
-    ) -> Callable[[int, int, int], tuple[int, int, int]]:
+    ) -> Callable[[int, int, int], tuple[int, int, int, int]]:
         """Return what lets a part of the servers take their jobs."""
         engine = self.engine
 
-        def serve(part: int, first: int, last: int) -> tuple[int, int, int]:
+        def serve(part: int, first: int, last: int) -> tuple[int, int, int, int]:
             fifo.group(self.counts, drawn, self.records, self.starts, self.jobs, first, last)
-            horizon = float(self.system.horizon)
-            room = engine.lanes[part]
-            return fifo.serve(self.servers, self.records, self.starts, self.jobs, room, horizon, rows, first, last)
+            room, book = engine.lanes[part], self.books[part]
+            return fifo.serve(self.servers, self.records, self.starts, self.jobs, room, book, rows, first, last)
 
         return serve
 

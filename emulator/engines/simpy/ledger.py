@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.engines.account import Received
+from emulator.engines.census import Census, usual_account
 from emulator.engines.episode import (
     COMPLETED,
     DROPPED,
@@ -23,8 +25,10 @@ from emulator.engines.episode import (
     reached_epoch,
     share_elsewhere,
 )
+from emulator.engines.histogram import counts_of
 from emulator.engines.news import Ages, Mail
 from emulator.engines.simpy.job import Job
+from emulator.engines.ticks import tick_sum, ticks_per_ms
 from emulator.model.system import System
 from emulator.workload.workload import Workload
 
@@ -120,10 +124,27 @@ class Ledger:
         return Episode(
             engine="simpy",
             totals=totals,
+            **self._accounts(trace, epoch, totals, traces),
             jobs=trace if traces.jobs else None,
             epochs=self._epoch_trace(trace, epoch, is_chosen) if traces.epochs else None,
             messages=records,
         )
+
+    def _accounts(self, jobs: JobTrace, epoch: NDArray[np.int32], totals: Totals, traces: Traces) -> dict[str, Any]:
+        """Return what is counted beside the sums, by the names in `Episode`."""
+        system, servers, horizon = self.system, self.system.servers, float(self.system.horizon)
+        place = epoch.astype(np.int64) * servers + jobs.server
+        by_server = np.bincount(place[epoch >= 0], minlength=self.epochs * servers).reshape(self.epochs, servers)
+        received = Received(by_server.sum(axis=1), (by_server**2).sum(axis=1))
+        if traces.nodes or system.measuring.needs_census:
+            census = Census(system)
+            census.add(jobs, horizon)
+            return census.accounts(self.workload.times[:-1], totals.drops_by_epoch, received)
+        per_ms = ticks_per_ms(horizon, servers)
+        ends = np.where(np.isnan(jobs.departure_time), horizon, jobs.departure_time)
+        busy_time = tick_sum(jobs.start_time, ends, per_ms) / per_ms
+        counts = counts_of(jobs.departure_time - jobs.arrival_time)
+        return {"account": usual_account(system, totals, busy_time, counts, received)}
 
     def _epoch_trace(self, jobs: JobTrace, epoch: NDArray[np.int32], is_chosen: bool) -> EpochTrace:
         offload_probability = self.offload_probability
