@@ -103,5 +103,5 @@ class Histogram:
 
     def share_below(self, time: float) -> NDArray[np.float64]:
         """Return what share of each bin lies below a time, or at it."""
-        width = np.maximum(self.high - self.low, np.finfo(float).tiny)
-        return np.clip((time - self.low) / width, 0.0, 1.0) * (self.bins > 0) + (self.bins == 0)
+        width = np.where(self.bins > 0, self.high - self.low, 1.0)
+        return np.where(self.bins > 0, np.clip((time - self.low) / width, 0.0, 1.0), 1.0)

@@ -25,7 +25,7 @@ _SHIFT = 1.5 * 2.0**52
 def ticks_per_ms(horizon: float, spans: int) -> float:
     """Return how many ticks a ms has, where a sum holds so many spans as long as the horizon."""
     bits = min(LONGEST, ROOM - math.ceil(math.log2(max(spans, 1))))
-    return 2.0 ** (bits - math.ceil(math.log2(horizon)))
+    return 2.0 ** min(max(bits - math.ceil(math.log2(horizon)), -1000), 1000)
 
 
 @compiled(inline="always")

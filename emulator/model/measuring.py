@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Power(NamedTuple):
@@ -36,6 +37,8 @@ class Measuring:
 
     def bounds(self, horizon: float) -> NDArray[np.float64]:
         """Return where the parts begin, and the horizon."""
+        import numpy as np
+
         count = max(self.batches, 1)
         bounds = self.warmup + (horizon - self.warmup) * (np.arange(count + 1) / count)
         bounds[-1] = horizon

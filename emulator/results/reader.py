@@ -75,6 +75,10 @@ class Results:
         """Return the messages of the traced episodes."""
         return self._traces("messages")
 
+    def nodes(self) -> Dataset:
+        """Return what was counted of servers and schedulers in the traced episodes: one row per node."""
+        return self._traces("nodes")
+
     def _traces(self, kind: str) -> Dataset:
         from pyarrow.dataset import dataset
 

@@ -1,4 +1,4 @@
-"""The traces of an episode as Parquet files: its jobs, its epochs and its messages.
+"""The traces of an episode as Parquet files: its jobs, its epochs, its messages and its nodes.
 
 Every row carries the keys of its episode (replication, dispatcher, delta_t, other swept keys), so that a
 folder of such files reads as one table. Times in ms.
@@ -15,9 +15,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from emulator.engines.account import NodeTrace
 from emulator.engines.episode import FATES, OUTCOMES, EpochTrace, JobTrace, MessageRecord
+from emulator.model.system import System
 from emulator.results.column import Column
-from emulator.results.columns import EPOCHS, JOBS, MESSAGES, with_swept
+from emulator.results.columns import EPOCHS, JOBS, MESSAGES, NODES, with_swept
 from emulator.results.parquet import write_table
 
 Keys = Mapping[str, int | float | str]
@@ -118,6 +120,32 @@ def write_messages(
             yield stop - start, columns
 
     _write(path, MESSAGES, parts(), keys, metadata)
+
+
+def write_nodes(path: Path, trace: NodeTrace, system: System, keys: Keys, metadata: Mapping[str, str]) -> None:
+    """Write what was counted of servers and schedulers, one row for each number that any of them has."""
+    access, nodes = system.access, max(system.servers, system.schedulers)
+    places = np.full((nodes, 2), np.nan) if system.topology.places is None else system.topology.places
+    columns = vars(trace) | {
+        "degree": access.others,
+        "sharing": access.sharing,
+        "service_rate": system.service_rates,
+        "x": places[:, 0],
+        "y": places[:, 1],
+    }
+
+    def parts() -> Parts:
+        for start, stop in _pieces(nodes):
+            some = {name: _unless_missing(values[start:stop], stop - start) for name, values in columns.items()}
+            yield stop - start, {"node": np.arange(start, stop, dtype=np.int32), **some}
+
+    _write(path, NODES, parts(), keys, metadata)
+
+
+def _unless_missing(values: NDArray[Any], rows: int) -> pa.Array:
+    """Return values that are null where they are NaN, and in the rows behind the last of them."""
+    missing = np.arange(rows) >= len(values)
+    return pa.array(np.append(values, np.zeros(rows - len(values), dtype=values.dtype)), mask=missing, from_pandas=True)
 
 
 def _unless_negative(numbers: NDArray[np.int32]) -> pa.Array:

@@ -14,7 +14,9 @@ from dispatchers.plugins import Files
 from dispatchers.user_modules import hash_of
 from emulator.engines.auto import obstacle_to, quickest_for
 from emulator.errors import InputError
+from emulator.keys import ScenarioError
 from emulator.report.figure import Picture, picture_of
+from emulator.results.measures import measure_asked
 from emulator.scenario.plan import Plan, Point
 from emulator.workload.jobs import try_out
 
@@ -80,6 +82,7 @@ class Checked(NamedTuple):
 def check_plan(plan: Plan) -> Checked:
     """Build every distinct system and try out every dispatcher; raise `InputError` with the place in the file."""
     done: set[str] = set()
+    _check_precision(plan.points[0])
     checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {}, [])
     for point in plan.points:
         scenario = point.scenario
@@ -100,6 +103,17 @@ def check_plan(plan: Plan) -> Checked:
                 done.add(description)
                 _check_dispatcher(point, index, checked)
     return checked
+
+
+def _check_precision(point: Point) -> None:
+    """Check that measures by which a run stops are there."""
+    for key in ("precision", "paired_precision"):
+        wanted = getattr(point.scenario, key)
+        if wanted is not None:
+            try:
+                measure_asked(wanted.of, f"{key}.of", point.scenario)
+            except ScenarioError as error:
+                raise InputError(f"{point.places[f'{key}.of']}: {error}") from None
 
 
 def _check_plugins(point: Point, checked: Checked) -> None:

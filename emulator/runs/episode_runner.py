@@ -20,7 +20,7 @@ from emulator.errors import InputError
 from emulator.model.system import System
 from emulator.results import traces as trace_files
 from emulator.results.columns import TRACES
-from emulator.results.measures import MEASURES
+from emulator.results.measures import MEASURES, TIME_SHARES, batch_values, histograms
 from emulator.runs.check import make_dispatcher
 from emulator.runs.tasks import Cell, Cells, Row, Task
 from emulator.scenario.plan import Point
@@ -93,7 +93,9 @@ class EpisodeRunner:
         """Have compiled what the first episodes need, so that no episode's time holds it."""
         cells = self.study.cells[0]
         system = self._system_of(cells[0].point, 0)
-        tiny = replace(system, horizon=1e-3 * min(system.delta_t, system.horizon))
+        measuring = replace(system.measuring, warmup=0.0)
+        tiny = replace(system, horizon=1e-3 * min(system.delta_t, system.horizon), measuring=measuring)
+        traced = Traces(jobs=True, epochs=True, nodes=cells[0].scenario.trace.nodes > 0)
         workload = Workload(tiny, 0)
         for draw in (workload.jobs, workload.decision_coins, workload.decision_orders):
             draw(0)
@@ -104,19 +106,22 @@ class EpisodeRunner:
                 with prepared.world:
                     for name in used - {REFERENCE} if prepared.obstacle is None else ():
                         engine = ENGINES[name].load()(tiny, prepared.dispatcher, self.threads)
-                        for traces in (Traces(jobs=True, epochs=True), Traces()):
+                        for traces in (traced, Traces()):
                             engine.episode(workload, traces)
 
     def run(self, task: Task, progress: Callable[[float], None] | None = None) -> Row:
         """Run one episode, write its traces, and return its row."""
         prepared = self._prepared(task.cell, task.replication)
         trace = task.cell.scenario.trace
-        wanted = Traces(*(task.replication < count for count in (trace.jobs, trace.epochs, trace.messages)))
+        counts = trace.jobs, trace.epochs, trace.messages, trace.nodes
+        wanted = Traces(*(task.replication < count for count in counts))
         with prepared.world:
             workload = Workload(prepared.system, task.replication)
             names = task.cell.engines(task.replication, prepared.obstacle)
             if names[0] != REFERENCE and task.cell.jobs > HELD_JOBS:
-                wanted = Traces()  # too much to hold: the episode is emulated again while its traces are written
+                wanted = Traces(
+                    nodes=wanted.nodes
+                )  # too much to hold: the episode is emulated again while its traces are written
             try:
                 episode = emulate(names, prepared.engine, workload, wanted, progress)
             except EnginesDifferError as error:
@@ -152,6 +157,8 @@ class EpisodeRunner:
         if task.replication < trace.epochs:
             times, rates = workload.times[:-1], workload.arrival_rates
             trace_files.write_epochs(paths["epochs"], parts("epochs"), keys, times, rates, metadata)
+        if task.replication < trace.nodes and episode.nodes is not None:
+            trace_files.write_nodes(paths["nodes"], episode.nodes, prepared.system, keys, metadata)
         if episode.messages is not None:
             trace_files.write_messages(paths["messages"], episode.messages, keys, workload.times[:-1], metadata)
 
@@ -199,8 +206,12 @@ def row_of(task: Task, episode: Episode, system: System, information: str) -> Ro
         "seed": system.seed,
         "topology_hash": system.topology.graph_hash,
         "engine": episode.engine,
-        **{measure.column.name: measure.of(episode, system) for measure in MEASURES},
+        **{measure.name: measure.of(episode, system) for measure in (*MEASURES, TIME_SHARES)},
         "fingerprint": f"{episode.totals.fingerprint:016x}",
+        "measured_time": episode.account.span,
+        "measures": "all" if system.measuring.needs_census else "usual",
+        **histograms(episode.account),
+        "batches": [batch_values(episode, system, batch) for batch in episode.batches] or None,
     }
 
 

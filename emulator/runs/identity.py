@@ -22,7 +22,7 @@ OPENED = "opened "
 COLUMNS = "columns"
 """The name under which the columns of the episodes stand."""
 
-NOT_COUNTED = ("replications", "precision", "paired_precision", "name", "plot", "training", "folder")
+NOT_COUNTED = ("replications", "precision", "paired_precision", "measures", "name", "plot", "training", "folder")
 """Keys that may change from one run to the next in the same results folder."""
 
 

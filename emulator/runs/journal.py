@@ -56,7 +56,10 @@ class Journal:
         names = list(cells[0][0].keys)
         for row in [*self._published(), *self._journaled()]:
             cell, replication = known.get(_texts(row, names)), row.get("replication")
-            if cell is not None and isinstance(replication, int) and self._has_traces(task := Task(cell, replication)):
+            if cell is None or not isinstance(replication, int):
+                continue
+            task = Task(cell, replication)
+            if self._has_traces(task) and _has_measures(task, row):
                 self.rows[task] = row
 
     @contextmanager
@@ -145,6 +148,11 @@ class Journal:
 
     def _refusal(self, why: str) -> InputError:
         return InputError(f"output folder {why}; choose another --out, or --fresh to start over")
+
+
+def _has_measures(task: Task, row: Row) -> bool:
+    """Return whether an episode has all the measures that its scenario asks for; it may have more."""
+    return row.get("measures") == "all" or not task.cell.scenario.measuring().needs_census
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:

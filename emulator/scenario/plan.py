@@ -32,6 +32,7 @@ PROBLEM_LIMIT = 1000
 PROVED_LATE = ["topology", "arrivals", "service.rates", "service.work", "plot.kind", "plot.x", "plot.log_x"]
 PROVED_LATE += ["messages.phase", "messages.period", "messages.latency", "dispatch.latency", "decide.phase"]
 PROVED_LATE += ["plot.title", "plot.reference.policy", "plot.reference.key", "plot.differences_within", "plot.together"]
+PROVED_LATE += ["plot.y", "precision.of", "paired_precision.of"]
 """Keys that can prove wrong only when the system or the picture is made; beside them those of the dispatchers."""
 
 

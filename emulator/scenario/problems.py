@@ -19,6 +19,10 @@ NEVER_SWEPT = {"name", "folder", "extends", "dispatchers", "replications", "seed
     "compared_points",
     "precision",
     "paired_precision",
+    "warmup",
+    "batches",
+    "measures",
+    "power",
     "plot",
 }
 """Keys, with all below them, that have one value for the whole file."""

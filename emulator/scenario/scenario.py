@@ -27,6 +27,7 @@ from emulator.model.topologies import TOPOLOGIES
 from emulator.model.topologies.file import FileLatency
 from emulator.model.topologies.kind import TopologyKind, check_size
 from emulator.scenario.dispatchers import DispatcherSpec
+from emulator.scenario.measuring import PowerKeys, Precision
 from emulator.scenario.network import (
     Decide,
     Dispatch,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emulator.model.access import Access
+    from emulator.model.measuring import Measuring
     from emulator.model.network import Network
     from emulator.model.system import System
 
@@ -146,6 +148,8 @@ class Trace(Section):
     """Replications whose queues and decisions are traced epoch by epoch."""
     messages: Count = 0
     """Replications whose messages are traced."""
+    nodes: Count = 0
+    """Replications of which each server and scheduler is told."""
 
 
 def _folder_name(text: str) -> str:
@@ -182,10 +186,18 @@ class Scenario(Section):
     """How jobs come to servers; by default at once."""
     replications: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Independent repetitions; at most as many where a precision is asked for."""
-    precision: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Stop when each mean's 95 % interval is within this share of the mean."""
-    paired_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
+    precision: Precision | None = None
+    """Stop when each 95 % interval is within this share of its middle, for drops or for another measure."""
+    paired_precision: Precision | None = None
     """Stop when each paired difference's 95 % interval is within this share of the difference."""
+    warmup: Annotated[float, Field(ge=0)] = 0.0
+    """Jobs that are born before, and times before, are left out of what is measured, ms."""
+    batches: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Into how many batches one long run is cut, whose means tell its precision; beside replications: 1."""
+    measures: Literal["usual", "all"] = "usual"
+    """all: also what takes more time: waiting times, time shares of queue lengths, fairness."""
+    power: PowerKeys | None = None
+    """What a server takes while it is busy, idle or down, W: gives the energy."""
     seed: Seed = 1
     """Seed of all randomness."""
     engine: Literal["auto", "simpy", "compiled", "ordered"] = "auto"
@@ -258,6 +270,13 @@ class Scenario(Section):
             raise ScenarioError("delta_t", f"must make {limit}, got {text_of(self.delta_t)}")
         if self.paired_precision is not None and len(self.dispatchers) < 2:
             raise ScenarioError("paired_precision", "needs at least two dispatchers, got 1")
+        if self.warmup >= self.horizon:
+            raise ScenarioError("warmup", f"must be < horizon {text_of(self.horizon)}, got {text_of(self.warmup)}")
+        if self.batches is not None and self.replications != 1:
+            raise ScenarioError("batches", f"must stand beside replications: 1, got {self.replications}")
+        for key in ("precision", "paired_precision"):
+            if self.batches is not None and getattr(self, key) is not None:
+                raise ScenarioError(key, "must not stand beside batches, which are of one run")
         if self.engine in ("compiled", "ordered") and self.trace.messages:
             allowed = "must be auto or simpy where messages are traced, for they travel in SimPy alone"
             raise ScenarioError("engine", f"{allowed}, got {self.engine}")
@@ -274,6 +293,13 @@ class Scenario(Section):
         for section in ("messages", "dispatch"):
             plugins |= {f"the law of {section}.{key}": value for key, value in getattr(self, section)}
         return {name: plugin for name, plugin in plugins.items() if isinstance(plugin, Plugin)}
+
+    def measuring(self) -> Measuring:
+        """Return what is measured."""
+        from emulator.model.measuring import Measuring
+
+        power = None if self.power is None else self.power.power()
+        return Measuring(self.warmup, self.batches or 0, self.measures == "all", power)
 
     def network(self) -> Network:
         """Return when messages leave and how they travel, when schedulers decide, how long jobs take to servers."""
@@ -332,6 +358,7 @@ class Scenario(Section):
             work=self.service.law(),
             seed=self.seed,
             network=self.network(),
+            measuring=self.measuring(),
         )
         self._check_network(system.network, system.access)
         return system
@@ -365,6 +392,9 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("decide",): Decide,
     ("dispatch",): Dispatch,
     ("dispatch", "latency"): LatencyKeys,
+    ("precision",): Precision,
+    ("paired_precision",): Precision,
+    ("power",): PowerKeys,
     ("trace",): Trace,
     ("plot",): Plot,
     ("training",): Training,

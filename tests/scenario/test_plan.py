@@ -448,8 +448,10 @@ def test_the_resolved_scenario_says_everything(folder):
         "decide: on_delivery\n"
         "dispatch: {own: exact}\n"
         "replications: 100\n"
+        "warmup: 0.0\n"
+        "measures: usual\n"
         "engine: auto\n"
-        "trace: {jobs: 0, epochs: 0, messages: 0}\n"
+        "trace: {jobs: 0, epochs: 0, messages: 0, nodes: 0}\n"
         "plot: {interval: band}\n"
     )
 

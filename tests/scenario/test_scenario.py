@@ -50,7 +50,9 @@ def test_a_picture_is_chosen_by_the_sweep_unless_asked_for():
 
 
 def test_braces_of_dispatchers_do_not_see_the_picture():
-    with pytest.raises(ValidationError, match=r"may hold in braces name, delta_t, .*trace\.messages, got"):
+    with pytest.raises(
+        ValidationError, match=r"may hold in braces name, delta_t, .*trace\.messages, trace\.nodes, got"
+    ):
         scenario(plot={"title": "t"}, dispatchers=[{"name": "MF-R", "policy": "{plot.title}"}])
 
 
