@@ -24,8 +24,8 @@ Floats = NDArray[np.float64]
 OUTCOME_CODES = 6
 """How many outcomes a job can have: completed, dropped, in system, refused, lost, gave up."""
 
-TURNED_AWAY = (DROPPED, 3)
-"""Outcomes of jobs that never were in a queue: those dropped, and those refused by a server that is down."""
+REFUSED = 3
+"""The outcome of a job that, like one dropped, never was in a queue: its server was down."""
 
 kernel = compiled(nogil=True, error_model="numpy")
 
@@ -98,6 +98,26 @@ def _note_fates(sheets, per_ms, server, scheduler, arrival, reached, start, depa
             sheets.scheduler_ticks[owner] += gone - born
         elif fate != IN_SYSTEM:
             sheets.lost[owner] += 1
+
+
+@kernel
+def _ways(per_ms, server, reached, departure, outcome, leave_server, leave_tick):  # type: ignore[no-untyped-def]
+    """Return which servers jobs enter, at which ticks, and which they leave; others are known to leave later."""
+    count, known = len(server), len(leave_server)
+    enters, enter_ticks = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int64)
+    leaves, leave_ticks = np.empty(count + known, dtype=np.int32), np.empty(count + known, dtype=np.int64)
+    leaves[:known], leave_ticks[:known] = leave_server, leave_tick
+    entered, left = 0, known
+    for job in range(count):
+        fate = outcome[job]
+        if fate in (DROPPED, REFUSED) or not reached[job] >= 0.0:
+            continue
+        enters[entered], enter_ticks[entered] = server[job], tick_at(reached[job], per_ms)
+        entered += 1
+        if departure[job] >= 0.0:
+            leaves[left], leave_ticks[left] = server[job], tick_at(departure[job], per_ms)
+            left += 1
+    return enters[:entered], enter_ticks[:entered], leaves[:left], leave_ticks[:left]
 
 
 @kernel
@@ -216,22 +236,19 @@ class Census:
         arrival, reached = jobs.arrival_time, getattr(jobs, "reached_time", jobs.arrival_time)
         columns = jobs.server, jobs.scheduler, arrival, reached, jobs.start_time, jobs.departure_time, jobs.outcome
         _note_fates(self.sheets, self.per_ms, *columns)
-        enters = ~np.isin(jobs.outcome, TURNED_AWAY) & ~np.isnan(reached)
-        leaves = enters & ~np.isnan(jobs.departure_time)
-        self._leave_server = np.append(self._leave_server, jobs.server[leaves])
-        self._leave_tick = np.append(self._leave_tick, self._ticks(jobs.departure_time[leaves]))
-        self._go_on(jobs.server[enters], self._ticks(reached[enters]), until)
+        ways = jobs.server, reached, jobs.departure_time, jobs.outcome
+        self._go_on(_ways(self.per_ms, *ways, self._leave_server, self._leave_tick), until)
 
-    def _go_on(self, servers: NDArray[np.int32], ticks: Integers, until: float) -> None:
-        """Add up times at lengths, given the jobs that enter a queue meanwhile."""
-        leaves, end = (self._leave_server, self._leave_tick), int(self._ticks(np.array([until]))[0])
-        self._leave_server, self._leave_tick = _note_lengths(self.sheets, servers, ticks, *leaves, self._since, end)
+    def _go_on(self, ways: Any, until: float) -> None:
+        """Add up times at lengths, given who enters and leaves a queue meanwhile, or leaves it later; see `_ways`."""
+        end = int(self._ticks(np.array([until]))[0])
+        self._leave_server, self._leave_tick = _note_lengths(self.sheets, *ways, self._since, end)
         self._since = end
 
     def accounts(self, starts: Floats, drops_by_epoch: Integers, received: Received) -> dict[str, Any]:
         """Return what was counted, by the names in `Episode`; each epoch has a start and its counts."""
-        nobody = np.empty(0, dtype=np.int32)
-        self._go_on(nobody, self._ticks(np.empty(0)), float(self.system.horizon))
+        nobody, never = np.empty(0, dtype=np.int32), self._ticks(np.empty(0))
+        self._go_on((nobody, never, self._leave_server, self._leave_tick), float(self.system.horizon))
         epochs = starts, drops_by_epoch, received
         batches = range(self.system.measuring.batches)
         return {

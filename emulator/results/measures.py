@@ -484,10 +484,15 @@ def measure_asked(word: str, key: str, scenario: Scenario) -> Measure:
 
 
 def batch_values(episode: Episode, system: System, batch: Account) -> dict[str, Any]:
-    """Return the measures of a batch of an episode, by name, and its histograms."""
-    part = replace(episode, account=batch)
-    some = [*(measure for measure in MEASURES if measure.is_of_account), TIME_SHARES]
-    return {measure.name: measure.of(part, system) for measure in some} | histograms(batch)
+    """Return what `values_of` does, of a batch of an episode."""
+    return values_of(replace(episode, account=batch), system, only_of_account=True)
+
+
+def values_of(episode: Episode, system: System, *, only_of_account: bool = False) -> dict[str, Any]:
+    """Return the measures of an episode by name, None for what it does not have, and its histograms."""
+    some = [measure for measure in MEASURES if measure.is_of_account or not only_of_account]
+    values = {measure.name: measure.of(episode, system) for measure in (*some, TIME_SHARES)}
+    return {name: None if value != value else value for name, value in values.items()} | histograms(episode.account)
 
 
 def histograms(account: Account) -> dict[str, list[int] | None]:

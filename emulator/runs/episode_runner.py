@@ -20,7 +20,7 @@ from emulator.errors import InputError
 from emulator.model.system import System
 from emulator.results import traces as trace_files
 from emulator.results.columns import TRACES
-from emulator.results.measures import MEASURES, TIME_SHARES, batch_values, histograms
+from emulator.results.measures import batch_values, values_of
 from emulator.runs.check import make_dispatcher
 from emulator.runs.tasks import Cell, Cells, Row, Task
 from emulator.scenario.plan import Point
@@ -206,11 +206,10 @@ def row_of(task: Task, episode: Episode, system: System, information: str) -> Ro
         "seed": system.seed,
         "topology_hash": system.topology.graph_hash,
         "engine": episode.engine,
-        **{measure.name: measure.of(episode, system) for measure in (*MEASURES, TIME_SHARES)},
+        **values_of(episode, system),
         "fingerprint": f"{episode.totals.fingerprint:016x}",
         "measured_time": episode.account.span,
         "measures": "all" if system.measuring.needs_census else "usual",
-        **histograms(episode.account),
         "batches": [batch_values(episode, system, batch) for batch in episode.batches] or None,
     }
 

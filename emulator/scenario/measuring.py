@@ -36,14 +36,14 @@ class Precision(Section):
 
 
 class PowerKeys(Section):
-    """What a server takes, W."""
+    """What a server takes."""
 
     busy: Watts
-    """While it serves."""
+    """What a server takes while it serves, W."""
     idle: Watts
-    """While it is up and has nothing to do."""
+    """What a server takes while it is up and has nothing to do, W."""
     down: Watts = 0.0
-    """While it is down."""
+    """What a server takes while it is down, W."""
 
     def power(self) -> Power:
         """Return the same for the system."""

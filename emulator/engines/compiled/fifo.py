@@ -87,14 +87,23 @@ def group(counts, totals, records, starts, jobs, first, last):
 
 
 @kernel
-def offsets_of(counts, starts):
-    """Fill `starts` (servers + 1) with the jobs of all servers before each, from counts by thread and server."""
-    total = 0
+def offsets_of(counts, starts, received, is_first):
+    """Fill `starts` (servers + 1) with the jobs of all servers before each, from counts by thread and server.
+
+    `received` adds up what each server has received in an epoch, of which this is the first window or a later one.
+    Returns the sum of the squares of that.
+    """
+    total, squares = 0, 0
     for server in range(counts.shape[1]):
         starts[server] = total
+        before = total
         for part in range(len(counts)):
             total += counts[part, server]
+        here = np.int64(total - before + (0 if is_first else received[server]))
+        received[server] = here
+        squares += here * here
     starts[-1] = total
+    return squares
 
 
 @kernel
@@ -219,25 +228,6 @@ def _serve_one(server, servers, time, work, book, rows, begin):
     servers.oldest[server] = oldest
     servers.sojourn_time[server], servers.waiting_time[server] = sojourn_time, waiting_time
     return dropped, completed, fingerprint, busy
-
-
-@kernel
-def note_received(starts, received):
-    """Add to how many jobs each server has received in an epoch those of a window."""
-    for server in range(len(received)):
-        received[server] += starts[server + 1] - starts[server]
-
-
-@kernel
-def close_epoch(received):
-    """Return how many jobs all servers have received in an epoch, and the sum of the squares; begin the next one."""
-    jobs, squares = 0, 0
-    for server in range(len(received)):
-        count = np.int64(received[server])
-        jobs += count
-        squares += count * count
-        received[server] = 0
-    return jobs, squares
 
 
 @kernel

@@ -149,8 +149,8 @@ class _Run:
         """Of each server in the present epoch."""
         self.arrivals = self.completions = self.fingerprint = self.busy = 0
         self.per_ms = per_ms = ticks_per_ms(system.horizon, self.server_count)
-        counts = np.zeros((engine.threads, PLACES + 1), dtype=np.int64)
-        self.books = [lanes.Book(float(system.horizon), per_ms, counts[part]) for part in range(engine.threads)]
+        self.sojourn_counts = np.zeros((engine.threads, PLACES + 1), dtype=np.int64)
+        self.books = [lanes.Book(float(system.horizon), per_ms, counts) for counts in self.sojourn_counts]
 
     def parts(self, progress: Callable[[float], None] | None = None) -> Iterator[Part]:
         """Run epoch by epoch and yield the traces of each that are wanted."""
@@ -183,7 +183,7 @@ class _Run:
         """Return what is counted beside the sums, by the names in `Episode`."""
         if self.census is not None:
             return self.census.accounts(self.workload.times[:-1], self.drops_by_epoch, self.received)
-        counts = np.sum([book.sojourn_counts[:PLACES] for book in self.books], axis=0)
+        counts = self.sojourn_counts[:, :PLACES].sum(axis=0)
         return {"account": usual_account(self.system, totals, self.busy / self.per_ms, counts, self.received)}
 
     def _mail(self) -> Mail:
@@ -222,7 +222,6 @@ class _Run:
         self.streams.jobs[:] += self.streams.number
         self.streams.number[:] = 0
         rows = [empty_rows(0), *(self._run_window(window, rule) for window in self._windows(epoch))]
-        self.received.jobs[epoch], self.received.squares[epoch] = fifo.close_epoch(self.received_now)
         return (
             in_job_order(epoch, rows, self.streams.number) if self.traces.jobs else None,
             self._epoch_trace(rule, rows) if self.traces.epochs else None,
@@ -274,13 +273,15 @@ class _Run:
             ),
         )
         self._check(drawn)
-        fifo.offsets_of(self.counts, self.starts)
-        fifo.note_received(self.starts, self.received_now)
+        epoch = window.source.epoch
+        squares = fifo.offsets_of(self.counts, self.starts, self.received_now, window.is_first)
         total = int(self.starts[-1])
+        self.received.squares[epoch] = squares
+        self.received.jobs[epoch] += total
         rows = empty_rows(total) if self.is_traced else None
         served = engine.each_part(self.server_count, self._serving(np.array(drawn), rows))
         for dropped, completed, fingerprint, busy in served:
-            self.drops_by_epoch[window.source.epoch] += dropped
+            self.drops_by_epoch[epoch] += dropped
             self.completions += completed
             self.busy += busy
             self.fingerprint = (self.fingerprint + int(fingerprint)) % 2**64
