@@ -51,11 +51,10 @@ def counts_of(times):  # type: ignore[no-untyped-def]
     return counts
 
 
-def sparse(counts: Counts) -> tuple[list[int], list[int]]:
+def sparse(counts: Counts) -> tuple[NDArray[np.int32], Counts]:
     """Return the bins that hold a time, in order, and how many each holds."""
     places = np.flatnonzero(counts)
-    bins = np.where(places > 0, places + _BEFORE, 0)
-    return bins.tolist(), counts[places].tolist()
+    return np.where(places > 0, places + _BEFORE, 0).astype(np.int32), counts[places]
 
 
 def ends_of(bins: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

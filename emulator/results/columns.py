@@ -16,6 +16,7 @@ from emulator.results.column import COUNT, FLOATING, INDEX, NUMBER, RUNNING, TEX
 from emulator.results.measures import (
     COUNTS,
     FIRST,
+    INDICES,
     MEASURES,
     SHOWN,
     TIME_SHARES,
@@ -43,11 +44,11 @@ _EPISODE = (_REPLICATION, _DISPATCHER, _DELTA_T)
 """What tells an episode from the others, in each row of its traces."""
 
 _SAMPLES = tuple(
-    Column(f"{times}_{what}", COUNTS, unit, f"{meaning} {times} times of completed jobs{null}", nullable=bool(null))
+    Column(f"{times}_{what}", type_, unit, f"{meaning} {times} times of completed jobs{null}", nullable=bool(null))
     for times, null in (("sojourn", ""), ("waiting", "; null unless measures: all, warmup or batches ask for it"))
-    for what, unit, meaning in (
-        ("bins", "none", "bins that hold some of the"),
-        ("counts", "jobs", "how many each of these bins holds of the"),
+    for what, type_, unit, meaning in (
+        ("bins", INDICES, "none", "bins that hold some of the"),
+        ("counts", COUNTS, "jobs", "how many each of these bins holds of the"),
     )
 )
 """The histograms: a bin is the upper 18 bits of a time's float."""

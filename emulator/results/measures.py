@@ -6,10 +6,11 @@ the table on the terminal and the precision at which a run stops have it from th
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ from emulator.engines.histogram import Histogram, sparse
 from emulator.errors import InputError
 from emulator.keys import ScenarioError
 from emulator.model.system import System
-from emulator.results.column import COUNT, NUMBER, Column
+from emulator.results.column import COUNT, INDEX, NUMBER, Column
 from emulator.scenario.scenario import Scenario
 from emulator.text import show
 
@@ -33,7 +34,7 @@ REFERENCE_TIME = 50.0
 DROPS = f"jobs per queue and {REFERENCE_TIME:g} ms"
 """The unit of drops."""
 
-NUMBERS, COUNTS = pa.list_(NUMBER), pa.list_(COUNT)
+NUMBERS, INDICES, COUNTS = pa.list_(NUMBER), pa.list_(INDEX), pa.list_(COUNT)
 """The types of columns that hold several numbers of an episode."""
 
 _ASKED = "unless measures: all, warmup or batches ask for it"
@@ -41,6 +42,14 @@ _ASKED = "unless measures: all, warmup or batches ask for it"
 
 Times = Literal["sojourn", "waiting"]
 """What there are histograms of: `sojourn_bins` and `sojourn_counts` hold those of sojourn times, and so on."""
+
+
+HISTOGRAMS = {
+    f"{times}_{what}": kind
+    for times in get_args(Times)
+    for what, kind in (("bins", ("i", np.int32)), ("counts", ("q", np.int64)))
+}
+"""The columns of the histograms, and what their numbers are in memory: there may be a million episodes."""
 
 
 class Measure(NamedTuple):
@@ -495,10 +504,20 @@ def values_of(episode: Episode, system: System, *, only_of_account: bool = False
     return {name: None if value != value else value for name, value in values.items()} | histograms(episode.account)
 
 
-def histograms(account: Account) -> dict[str, list[int] | None]:
+def histograms(account: Account) -> dict[str, Any]:
     """Return the histograms of an account, by the names of their columns."""
-    columns: dict[str, list[int] | None] = {}
+    columns: dict[str, Any] = {}
     for times in ("sojourn", "waiting"):
         counts = getattr(account, f"{times}_counts")
         columns[f"{times}_bins"], columns[f"{times}_counts"] = (None, None) if counts is None else sparse(counts)
-    return columns
+    return compact(columns)
+
+
+def compact(row: dict[str, Any]) -> dict[str, Any]:
+    """Return an episode, or a batch, whose histograms take little room: arrays that compare like lists."""
+    for name, (code, dtype) in HISTOGRAMS.items():
+        if (values := row.get(name)) is not None and not isinstance(values, array):
+            row[name] = array(code, np.asarray(values, dtype=dtype).tobytes())
+    if row.get("batches") is not None:
+        row["batches"] = [compact(batch) for batch in row["batches"]]
+    return row

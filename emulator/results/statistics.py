@@ -32,6 +32,10 @@ Columns = Mapping[str, Sequence[Any]]
 """Episodes, or batches, by column: one value for each."""
 
 
+_OF_LOSSES = ("arrivals", "measured_time", "servers")
+"""What the upper bound of losses needs that were not seen."""
+
+
 class Units(NamedTuple):
     """What intervals are made from: the episodes of a dispatcher at a point of a sweep, or their batches."""
 
@@ -58,6 +62,14 @@ def estimate(measure: Measure, columns: Columns) -> Estimate:
         return NOTHING
     values = np.asarray(columns[measure.name], dtype=np.float64)
     return ratio_of(values, columns[measure.weight]) if measure.weight else mean_of(values)
+
+
+def columns_for(measure: Measure, rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """Return the columns of some episodes that a measure and its interval need, as far as they have them."""
+    names = {measure.name, measure.weight, *_OF_LOSSES}
+    if measure.quantile is not None:
+        names = {f"{measure.quantile[0]}_{what}" for what in ("bins", "counts")}
+    return {name: [row[name] for row in rows] for name in names if name in rows[0]}
 
 
 def _listed(value: Any) -> Any:
@@ -89,7 +101,7 @@ def upper_bound(measure: Measure, columns: Columns) -> float:
     """
     if measure.name not in ("drops_per_queue", "loss_probability"):
         return math.nan
-    names = (measure.name, "arrivals", "measured_time", "servers")
+    names = (measure.name, *_OF_LOSSES)
     if not all(name in columns for name in names) or len(columns["arrivals"]) < 2:
         return math.nan
     lost, jobs, spans, servers = (np.asarray(columns[name], dtype=np.float64) for name in names)

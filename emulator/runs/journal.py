@@ -17,6 +17,7 @@ from emulator.errors import InputError
 from emulator.machine.files import whole_file
 from emulator.results.columns import TRACES
 from emulator.results.folder import EPISODES_FILE, ResultsFolder
+from emulator.results.measures import compact
 from emulator.results.reader import Results
 from emulator.runs.identity import Identity, difference
 from emulator.runs.tasks import Cell, Cells, Row, Task
@@ -138,7 +139,7 @@ class Journal:
             if number == 0:
                 self._check(entry.get("identity"))
             else:
-                yield entry
+                yield compact(entry)
 
     def _check(self, found: Any) -> None:
         """Raise `InputError` if results in the folder have another identity."""
@@ -156,7 +157,7 @@ def _has_measures(task: Task, row: Row) -> bool:
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:
-    return json.dumps(entry, default=lambda number: number.item()).encode() + b"\n"
+    return json.dumps(entry, default=lambda value: value.tolist()).encode() + b"\n"
 
 
 def _texts(row: Mapping[str, Any], names: Iterable[str]) -> tuple[str, ...]:

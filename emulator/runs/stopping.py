@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from emulator.results.measures import measure_named
-from emulator.results.statistics import Columns, difference_of, interval_of
+from emulator.results.statistics import columns_for, difference_of, interval_of
 from emulator.runs.tasks import Cell, Cells, Row, Task
 from emulator.scenario.measuring import Precision
 from emulator.scenario.scenario import Scenario
@@ -65,22 +65,18 @@ def _batches(scenario: Scenario) -> Iterable[int]:
 
 
 def _is_precise(scenario: Scenario, cells: Sequence[Cell], count: int, finished: Mapping[Task, Row]) -> bool:
-    samples = [_columns([finished[Task(cell, replication)] for replication in range(count)]) for cell in cells]
+    samples = [[finished[Task(cell, replication)] for replication in range(count)] for cell in cells]
     if (wanted := scenario.precision) is not None:
         measure = measure_named(wanted.of)
-        if not all(_is_within(wanted, interval_of(measure, sample)) for sample in samples):
+        if not all(_is_within(wanted, interval_of(measure, columns_for(measure, sample))) for sample in samples):
             return False
     if (wanted := scenario.paired_precision) is None:
         return True
     if not cells or cells[0].place[1] != 0:
         return False  # the first dispatcher has failed
     measure = measure_named(wanted.of)
-    first, *others = samples
+    first, *others = (columns_for(measure, sample) for sample in samples)
     return all(_is_within(wanted, difference_of(measure, sample, first)) for sample in others)
-
-
-def _columns(rows: Sequence[Row]) -> Columns:
-    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _is_within(wanted: Precision, interval: tuple[float, float, float]) -> bool:
