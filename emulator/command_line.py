@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     result = _WithMeasures(prog="python -m emulator", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=style)
     result.add_argument("scenario", metavar="SCENARIO", help="a scenario file (YAML), or the word schema")
     result.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/<scenario name>)")
-    result.add_argument("--engine", choices=["auto", "simpy", "compiled"], help="instead of the scenario's")
+    result.add_argument("--engine", choices=["auto", "simpy", "compiled", "ordered"], help="instead of the scenario's")
     result.add_argument("--seed", type=int, metavar="N", help="instead of the scenario's")
     result.add_argument("--replications", type=int, metavar="N", help="instead of the scenario's")
     result.add_argument(

@@ -57,14 +57,14 @@ class Account:
     presence_time: float
     """Added up over servers: the time at each queue length, times the length."""
     busy_time: float
-    """Added up over servers: the time in which they served."""
+    """Added up over servers, those of a node each for itself: the time in which they served."""
     sojourn_counts: Integers
     """Sojourn times of completed jobs, see `emulator.engines.histogram`."""
     drops_by_epoch: Integers
     """Of the epochs that begin in it, as are those of `received`."""
     received: Received
     down_time: float = 0.0
-    """Added up over servers: the time in which they were down."""
+    """Added up over nodes: the time in which they were down."""
     waiting_time: float | None = None
     """From reaching the server to the start of service, added up over completed jobs; None if it was not asked for, as
     are the following."""

@@ -12,20 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.engines.account import Account, BySchedulers, NodeTrace, Received
-from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, Totals
+from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, OUTCOMES, Totals
 from emulator.engines.histogram import PLACES, place_of
-from emulator.engines.ticks import tick_at, ticks_per_ms
+from emulator.engines.service import Service, Times, new_times, spend, ticks_of
+from emulator.engines.ticks import tick_at
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-OUTCOME_CODES = 6
-"""How many outcomes a job can have: completed, dropped, in system, refused, lost, gave up."""
-
-REFUSED = 3
-"""The outcome of a job that, like one dropped, never was in a queue: its server was down."""
+BY_OUTCOME = ("completions", "drops", "in_system", "refused", "lost", "gave_up")
+"""What jobs are called by their outcomes, in the order of these."""
 
 kernel = compiled(nogil=True, error_model="numpy")
 
@@ -34,8 +32,7 @@ class Sheets(NamedTuple):
     """What is counted; parts are the batches, or the one span after the warm-up."""
 
     bounds: Floats
-    """Where the parts begin, and the horizon; and the same in ticks."""
-    bound_ticks: Integers
+    """Where the parts begin, and the horizon."""
     outcomes: Integers
     """Parts x outcomes."""
     sojourn_ticks: Integers
@@ -43,13 +40,13 @@ class Sheets(NamedTuple):
     waiting_ticks: Integers
     sojourn_counts: Integers
     waiting_counts: Integers
-    length_ticks: Integers
-    """Parts x queue lengths: time, added up over servers."""
     reached: Integers
     """Of each server, as are the four following."""
     dropped: Integers
-    presence_ticks: Integers
-    busy_ticks: Integers
+    presence: Integers
+    """In ticks, the time at each length, times the length."""
+    busy: Integers
+    """In ticks."""
     length: Integers
     """At the time up to which jobs are known."""
     jobs: Integers
@@ -110,7 +107,7 @@ def _ways(per_ms, server, reached, departure, outcome, leave_server, leave_tick)
     entered, left = 0, known
     for job in range(count):
         fate = outcome[job]
-        if fate in (DROPPED, REFUSED) or not reached[job] >= 0.0:
+        if fate == DROPPED or not reached[job] >= 0.0:
             continue
         enters[entered], enter_ticks[entered] = server[job], tick_at(reached[job], per_ms)
         entered += 1
@@ -140,23 +137,15 @@ def _grouped(servers, ticks, count):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _spend(sheets, server, length, part, since, until):  # type: ignore[no-untyped-def]
-    """Add up a time at a length, from tick to tick; return the part in which it ends."""
-    bounds, parts = sheets.bound_ticks, len(sheets.bound_ticks) - 1
-    since = max(since, bounds[0])
-    while since < until:
-        while part + 1 < parts and bounds[part + 1] <= since:
-            part += 1
-        end = min(until, bounds[part + 1]) if part + 1 < parts else until
-        sheets.length_ticks[part, length] += end - since
-        sheets.presence_ticks[server] += length * (end - since)
-        sheets.busy_ticks[server] += (length > 0) * (end - since)
-        since = end
-    return part
+def _pass(sheets, times, server, length, since, until):  # type: ignore[no-untyped-def]
+    """Add up a span of ticks in which a server had so many jobs."""
+    counted = spend(times, length, length > 0, 0, since, until)
+    sheets.presence[server] += length * counted
+    sheets.busy[server] += (length > 0) * counted
 
 
 @kernel
-def _note_lengths(sheets, enter_server, enter_tick, leave_server, leave_tick, since, until):  # type: ignore[no-untyped-def]
+def _note_lengths(sheets, times, enter_server, enter_tick, leave_server, leave_tick, since, until):  # type: ignore[no-untyped-def]
     """Add up how long queues had each length from tick `since` to `until`.
 
     Jobs enter before `until`; those that leave from then on are returned: their servers, and the ticks.
@@ -169,17 +158,17 @@ def _note_lengths(sheets, enter_server, enter_tick, leave_server, leave_tick, si
     for server in range(servers):
         enter, last_enter = enter_starts[server], enter_starts[server + 1]
         leave, last_leave = leave_starts[server], leave_starts[server + 1]
-        length, now, part = sheets.length[server], since, 0
+        length, now = sheets.length[server], since
         while enter < last_enter or (leave < last_leave and leaves[leave] < until):
             leaves_first = leave < last_leave and (enter == last_enter or leaves[leave] <= enters[enter])
             time = leaves[leave] if leaves_first else enters[enter]
-            part = _spend(sheets, server, length, part, now, time)
+            _pass(sheets, times, server, length, now, time)
             now = max(now, time)
             if leaves_first:
                 length, leave = length - 1, leave + 1
             else:
                 length, enter = length + 1, enter + 1
-        _spend(sheets, server, length, part, now, until)
+        _pass(sheets, times, server, length, now, until)
         sheets.length[server] = length
         for place in range(leave, last_leave):
             later_server[later], later_tick[later] = server, leaves[place]
@@ -187,21 +176,13 @@ def _note_lengths(sheets, enter_server, enter_tick, leave_server, leave_tick, si
     return later_server[:later].copy(), later_tick[:later].copy()
 
 
-@kernel
-def _ticks_of(times, per_ms):  # type: ignore[no-untyped-def]
-    ticks = np.empty(len(times), dtype=np.int64)
-    for place in range(len(times)):
-        ticks[place] = tick_at(times[place], per_ms)
-    return ticks
-
-
 class Census:
     """Counts the jobs of an episode, part by part, in order of time."""
 
     def __init__(self, system: System):
         self.system = system
-        servers, schedulers, buffer = system.servers, system.schedulers, system.buffer
-        self.per_ms = ticks_per_ms(system.horizon, servers * (buffer + 1))
+        self.times = new_times(system)
+        """How long FIFO queues had each length; stations count that themselves."""
         bounds = system.measuring.bounds(float(system.horizon))
         parts = len(bounds) - 1
 
@@ -210,99 +191,94 @@ class Census:
 
         self.sheets = Sheets(
             bounds,
-            self._ticks(bounds),
-            zeros(parts, OUTCOME_CODES),
-            zeros(parts),
-            zeros(parts),
-            zeros(parts, PLACES),
-            zeros(parts, PLACES),
-            zeros(parts, buffer + 1),
-            *zeros(5, servers),
-            *zeros(4, schedulers),
+            zeros(parts, len(OUTCOMES)),
+            *zeros(2, parts),
+            *zeros(2, parts, PLACES),
+            *zeros(5, system.servers),
+            *zeros(4, system.schedulers),
         )
-        self._since = int(self._ticks(np.zeros(1))[0])
+        self._since = self._tick(0.0)
         self._leave_server = np.empty(0, dtype=np.int32)
         self._leave_tick = zeros(0)
 
-    def _ticks(self, times: Floats) -> Integers:
-        ticks: Integers = _ticks_of(times, self.per_ms)
-        return ticks
+    def _tick(self, time: float) -> int:
+        return int(ticks_of(np.array([time]), self.times.per_ms)[0])
 
     def add(self, jobs: Any, until: float) -> None:
-        """Count jobs, given as columns named as in `JobTrace`: all that reach a server before `until`, once each.
-
-        A job that has left its server without being completed has the time at which it did as its `departure_time`.
-        """
+        """Count jobs, given as columns named as in `JobTrace`: all that reach a server before `until`, once each."""
         arrival, reached = jobs.arrival_time, getattr(jobs, "reached_time", jobs.arrival_time)
         columns = jobs.server, jobs.scheduler, arrival, reached, jobs.start_time, jobs.departure_time, jobs.outcome
-        _note_fates(self.sheets, self.per_ms, *columns)
-        ways = jobs.server, reached, jobs.departure_time, jobs.outcome
-        self._go_on(_ways(self.per_ms, *ways, self._leave_server, self._leave_tick), until)
+        _note_fates(self.sheets, self.times.per_ms, *columns)
+        if self.system.station.is_plain:
+            ways = jobs.server, reached, jobs.departure_time, jobs.outcome
+            self._go_on(_ways(self.times.per_ms, *ways, self._leave_server, self._leave_tick), until)
 
     def _go_on(self, ways: Any, until: float) -> None:
         """Add up times at lengths, given who enters and leaves a queue meanwhile, or leaves it later; see `_ways`."""
-        end = int(self._ticks(np.array([until]))[0])
-        self._leave_server, self._leave_tick = _note_lengths(self.sheets, *ways, self._since, end)
+        end = self._tick(until)
+        self._leave_server, self._leave_tick = _note_lengths(self.sheets, self.times, *ways, self._since, end)
         self._since = end
 
-    def accounts(self, starts: Floats, drops_by_epoch: Integers, received: Received) -> dict[str, Any]:
-        """Return what was counted, by the names in `Episode`; each epoch has a start and its counts."""
-        nobody, never = np.empty(0, dtype=np.int32), self._ticks(np.empty(0))
-        self._go_on((nobody, never, self._leave_server, self._leave_tick), float(self.system.horizon))
+    def accounts(
+        self, starts: Floats, drops_by_epoch: Integers, received: Received, service: Service | None
+    ) -> dict[str, Any]:
+        """Return what was counted, by the names in `Episode`.
+
+        Each epoch has a start and its counts; `service` is what stations have done, None of FIFO queues.
+        """
+        if service is None:
+            nobody, never = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
+            self._go_on((nobody, never, self._leave_server, self._leave_tick), float(self.system.horizon))
+            presence, busy = self.sheets.presence, self.sheets.busy
+            service = Service(self.times, presence, busy, np.zeros_like(busy))
         epochs = starts, drops_by_epoch, received
         batches = range(self.system.measuring.batches)
         return {
-            "account": self._account(slice(None), *epochs),
-            "batches": tuple(self._account(slice(part, part + 1), *epochs) for part in batches),
-            "nodes": self._nodes(),
+            "account": self._account(slice(None), service.times, *epochs),
+            "batches": tuple(self._account(slice(part, part + 1), service.times, *epochs) for part in batches),
+            "nodes": self._nodes(service),
         }
 
-    def _account(self, parts: slice, starts: Floats, drops_by_epoch: Integers, received: Received) -> Account:
-        sheets = self.sheets
+    def _account(
+        self, parts: slice, times: Times, starts: Floats, drops_by_epoch: Integers, received: Received
+    ) -> Account:
+        sheets, per_ms = self.sheets, times.per_ms
         begin, end = sheets.bounds[:-1][parts][0], sheets.bounds[1:][parts][-1]
         epochs = slice(*np.searchsorted(starts, (begin, end)).tolist())
-        length_ticks = sheets.length_ticks[parts].sum(axis=0)
+        at_length = times.at_length[parts].sum(axis=0)
         is_whole = len(sheets.bounds[:-1][parts]) == len(sheets.bounds) - 1
-        completions, drops, in_system, refused, lost, gave_up = sheets.outcomes[parts].sum(axis=0).tolist()
         return Account(
             span=float(end - begin),
             arrivals=int(sheets.outcomes[parts].sum()),
-            completions=completions,
-            drops=drops,
-            in_system=in_system,
-            refused=refused,
-            lost=lost,
-            gave_up=gave_up,
-            sojourn_time=self._ms(sheets.sojourn_ticks[parts].sum()),
-            presence_time=self._ms(length_ticks @ np.arange(len(length_ticks))),
-            busy_time=self._ms(length_ticks[1:].sum()),
+            **dict(zip(BY_OUTCOME, sheets.outcomes[parts].sum(axis=0).tolist(), strict=True)),
+            sojourn_time=int(sheets.sojourn_ticks[parts].sum()) / per_ms,
+            presence_time=int(at_length @ np.arange(len(at_length))) / per_ms,
+            busy_time=int(times.busy[parts].sum()) / per_ms,
+            down_time=int(times.down[parts].sum()) / per_ms,
             sojourn_counts=sheets.sojourn_counts[parts].sum(axis=0),
             drops_by_epoch=drops_by_epoch[epochs],
             received=received.of(epochs),
-            waiting_time=self._ms(sheets.waiting_ticks[parts].sum()),
+            waiting_time=int(sheets.waiting_ticks[parts].sum()) / per_ms,
             waiting_counts=sheets.waiting_counts[parts].sum(axis=0),
-            time_at_length=length_ticks / self.per_ms,
+            time_at_length=at_length / per_ms,
             schedulers=self._schedulers() if is_whole else None,
         )
 
     def _schedulers(self) -> BySchedulers:
         sheets = self.sheets
-        return BySchedulers(sheets.jobs, sheets.lost, sheets.completed, sheets.scheduler_ticks / self.per_ms)
+        return BySchedulers(sheets.jobs, sheets.lost, sheets.completed, sheets.scheduler_ticks / self.times.per_ms)
 
-    def _ms(self, ticks: np.int64) -> float:
-        return float(ticks) / self.per_ms
-
-    def _nodes(self) -> NodeTrace:
+    def _nodes(self, service: Service) -> NodeTrace:
         """Return what is counted of each server and each scheduler."""
-        sheets, span = self.sheets, float(self.sheets.bounds[-1] - self.sheets.bounds[0])
+        sheets, per_ms = self.sheets, self.times.per_ms
         sojourn = np.full(len(sheets.jobs), np.nan)
-        np.divide(sheets.scheduler_ticks / self.per_ms, sheets.completed, out=sojourn, where=sheets.completed > 0)
+        np.divide(sheets.scheduler_ticks / per_ms, sheets.completed, out=sojourn, where=sheets.completed > 0)
         return NodeTrace(
             arrivals=sheets.reached,
             drops=sheets.dropped,
-            busy_time=sheets.busy_ticks / self.per_ms,
-            down_time=np.zeros(len(sheets.reached)),
-            mean_queue_length=sheets.presence_ticks / self.per_ms / span,
+            busy_time=service.busy / per_ms,
+            down_time=service.down / per_ms,
+            mean_queue_length=service.presence / per_ms / float(sheets.bounds[-1] - sheets.bounds[0]),
             jobs=sheets.jobs,
             lost=sheets.lost,
             mean_sojourn_time=sojourn,
@@ -310,21 +286,22 @@ class Census:
 
 
 def usual_account(
-    system: System, totals: Totals, busy_time: float, sojourn_counts: Integers, received: Received
+    system: System,
+    totals: Totals,
+    sojourn_counts: Integers,
+    received: Received,
+    busy_time: float,
+    down_time: float = 0.0,
 ) -> Account:
     """Return the account of a whole episode of which no census was taken, from what an engine counts in any case."""
     return Account(
         span=float(system.horizon),
         arrivals=totals.arrivals,
-        completions=totals.completions,
-        drops=totals.drops,
-        in_system=totals.in_system,
-        refused=0,
-        lost=0,
-        gave_up=0,
+        **{name: getattr(totals, name) for name in BY_OUTCOME},
         sojourn_time=totals.sojourn_time,
         presence_time=totals.presence_time,
         busy_time=busy_time,
+        down_time=down_time,
         sojourn_counts=sojourn_counts,
         drops_by_epoch=totals.drops_by_epoch,
         received=received,

@@ -132,7 +132,7 @@ JOBS = (
         encoding=FLOATING,
     ),
     Column("start_time", NUMBER, "ms", "when its service started; null if it did not by the horizon", True, FLOATING),
-    Column("departure_time", NUMBER, "ms", "when its service ended; null if it did not by the horizon", True, FLOATING),
+    Column("departure_time", NUMBER, "ms", "when it left its server; null if not by the horizon", True, FLOATING),
     Column("work", NUMBER, "1", "work of the job, of mean 1; service takes work / service rate", encoding=FLOATING),
     Column(
         "queue_length_at_arrival",
@@ -142,6 +142,8 @@ JOBS = (
         nullable=True,
     ),
     Column("outcome", TEXT, "none", f"what became of the job by the horizon: {', '.join(OUTCOMES)}"),
+    Column("class", INDEX, "none", "class of the job, by its place in the scenario's list", encoding=RUNNING),
+    Column("attempt", INDEX, "none", "how often the job had been tried before", encoding=RUNNING),
 )
 
 _NO_SERVER = "null if there are fewer servers"

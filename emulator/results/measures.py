@@ -145,8 +145,8 @@ def mean_waiting_time(episode: Episode, system: System) -> float:
 
 
 def utilisation(episode: Episode, system: System) -> float:
-    """Return the mean over servers of the share of time in which they served."""
-    return episode.account.busy_time / episode.account.span / system.servers
+    """Return the share of time in which servers served, those of a node counted each for itself."""
+    return episode.account.busy_time / episode.account.span / (system.servers * system.station.servers)
 
 
 def herding(episode: Episode, system: System) -> float:
@@ -173,8 +173,10 @@ def energy(episode: Episode, system: System) -> float:
     account, power = episode.account, system.measuring.power
     if power is None:
         return np.nan
-    idle_time = account.span * system.servers - account.busy_time - account.down_time
-    return power.busy * account.busy_time + power.idle * idle_time + power.down * account.down_time
+    each = system.station.servers
+    down_time = account.down_time * each
+    idle_time = account.span * system.servers * each - account.busy_time - down_time
+    return power.busy * account.busy_time + power.idle * idle_time + power.down * down_time
 
 
 def energy_per_job(episode: Episode, system: System) -> float:
@@ -313,6 +315,14 @@ FIRST = (
     _count("arrivals", "jobs that arrived by the horizon"),
     _count("completions", "jobs completed by the horizon"),
     _count("drops", "jobs dropped by the horizon"),
+    _count("refused", "jobs that servers refused because they were down"),
+    _count("lost", "jobs that servers lost when they failed"),
+    _count("gave_up", "jobs that gave up because they had to wait too long"),
+    Measure(
+        Column("retries", COUNT, "jobs", "arrivals that are further attempts of a job"),
+        lambda episode, system: episode.totals.retries,
+        is_of_account=False,
+    ),
     Measure(
         Column("drops_per_queue", NUMBER, DROPS, "dropped jobs per server, scaled to 50 ms"),
         drops_per_queue,
@@ -358,9 +368,6 @@ FIRST = (
 
 MEASURES = (
     *FIRST,
-    _count("refused", "jobs that a server refused, for it was down"),
-    _count("lost", "jobs that were lost when their server failed"),
-    _count("gave_up", "jobs whose patience ran out"),
     _ratio(
         loss_probability,
         "1",

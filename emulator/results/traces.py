@@ -43,7 +43,7 @@ def write_jobs(path: Path, traces: Iterable[JobTrace], keys: Keys, metadata: Map
         before = 0
         for trace in traces:
             for start, stop in _pieces(len(trace.epoch)):
-                columns = {name: values[start:stop] for name, values in vars(trace).items()}
+                columns = {name.rstrip("_"): values[start:stop] for name, values in vars(trace).items()}
                 columns["job"] = np.arange(before + start, before + stop)
                 columns["queue_length_at_arrival"] = _unless_negative(columns["queue_length_at_arrival"])
                 columns["outcome"] = pa.DictionaryArray.from_arrays(columns["outcome"], outcomes)

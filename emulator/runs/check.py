@@ -18,6 +18,8 @@ from emulator.keys import ScenarioError
 from emulator.report.figure import Picture, picture_of
 from emulator.results.measures import measure_asked
 from emulator.scenario.plan import Plan, Point
+from emulator.scenario.plugins import PluggedLaw
+from emulator.scenario.scenario import Sizes
 from emulator.workload.jobs import try_out
 
 
@@ -83,19 +85,26 @@ def check_plan(plan: Plan) -> Checked:
     """Build every distinct system and try out every dispatcher; raise `InputError` with the place in the file."""
     done: set[str] = set()
     _check_precision(plan.points[0])
+    sizes: dict[str, Sizes] = {}
     checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {}, [])
     for point in plan.points:
         scenario = point.scenario
         description = repr((scenario.topology, scenario.service, scenario.seed))
-        if description not in done:
-            done.add(description)
-            remark = point.system().topology.remark
+        if description in sizes:
+            point.check_on(sizes[description])
+        else:
+            topology = point.system().topology
+            sizes[description] = Sizes.of(topology)
+            remark = topology.remark
             if remark and remark not in checked.remarks:
                 checked.remarks.append(remark)
-            _check_plugins(point, checked)
             path = getattr(scenario.topology, "path", None)
             if path is not None:
                 _append(checked.files, "edges of the topology", hash_of(path) or "")
+        description = repr(scenario.plugins())
+        if description not in done:
+            done.add(description)
+            _check_plugins(point, checked)
         for index, spec in enumerate(scenario.dispatchers):
             about = (point.scheduler_count(), point.server_count(), point.has_own(), quickest_for(scenario))
             description = repr((spec, spec.folder, scenario.buffer, about))
@@ -117,14 +126,14 @@ def _check_precision(point: Point) -> None:
 
 
 def _check_plugins(point: Point, checked: Checked) -> None:
-    """Try out the law of work, and note what the classes of users depend on that are not dispatchers."""
-    plugins = point.scenario.plugins()
-    if "the law of work" in plugins:
-        try:
-            plugins["the law of work"].ask(try_out)
-        except InputError as error:
-            raise InputError(f"{point.places['service.work']}: service.work {error}") from None
-    for name, plugin in plugins.items():
+    """Try out the laws, and note what they, and classes of users, depend on that are not dispatchers."""
+    for name, plugin in point.scenario.plugins().items():
+        if isinstance(plugin, PluggedLaw):
+            key = {"the law of work": "service.work"}.get(name, name.removeprefix("the law of "))
+            try:
+                plugin.ask(try_out)
+            except InputError as error:
+                raise InputError(f"{point.places[key]}: {key} {error}") from None
         _note(plugin.files(), name, checked)
 
 

@@ -15,7 +15,7 @@ from dispatchers.information import information_of
 from emulator.engines.auto import emulate, obstacle_to
 from emulator.engines.comparison import EnginesDifferError
 from emulator.engines.engine import ENGINES, REFERENCE, Engine
-from emulator.engines.episode import Episode, Traces
+from emulator.engines.episode import GONE, Episode, Traces
 from emulator.errors import InputError
 from emulator.model.system import System
 from emulator.results import traces as trace_files
@@ -217,10 +217,11 @@ def row_of(task: Task, episode: Episode, system: System, information: str) -> Ro
 def check_conservation(episode: Episode) -> None:
     """Raise `RuntimeError` unless all jobs and all messages are accounted for.
 
-    Arrivals = completions + drops + jobs in the system, and messages sent = received + lost + under way.
+    Arrivals = completions + drops + jobs refused, lost, given up and in the system; messages sent = received + lost +
+    under way.
     """
     totals = episode.totals
-    accounted = totals.completions + totals.drops + totals.in_system
+    accounted = totals.in_system + sum(getattr(totals, name) for name in GONE)
     if totals.arrivals != accounted or totals.drops != totals.drops_by_epoch.sum():
         raise RuntimeError(f"{totals.arrivals} jobs arrived, but {accounted} are accounted for: {totals}")
     mail = totals.mail

@@ -15,7 +15,7 @@ from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from dispatchers.view import View
 from emulator.model.access import Access
 from emulator.model.arrivals.process import ArrivalProcess
-from emulator.model.laws import Deterministic, Exponential, Hyperexponential, Law
+from emulator.model.laws import Deterministic, Exponential, Gamma, Hyperexponential, Law
 from emulator.model.network import Clock, Duration, Latency, Loss, Network, Phase
 from emulator.model.system import System
 from emulator.model.topology import AccessLists
@@ -210,7 +210,7 @@ def _network(generator: np.random.Generator, system: System, is_coarse: bool) ->
 
 
 def _law(generator: np.random.Generator, is_coarse: bool) -> Law:
-    laws: list[Law] = [Deterministic(), Exponential(), Hyperexponential(scv=4.0)]
+    laws: list[Law] = [Deterministic(), Exponential(), Gamma(scv=2.0)]
     if is_coarse:
         laws = [Deterministic(), Coarse()]
     return laws[generator.integers(len(laws))]

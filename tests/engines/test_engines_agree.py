@@ -19,7 +19,7 @@ from emulator.command_line import main
 from emulator.engines.auto import engines_of
 from emulator.engines.comparison import EnginesDifferError, check_equal
 from emulator.engines.compiled import fifo, numbering
-from emulator.engines.compiled import windows as compiled_engine
+from emulator.engines.compiled import window_run as compiled_engine
 from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.episode import COMPLETED, Traces
 from emulator.engines.simpy.engine import SimpyEngine

@@ -204,7 +204,11 @@ def test_keys_that_sweep_are_all_but_those_that_never_do():
         "topology.choices": 1,
         "topology.sides": 1,
         "topology.latencies": 1,
+        "classes": 1,
+        "retries.on": 1,
+        "server.order.priority": 1,
         "service.rates": 1,
+        "service.speeds": 1,
         "training.hidden": 1,
     }
 

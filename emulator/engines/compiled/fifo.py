@@ -126,6 +126,14 @@ def _sort(time, work, place, schedulers):
 
 
 @kernel
+def sort(time, work, place, schedulers):
+    """Sort a server's jobs, however many, by arrival time, then by scheduler, in place."""
+    if len(time) > INSERTION_LIMIT:
+        _sort_many(time, work, place)
+    _sort(time, work, place, schedulers)
+
+
+@kernel
 def serve(servers, records, starts, jobs, lanes, book, rows, first, last):
     """Let the servers `first` to `last` - 1 take their jobs; return (drops, completions, fingerprint, busy ticks).
 
@@ -160,9 +168,7 @@ def _serve_one_by_one(servers, records, starts, jobs, book, rows, first, last, s
         if end - begin <= served:
             continue
         time, work, place = jobs.arrival_time[begin:end], jobs.work[begin:end], jobs.place[begin:end]
-        if len(time) > INSERTION_LIMIT:
-            _sort_many(time, work, place)
-        _sort(time, work, place, schedulers)
+        sort(time, work, place, schedulers)
         d, c, f, b = _serve_one(server, servers, time, work, book, rows, begin)
         dropped += d
         completed += c
