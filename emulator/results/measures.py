@@ -341,6 +341,7 @@ FIRST = (
         Column("mean_discounted_drops", NUMBER, "jobs per queue", "mean of discounted_drops"),
         label="discounted drops per queue",
         short="discounted",
+        is_of_account=False,
     ),
     Measure(
         Column(

@@ -119,9 +119,8 @@ class EpisodeRunner:
             workload = Workload(prepared.system, task.replication)
             names = task.cell.engines(task.replication, prepared.obstacle)
             if names[0] != REFERENCE and task.cell.jobs > HELD_JOBS:
-                wanted = Traces(
-                    nodes=wanted.nodes
-                )  # too much to hold: the episode is emulated again while its traces are written
+                # Jobs are too much to hold: the episode is emulated again while its traces are written.
+                wanted = Traces(nodes=wanted.nodes)
             try:
                 episode = emulate(names, prepared.engine, workload, wanted, progress)
             except EnginesDifferError as error:

@@ -49,9 +49,6 @@ EPISODE_TYPES = {
     "age_at_decisions": "double",
     "age_at_jobs": "double",
     "fingerprint": "string",
-    "refused": "int64",
-    "lost": "int64",
-    "gave_up": "int64",
     "loss_probability": "double",
     "utilisation": "double",
     "herding": "double",
@@ -72,9 +69,9 @@ EPISODE_TYPES = {
     "measured_time": "double",
     "measures": "string",
     "time_shares": "list<double>",
-    "sojourn_bins": "list<int64>",
+    "sojourn_bins": "list<int32>",
     "sojourn_counts": "list<int64>",
-    "waiting_bins": "list<int64>",
+    "waiting_bins": "list<int32>",
     "waiting_counts": "list<int64>",
     "batches": "list<struct>",
 }
@@ -123,9 +120,9 @@ SUMMARY_TYPES = {
     "batches": "int32",
 }
 POLARS = {"string": pl.String, "double": pl.Float64, "int32": pl.Int32, "int64": pl.Int64}
-POLARS |= {f"list<{name}>": pl.List(POLARS[name]) for name in ("double", "int64")}
+POLARS |= {f"list<{name}>": pl.List(POLARS[name]) for name in ("double", "int32", "int64")}
 DUCKDB = {"string": "VARCHAR", "double": "DOUBLE", "int32": "INTEGER", "int64": "BIGINT"}
-DUCKDB |= {f"list<{name}>": f"{DUCKDB[name]}[]" for name in ("double", "int64")}
+DUCKDB |= {f"list<{name}>": f"{DUCKDB[name]}[]" for name in ("double", "int32", "int64")}
 METADATA = {"resolved_scenario": "name: test\n", "seed": "1", "version": "0"}
 
 
@@ -164,7 +161,6 @@ def row(dispatcher="JSQ", replication=0, rate=1.0, drops=7, sojourn=1.5):
         "age_at_decisions": 0.25,
         "age_at_jobs": float("nan"),
         "fingerprint": "00ff00ff00ff00ff",
-        **dict.fromkeys(("refused", "lost", "gave_up"), 0),
         "loss_probability": drops / 300,
         "utilisation": 0.7,
         "herding": 1.25,

@@ -10,8 +10,10 @@ from emulator import InputError, Results
 from emulator.command_line import main
 from emulator.engines.histogram import Histogram
 from emulator.results.measures import SHOWN, names_of
+from emulator.verification.exact.arrivals import poisson
 from emulator.verification.exact.queue import stationary_loss
-from emulator.verification.exact.sojourn import mean_sojourn, sojourn_quantile, sojourn_share
+from emulator.verification.exact.sojourn import quantiles, sojourn_law
+from emulator.verification.exact.station import Station
 
 QUEUES = """
 topology: {kind: cycle, nodes: 20}
@@ -24,6 +26,10 @@ replications: 20
 engine: compiled
 """
 """M/M/1/5 queues that have forgotten that they were empty; few jobs are still there in the end."""
+
+
+LAW = sojourn_law(Station(arrivals=poisson(0.9)))
+"""The exact law of their sojourn times."""
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +56,13 @@ def near(row, name, exact):
     ],
 )
 def test_percentiles_of_a_queue_are_the_exact_ones(queues, name, share, exact):
-    assert sojourn_quantile(share, 0.9, 5) == pytest.approx(exact, abs=1e-6)
+    assert quantiles(LAW, [share]) == pytest.approx([exact], abs=1e-6)
     assert near(queues, name, exact)
 
 
 def test_means_after_the_warm_up_are_those_of_the_long_run(queues):
     loss = stationary_loss(0.9, 5)
-    assert mean_sojourn(0.9, 5) == pytest.approx(2.790286, abs=1e-6)
+    assert LAW.mean == pytest.approx(2.790286, abs=1e-6)
     assert near(queues, "mean_sojourn_time", 2.790286)
     assert near(queues, "mean_waiting_time", 1.790286)
     assert near(queues, "loss_probability", loss)
@@ -76,14 +82,6 @@ def test_jobs_that_go_anywhere_do_not_herd_and_those_that_flock_do(tmp_path):
     assert random["herding_high"] - random["herding_low"] < 0.1
     assert flocking["herding_low"] > 1.5
     assert flocking["herding_difference_low"] > 0.5
-
-
-def test_the_distribution_of_sojourn_times_is_a_distribution():
-    assert sojourn_share(0.0, 0.7, 3) == pytest.approx(0.0)
-    times = np.linspace(0.0, 60.0, 60_001)
-    shares = np.array([sojourn_share(time, 0.7, 3) for time in times])
-    assert (np.diff(shares) >= 0.0).all()
-    assert np.trapezoid(1.0 - shares, times) == pytest.approx(mean_sojourn(0.7, 3), rel=1e-6)
 
 
 def test_what_is_left_out_is_what_came_before(tmp_path):
@@ -146,7 +144,7 @@ def test_batches_of_one_long_run_have_an_interval_and_their_correlation(tmp_path
     assert batches.drops_per_queue.mean() == pytest.approx(episode["drops_per_queue"])
     assert row["mean_drops"] == episode["drops_per_queue"]
     assert row["ci_low"] < 50 * 0.9 * stationary_loss(0.9, 5) < row["ci_high"]
-    assert row["p90_sojourn_time_low"] < sojourn_quantile(0.9, 0.9, 5) < row["p90_sojourn_time_high"]
+    assert row["p90_sojourn_time_low"] < quantiles(LAW, [0.9])[0] < row["p90_sojourn_time_high"]
     assert abs(row["mean_drops_lag_one"]) < 0.6
     assert row["mean_drops_lag_one"] == pytest.approx(
         np.corrcoef(batches.drops_per_queue[1:], batches.drops_per_queue[:-1])[0, 1], abs=0.2

@@ -148,7 +148,7 @@ class Nodes:
 
     def account(self, system: System, totals: Totals, received: Received) -> Account:
         """Return the account of the whole episode."""
-        times, counts = self.service().times, sum(counts for _, counts in self.sheets)
+        times, counts = self.service().times, np.sum([counts for _, counts in self.sheets], axis=0)
         spent = (int(ticks.sum()) / times.per_ms for ticks in (times.busy, times.down))
         return usual_account(system, totals, counts, received, *spent)
 

@@ -180,10 +180,8 @@ class Ledger:
             census = Census(system)
             census.add(jobs, horizon)
             return census.accounts(self.workload.times[:-1], totals.drops_by_epoch, received, service)
-        counts, per_ms = (
-            counts_of((jobs.departure_time - jobs.arrival_time)[jobs.outcome == COMPLETED]),
-            scale_of(system),
-        )
+        sojourn_times = (jobs.departure_time - jobs.arrival_time)[jobs.outcome == COMPLETED]
+        counts, per_ms = counts_of(sojourn_times), scale_of(system)
         if service is None:
             ends = np.where(np.isnan(jobs.departure_time), horizon, jobs.departure_time)
             times = tick_sum(jobs.start_time, ends, per_ms) / per_ms, 0.0
