@@ -28,7 +28,7 @@ from emulator.engines.engine import Engine
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.machine.starting import start
 from emulator.model.arrivals import Switched
-from emulator.model.laws import Exponential
+from emulator.model.laws import LAWS, Exponential
 from emulator.model.network import Clock, Duration, Latency, Loss, Network
 from emulator.model.system import System
 from emulator.model.topologies import configuration_model, edge_list, torus
@@ -118,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _compare(systems, has_ciw=_has_ciw())
     _dispatchers(systems, policy)
     _growth(systems[4_900])
+    _laws(systems[4_900])
     _hubs(systems[4_900])
     _networks(systems[4_900])
     return 0
@@ -186,6 +187,13 @@ def _growth(base: System) -> None:
     buffers = (1, 2, 5, 10, 16, 20, 100)
     cells = [nanoseconds(run, replace(base, buffer=buffer)) for buffer in buffers]
     table("ns per job under RND at 4,900 nodes, by buffer", [str(buffer) for buffer in buffers], [("", cells)])
+
+
+def _laws(base: System) -> None:
+    """What a law of work costs: most need one number for a job, some need more."""
+    laws = [law.sample(np.random.default_rng(1)) for law in LAWS.values()]
+    rows = [(law.law, [nanoseconds(compiled(Random()), replace(base, work=law))]) for law in laws]
+    table("ns per job under RND at 4,900 nodes, by law of work", [""], rows)
 
 
 def _hubs(base: System) -> None:

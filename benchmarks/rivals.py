@@ -138,7 +138,7 @@ def _sample(source, rate, nodes, block, work):  # type: ignore[no-untyped-def]
         for i in range(count):
             block.scheduler[i] = drawn + i
         draw_next(source, block, count)
-        draw_work(source, block.bits, count, work, 0)
+        draw_work(source, block, count, work, 0)
         drawn += count
     return drawn
 

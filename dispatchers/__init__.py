@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dispatchers.checking import check_dispatcher
-    from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher
+    from dispatchers.contract import (
+        Dispatcher,
+        JobView,
+        LeastCostDispatcher,
+        PerJobDispatcher,
+        RecurrentDispatcher,
+    )
     from dispatchers.errors import DispatcherError
     from dispatchers.view import View
 
@@ -13,6 +19,7 @@ __all__ = [
     "Dispatcher",
     "DispatcherError",
     "JobView",
+    "LeastCostDispatcher",
     "PerJobDispatcher",
     "RecurrentDispatcher",
     "View",

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from dispatchers.choice import Answer, ask, checked_choice
+from dispatchers.choice import Answer, ask, ask_of_each, checked_choice, says_of_each
 from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher, hidden_width, name_of
 from dispatchers.errors import DispatcherError, describe_value
 from dispatchers.information import KINDS, declared, text_of
-from dispatchers.view import Floats, View, an_epoch_later, random_view, select_rows
+from dispatchers.view import BY_SERVER, FIELDS, Floats, View, an_epoch_later, random_view, select_rows
 
 EPOCHS = 3
 """How many decisions one after the other a recurrent rule is tried for."""
@@ -40,6 +40,7 @@ def check_declarations(dispatcher: Dispatcher, name: str | None = None) -> None:
         ("buffer", rule.buffer is None or _is_whole(rule.buffer, 2**31 - 1), "a whole number >= 1 or None"),
         ("nodes", rule.nodes is None or _is_whole(rule.nodes, 2**31 - 1), "a whole number >= 1 or None"),
         ("graph_hash", isinstance(rule.graph_hash, str | None), "text or None"),
+        ("plans_one_by_one", isinstance(getattr(rule, "plans_one_by_one", False), bool), "true or false"),
         ("hidden", not recurrent or _is_whole(rule.hidden, MOST_HIDDEN), f"a whole number from 1 to {MOST_HIDDEN}"),
         ("files", all_names, "a list of names of files"),
     ):
@@ -107,6 +108,8 @@ def check_dispatcher(
     generator = np.random.default_rng(seed)
     view = random_view(generator, rows=rows, degrees=degrees, buffer=buffer, hidden=hidden)
     answer = _check_answers(dispatcher, view, generator)
+    if says_of_each(dispatcher):
+        _check_each(dispatcher, view)
     if isinstance(dispatcher, PerJobDispatcher):
         for row in range(min(rows, 16)):
             _check_choices(dispatcher, view, answer.numbers[row], row, generator)
@@ -129,6 +132,22 @@ def _check_answers(dispatcher: Dispatcher, view: View, generator: np.random.Gene
                 "itself, and always with the same bits"
             )
     return whole
+
+
+def _check_each(dispatcher: Dispatcher, view: View) -> None:
+    """Compare what is said of each server with what is said of it among others that are like it."""
+    whole, accessible = ask_of_each(dispatcher, view), view.value("accessible")
+    for column in range(accessible.shape[1]):
+
+        def twice(name: str, column: int = column) -> Any:
+            value = view.value(name)
+            return value[:, [column, column]] if FIELDS[name].shape == BY_SERVER else value
+
+        said = ask_of_each(dispatcher, View(twice, has_own=view.has_own))[:, min(column, 1)]
+        there = accessible[:, column]
+        if not np.array_equal(said[there], whole[there, column]):
+            what = "plan, with plans_one_by_one," if isinstance(dispatcher, PerJobDispatcher) else "cost"
+            raise DispatcherError(f"{name_of(dispatcher)}: {what} must depend on what is known of that server alone")
 
 
 def _check_choices(

@@ -8,14 +8,24 @@ take them: SimPy those of one scheduler, whose methods they have, the compiled e
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from dispatchers.contract import Dispatcher, JobView, PerJobDispatcher, RecurrentDispatcher, hidden_width, name_of
+from dispatchers.contract import (
+    Dispatcher,
+    JobView,
+    LeastCostDispatcher,
+    PerJobDispatcher,
+    RecurrentDispatcher,
+    hidden_width,
+    name_of,
+)
 from dispatchers.errors import DispatcherError, describe
 from dispatchers.information import declared
 from dispatchers.view import Floats, Reader, View
+
+Said = TypeVar("Said")
 
 TOLERANCE = 1e-9
 """How far from 1 the probabilities of a row may sum."""
@@ -98,17 +108,45 @@ Rule = Drawn | Fixed | Chosen
 
 def ask(dispatcher: Dispatcher, view: View) -> Answer:
     """Return what a dispatcher, which reads what it declares, says to a view, checked. Raises `DispatcherError`."""
+    return _asked(dispatcher, view, _answer)
+
+
+def _asked(dispatcher: Dispatcher, view: View, question: Callable[[Any, View, str], Said]) -> Said:
     name = name_of(dispatcher)
     view.reader = Reader(name, declared(dispatcher))
     try:
-        with np.errstate(all="ignore"):  # what comes of it is told below
-            return _answer(dispatcher, view, name)
+        with np.errstate(all="ignore"):  # what comes of it is told by the question
+            return question(dispatcher, view, name)
     except DispatcherError:
         raise
     except (Exception, SystemExit) as error:
         raise DispatcherError(f"{name}: {describe(error)}") from error
     finally:
         view.reader = None
+
+
+def says_of_each(dispatcher: Dispatcher) -> bool:
+    """Return whether what a rule says of a server depends on that server alone; not if a subclass says other things."""
+    if isinstance(dispatcher, PerJobDispatcher):
+        owner = next(kind for kind in type(dispatcher).__mro__ if "plan" in vars(kind))
+        return bool(vars(owner).get("plans_one_by_one", False))
+    return isinstance(dispatcher, LeastCostDispatcher) and type(dispatcher).route is LeastCostDispatcher.route
+
+
+def ask_of_each(dispatcher: Dispatcher, view: View) -> Floats:
+    """Return what such a rule says of each server of a view: its cost, rows x columns, or plan, x fields.
+
+    Raises `DispatcherError`.
+    """
+    return _asked(dispatcher, view, _said_of_each)
+
+
+def _said_of_each(dispatcher: PerJobDispatcher | LeastCostDispatcher, view: View, name: str) -> Floats:
+    if isinstance(dispatcher, PerJobDispatcher):
+        return validate_plan(dispatcher.plan(view), view, name)
+    cost = np.asarray(dispatcher.cost(view), dtype=np.float64)
+    _check_form(cost, view.value("accessible").shape, "cost must return", name)
+    return cost
 
 
 def _answer(dispatcher: Dispatcher, view: View, name: str) -> Answer:

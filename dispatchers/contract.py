@@ -57,6 +57,21 @@ class Dispatcher:
         raise DispatcherError(f"{type(self).__name__} must define route(self, view)")
 
 
+class LeastCostDispatcher(Dispatcher):
+    """A rule that sends jobs to a server of least cost, ties broken uniformly.
+
+    Engines make a table of costs, for each length that can be known of a server, and need not ask again.
+    """
+
+    def cost(self, view: View) -> Floats | Integers:
+        """Return the cost of each server, rows x columns: a function of what is known of that server alone."""
+        raise DispatcherError(f"{type(self).__name__} must define cost(self, view)")
+
+    def route(self, view: View) -> Floats:
+        """See `Dispatcher.route`."""
+        return view.least(self.cost(view))
+
+
 class RecurrentDispatcher(Dispatcher):
     """A rule that carries numbers from one decision to the next: a scheduler's hidden state.
 
@@ -103,6 +118,10 @@ class PerJobDispatcher(Dispatcher):
     """
 
     information: Collection[str] = ("broadcast", "own sends")
+
+    plans_one_by_one: ClassVar[bool] = False
+    """Whether what `plan` says of a server depends on what is known of that server alone, and on whether it is column 0
+    of a scheduler that has an own one. Engines then make a table of it, and need not ask again."""
 
     def plan(self, view: View) -> Floats:
         """Return what `choose` needs to know of the view: float64, rows x columns x fields, fixed for the epoch.

@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,6 +17,7 @@ from emulator.machine.interruption import INTERRUPTED
 from emulator.version import __version__
 
 if TYPE_CHECKING:
+    from emulator.results.measures import Measure
     from emulator.results.reader import Results
     from emulator.scenario.plan import Plan
 
@@ -32,6 +34,8 @@ examples:
   python -m emulator scenarios/torus70.yaml
   python -m emulator scenarios/quick.yaml --set delta_t=[1,3,5] --set dispatchers=[JSQ,JSQ-M] --out runs/memory
   python -m emulator scenarios/quick.yaml --set "delta_t={from: 1, to: 9, step: 2}" --set seed=[1,2] --dry-run
+  python -m emulator scenarios/quick.yaml --measures loss,p99
+  python -m emulator scenarios/quick.yaml --dry-run
   python -m emulator schema > scenario.schema.json      JSON Schema of scenario files, for editors
 
 exit status: 0 done, 2 bad input, 130 interrupted (finished episodes are kept, in whole files), 1 anything else
@@ -46,17 +50,28 @@ class Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"{one_line(f'{self.prog}: {message}', 250)} (see {self.prog} --help)\n")
 
 
+class _WithMeasures(Parser):
+    """A parser whose help ends with the names of all measures, which take a second to import."""
+
+    def format_help(self) -> str:
+        """See `argparse.ArgumentParser.format_help`."""
+        from emulator.results.measures import names_of_all
+
+        measures = textwrap.fill(f"measures: {names_of_all()}", 110, subsequent_indent="  ", break_on_hyphens=False)
+        return f"{super().format_help()}\n{measures}\n"
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     style = argparse.RawDescriptionHelpFormatter
-    result = Parser(prog="python -m emulator", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=style)
+    result = _WithMeasures(prog="python -m emulator", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=style)
     result.add_argument("scenario", metavar="SCENARIO", help="a scenario file (YAML), or the word schema")
     result.add_argument(
         "--out",
         metavar="DIR",
         help="folder of the results (default: runs/<scenario name>); what is finished there is kept, and more is added",
     )
-    result.add_argument("--engine", choices=["auto", "simpy", "compiled"], help="instead of the scenario's")
+    result.add_argument("--engine", choices=["auto", "simpy", "compiled", "ordered"], help="instead of the scenario's")
     result.add_argument("--seed", type=int, metavar="N", help="instead of the scenario's")
     result.add_argument("--replications", type=int, metavar="N", help="instead of the scenario's")
     result.add_argument(
@@ -72,6 +87,11 @@ def parser() -> argparse.ArgumentParser:
         dest="settings",
         metavar="KEY.PATH=VALUE",
         help="instead of the scenario's value, e.g. topology.side=11; a list or a range sweeps; may be repeated",
+    )
+    result.add_argument(
+        "--measures",
+        metavar="A,B",
+        help="what the table shows, with intervals and differences: any of the measures below",
     )
     result.add_argument(
         "--cluster", metavar="local|ADDRESS", help="run on a Ray cluster: one started here, or that at an address"
@@ -125,6 +145,9 @@ def _run(options: argparse.Namespace) -> int:
     from emulator.runs.run import Interrupted, execute, import_all, load_plan, results_folder
     from emulator.runs.tasks import cells_of, extent_of
 
+    measures = _measures_of(options)
+    if any(measure.is_on_request for measure in measures):
+        options.settings.append("measures=all")
     chosen = {name: getattr(options, name) for name in ("engine", "seed", "replications", "settings")}
     plan = load_plan(options.scenario, **chosen)
     if options.dry_run:
@@ -138,9 +161,9 @@ def _run(options: argparse.Namespace) -> int:
             results, failures = execute(plan, advance=advance, tell=_tell, checked=checked, **how)
     except Interrupted as interrupted:
         if interrupted.results is not None:
-            _print_results(plan, interrupted.results)
+            _print_results(plan, interrupted.results, measures)
         raise
-    _print_results(plan, results)
+    _print_results(plan, results, measures)
     for failure in failures:
         print(failure, file=sys.stderr)
     return FAILED if failures else 0
@@ -195,12 +218,23 @@ def _title(plan: Plan) -> str:
     return f"{shortened(title)}\n{shortened(f'  dispatchers: {names}')}"
 
 
-def _print_results(plan: Plan, results: Results) -> None:
+def _measures_of(options: argparse.Namespace) -> list[Measure]:
+    """Return the measures that the table is to show, none for the usual ones."""
+    from emulator.results.measures import measure_named
+
+    words = [] if options.measures is None else options.measures.split(",")
+    try:
+        return [measure_named(word.strip()) for word in words]
+    except InputError as error:
+        raise InputError(f"--measures {error}") from None
+
+
+def _print_results(plan: Plan, results: Results, measures: Sequence[Measure]) -> None:
     from emulator.results.table import summary_table
 
     print(_title(plan))
     print()
-    print(summary_table(results.summary, plan.swept, plan.first_dispatcher))
+    print(summary_table(results.summary, plan.swept, plan.first_dispatcher, measures))
     for line in [*results.engines, *results.remarks]:
         print(line)
     print()

@@ -26,8 +26,10 @@ LIBRARIES = ["torch", "stable-baselines3", "sb3-contrib", "cma", "numpy"]
 SCENARIOS = ("training_scenario", "score_on")
 """What is told of scenarios, as JSON."""
 
-NETWORK = ("messages", "decide", "dispatch")
-"""Keys of a scenario that are not told: policies are learned and scored where schedulers are in step."""
+NETWORK, STATION = ("messages", "decide", "dispatch"), ("server", "classes", "patience", "failures", "retries")
+MEASURING = ("warmup", "batches", "measures", "power")
+"""Keys of a scenario that are not told: policies are learned and scored with schedulers in step and FIFO queues, by
+the drops of whole episodes."""
 
 FILES = (("topology", "path"), ("training", "score"))
 """Keys of a scenario that name files: a graph's, told by its hash, and the scenario whose values are `score_on`."""
@@ -63,7 +65,18 @@ def metadata_of(path: Path) -> dict[str, str]:
 def values_of(scenario: Scenario) -> str:
     """Return what a file says of a scenario, as JSON: all values that training and scoring depend on."""
     values = scenario.model_dump(
-        exclude={"folder", "dispatchers", "replications", "engine", "compared_points", "trace", "plot", *NETWORK},
+        exclude={
+            "folder",
+            "dispatchers",
+            "replications",
+            "engine",
+            "compared_points",
+            "trace",
+            "plot",
+            *NETWORK,
+            *STATION,
+            *MEASURING,
+        },
         exclude_none=True,
         mode="json",
     )

@@ -221,6 +221,9 @@ def _check(path: str | Path, point: Point) -> None:
         raise InputError(f"{path}: topology must be a graph of nodes, each a scheduler and a server, to train on")
     if not point.scenario.network().is_synchronous:
         raise InputError(f"{path}: messages, decide and dispatch must be left out to train, and to score, by epochs")
+    if not point.scenario.station().is_plain:
+        left_out = "server, service.speeds, classes, patience, failures and retries"
+        raise InputError(f"{path}: {left_out} must be left out to train, and to score, by epochs")
     law = point.scenario.service.law().law
     if law != "exponential":
         raise InputError(f"{path}: service.work must be exponential here, got {law}")

@@ -6,6 +6,7 @@ import shutil
 import signal
 import textwrap
 import time
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from dispatchers.errors import LONGEST_LINE
 from emulator import InputError
 from emulator.command_line import main
 from emulator.machine import interruption
+from emulator.scenario.scenario import Scenario
 
 SMALL = """\
 topology: {kind: cycle, nodes: 5}
@@ -373,6 +375,12 @@ def test_a_wrong_command_line_gets_one_line_and_status_2(folder, capsys, argumen
         main(arguments)
     assert stop.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_every_engine_of_a_scenario_can_be_asked_for(folder, capsys):
+    for engine in get_args(Scenario.model_fields["engine"].annotation):
+        assert main(["small.yaml", "--engine", engine, "--set", "trace.messages=0", "--dry-run"]) == 0
+        assert f"engine {engine}" in capsys.readouterr().out
 
 
 def test_schema_is_printed_and_current(capsys):

@@ -8,7 +8,7 @@ from own_process import ROOT, python
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# file: (\S+)\n")
-LONG = ("extending.md", "policies.md", "running.md", "scenarios.md")
+LONG = ("extending.md", "policies.md", "running.md", "scenarios.md", "workloads.md")
 """Pages whose code takes 10 s or more."""
 SLOW_COMMANDS = ("scenarios/torus70.yaml", "python -m policies", "pip install", "pytest", "git clone")
 

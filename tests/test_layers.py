@@ -16,6 +16,7 @@ ROOMS = {
     "emulator": [
         "errors version",
         "machine text",
+        "elementary",
         "randomness keys",
         "model",
         "workload",

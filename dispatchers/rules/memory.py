@@ -17,6 +17,7 @@ class RoundRobin(PerJobDispatcher):
 
     name = "RR"
     information = ("own sends",)
+    plans_one_by_one = True
 
     def plan(self, view: View) -> Floats:
         """See `PerJobDispatcher.plan`; nothing but the order matters."""
@@ -38,6 +39,7 @@ class JoinShortestQueueWithMemory(PerJobDispatcher):
     """
 
     name = "JSQ-M"
+    plans_one_by_one = True
 
     def __init__(self, weight: float | Literal["sharing"] = 1, bonus: float = 0.9):
         number = isinstance(weight, int | float) and not isinstance(weight, bool)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dispatchers.contract import Dispatcher
+from dispatchers.contract import LeastCostDispatcher
 from dispatchers.errors import DispatcherError
-from dispatchers.view import Draws, Floats, View
+from dispatchers.view import Draws, Floats, Integers, View
 
 
-class _LeastCost(Dispatcher):
+class _LeastCost(LeastCostDispatcher):
     """Send jobs to an accessible server of least cost, ties broken uniformly, once per epoch or for each job."""
 
     def __init__(self, ties: Draws = "epoch"):
@@ -21,9 +21,9 @@ class JoinShortestQueue(_LeastCost):
 
     name = "JSQ"
 
-    def route(self, view: View) -> Floats:
-        """See `Dispatcher.route`."""
-        return view.least(view.queue_lengths)
+    def cost(self, view: View) -> Integers:
+        """See `LeastCostDispatcher.cost`."""
+        return view.queue_lengths
 
 
 class ShortestExpectedDelay(_LeastCost):
@@ -31,6 +31,6 @@ class ShortestExpectedDelay(_LeastCost):
 
     name = "SED"
 
-    def route(self, view: View) -> Floats:
-        """See `Dispatcher.route`."""
-        return view.least((view.queue_lengths + 1) / view.service_rates)
+    def cost(self, view: View) -> Floats:
+        """See `LeastCostDispatcher.cost`."""
+        return (view.queue_lengths + 1) / view.service_rates

@@ -23,8 +23,8 @@ Names = Sequence[str]
 
 
 def quickest_for(scenario: Scenario) -> str:
-    """Return the engine that is to emulate most replications: the one by windows where schedulers are in step."""
-    return "compiled" if scenario.network().is_synchronous else "ordered"
+    """Return the engine of most replications: the one by windows where schedulers are in step, without feedback."""
+    return "compiled" if scenario.network().is_synchronous and not scenario.has_feedback() else "ordered"
 
 
 def engines_of(
@@ -49,7 +49,7 @@ def engines_of(
 def obstacle_to(dispatcher: Dispatcher, scenario: Scenario) -> str | None:
     """Return why the quickest engine for a scenario, or the one that it names, cannot run a dispatcher."""
     name = quickest_for(scenario) if scenario.engine in ("auto", REFERENCE) else scenario.engine
-    return ENGINES[name].load().obstacle(dispatcher, scenario.network())
+    return ENGINES[name].load().obstacle(dispatcher, scenario.network(), has_feedback=scenario.has_feedback())
 
 
 def seconds_of(names: Names, jobs: float) -> float:
@@ -71,7 +71,7 @@ def emulate(
     first, *others = names
     if not others:
         return engine(first).episode(workload, traces, progress)
-    everything = Traces(jobs=True, epochs=True)
+    everything = Traces(jobs=True, epochs=True, nodes=traces.nodes)
     episode = engine(first).episode(workload, everything._replace(messages=traces.messages), progress)
     for name in others:
         check_equal(episode, engine(name).episode(workload, everything))

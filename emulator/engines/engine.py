@@ -28,8 +28,13 @@ class Engine(Protocol):
     def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1) -> None: ...
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
-        """Return why this engine cannot run a dispatcher on a network or write some traces, None if it can."""
+    def obstacle(
+        dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED, *, has_feedback: bool = False
+    ) -> str | None:
+        """Return why this engine cannot run a dispatcher on a network or write some traces, None if it can.
+
+        With feedback what becomes of a job makes others arrive, see `System.has_feedback`.
+        """
         ...
 
     def episode(

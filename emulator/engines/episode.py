@@ -10,13 +10,20 @@ import numpy as np
 from numba import uint64
 from numpy.typing import NDArray
 
+from emulator.engines.account import Account, NodeTrace
 from emulator.engines.news import Ages, Mail
 from emulator.machine.compiling import compiled
 from emulator.model.access import Access
 
-COMPLETED, DROPPED, IN_SYSTEM = range(3)
-OUTCOMES = ("completed", "dropped", "in system")
-"""What became of a job by the horizon, in the order of the codes above."""
+COMPLETED, DROPPED, IN_SYSTEM, REFUSED, LOST_JOB, GAVE_UP = range(6)
+OUTCOMES = ("completed", "dropped", "in system", "refused", "lost", "gave up")
+"""What became of a job by the horizon, in the order of the codes above.
+
+Servers drop jobs when their buffers are full, refuse them when they are down, and lose them when they fail.
+"""
+
+GONE = "completions", "drops", "refused", "lost", "gave_up"
+"""The sums of jobs that are no longer in the system, by their names in `Totals`."""
 
 RECEIVED, IGNORED, LOST, UNDER_WAY = range(4)
 FATES = ("received", "ignored", "lost", "under way")
@@ -29,6 +36,7 @@ class Traces(NamedTuple):
     jobs: bool = False
     epochs: bool = False
     messages: bool = False
+    nodes: bool = False
 
 
 UNTRACED = Traces()
@@ -36,7 +44,10 @@ UNTRACED = Traces()
 
 @dataclass(frozen=True)
 class JobTrace:
-    """One entry per job, numbered by epoch, then scheduler, then time. Times in ms; NaN where it did not happen."""
+    """One entry per attempt of a job, numbered by epoch, then scheduler, then time.
+
+    Times in ms; NaN where it did not happen.
+    """
 
     epoch: NDArray[np.int32]
     scheduler: NDArray[np.int32]
@@ -46,9 +57,13 @@ class JobTrace:
     """When the job reached its server: its arrival time, unless dispatch takes time."""
     start_time: NDArray[np.float64]
     departure_time: NDArray[np.float64]
+    """When it left its server: completed, lost, or because it gave up."""
     work: NDArray[np.float64]
     queue_length_at_arrival: NDArray[np.int32]
     outcome: NDArray[np.int8]
+    class_: NDArray[np.int32]
+    attempt: NDArray[np.int32]
+    """How often the job had been tried before."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +172,9 @@ class MessageRecord:
 class Totals:
     """The sums of an episode over all nodes.
 
-    `drops_by_epoch` has one number per epoch. `sojourn_time` adds up the completed jobs' times from arrival to
-    departure, `presence_time` all accepted jobs' times from reaching their server to departure or horizon (ms).
+    Arrivals are attempts, each of which has one of the outcomes. `drops_by_epoch` has one number per epoch.
+    `sojourn_time` adds up the completed jobs' times from arrival to departure, `presence_time` all accepted jobs' times
+    from reaching their server to leaving it or the horizon (ms).
     """
 
     arrivals: int
@@ -172,6 +188,11 @@ class Totals:
     mail: Mail
     ages: Ages
     fingerprint: int
+    refused: int = 0
+    lost: int = 0
+    gave_up: int = 0
+    retries: int = 0
+    """Attempts that are not the first of their job."""
 
 
 @dataclass(frozen=True)
@@ -180,17 +201,28 @@ class Episode:
 
     engine: str
     totals: Totals
+    """Of the whole episode."""
+    account: Account
+    """Of what follows the warm-up; and of each batch, if there are any."""
+    batches: tuple[Account, ...] = ()
     jobs: JobTrace | None = None
     epochs: EpochTrace | None = None
     messages: list[MessageRecord] | None = None
+    nodes: NodeTrace | None = None
+
+
+@compiled(inline="always")
+def outcome_word(outcome):  # type: ignore[no-untyped-def]
+    """Return what stands for an outcome in a fingerprint: no other than 3 goes with the 3 of one in four."""
+    return outcome if outcome < REFUSED else REFUSED + ((outcome - REFUSED) << 40)
 
 
 @compiled(inline="always")
 def job_fingerprint(server, outcome, arrival_time, start_time, departure_time):  # type: ignore[no-untyped-def]
     """Return 64 bits that stand for the fate of one job; an episode's fingerprint is their sum modulo 2**64.
 
-    Times that did not happen are -1. A sum, so that jobs may be met in any order; the arrival time says which job
-    it is. A linear form of odd multipliers, then a bijection that no sum undoes.
+    Times that did not happen are -1, and outcomes are told by `outcome_word`. A sum, so that jobs may be met in any
+    order; the arrival time says which job it is. A linear form of odd multipliers, then a bijection that no sum undoes.
     """
     word = uint64(np.float64(arrival_time).view(np.int64)) * uint64(0x9E3779B97F4A7C15)
     word += uint64(np.float64(start_time).view(np.int64)) * uint64(0xC2B2AE3D27D4EB4F)
@@ -207,5 +239,5 @@ def fingerprint_of(server, outcome, arrival_time, start_time, departure_time):  
     for job in range(len(server)):
         start = start_time[job] if start_time[job] >= 0.0 else -1.0
         departure = departure_time[job] if departure_time[job] >= 0.0 else -1.0
-        total += job_fingerprint(server[job], outcome[job], arrival_time[job], start, departure)
+        total += job_fingerprint(server[job], outcome_word(np.int64(outcome[job])), arrival_time[job], start, departure)
     return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dispatchers.errors import describe, one_line
+from dispatchers.errors import one_line
 from dispatchers.files import read_regular
 from emulator.errors import InputError
 from emulator.model.access import Floats
@@ -45,15 +46,15 @@ def _read_once(path: str, modified: float, key: str | None, is_directed: bool | 
     """Read a file only once as long as its time stays `modified`: every point of a sweep asks."""
     reader = READERS.get(Path(path).suffix.lower(), _read_edges)
     try:
-        text = read_regular(Path(path), LARGEST_FILE).decode("utf-8-sig")
-        nodes, links, directed = reader(text)
+        nodes, links, directed = reader(read_regular(Path(path), LARGEST_FILE))
         return _links_of(nodes, links, directed if is_directed is None else is_directed, key)
     except InputError as error:
         raise InputError(f"{path}{error}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except Exception as error:  # a parser's own, of any kind
-        raise InputError(f"{path}: cannot be read as a graph: {one_line(describe(error), 200)}") from None
+        told = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path}: cannot be read as a graph: {one_line(told, 200)}") from None
 
 
 Link = tuple[Hashable, Hashable, Values]
@@ -61,6 +62,16 @@ Link = tuple[Hashable, Hashable, Values]
 
 Parsed = tuple[dict[Hashable, Values], list[Link], bool]
 """Nodes by name and links, both with all that is said of them, and whether links are directed."""
+
+
+def _text(data: bytes) -> str:
+    """Return a file as text: UTF-8, or else Latin-1, as older maps with names of places are."""
+    if b"\0" in data:
+        raise InputError(": is no text in UTF-8 or Latin-1; is it packed?")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _links_of(nodes: Mapping[Hashable, Values], links: Sequence[Any], is_directed: bool, key: str | None) -> Links:
@@ -111,9 +122,10 @@ def _lengths(links: Sequence[Any], key: str) -> Floats:
     return lengths
 
 
-def _read_gml(text: str) -> Parsed:
+def _read_gml(data: bytes) -> Parsed:
     """Read GML (M. Himsolt, 1997): keys with numbers, texts or lists of these."""
-    tokens = [match.groups() for match in _GML.finditer(text) if any(part is not None for part in match.groups())]
+    matches = (match.groups() for match in _GML.finditer(_text(data)))
+    tokens = [parts for parts in matches if any(part is not None for part in parts)]
     position = 0
 
     def entries(depth: int) -> list[tuple[str, Any]]:
@@ -165,10 +177,10 @@ def _by_name(names: Sequence[Hashable], values: Sequence[Values]) -> dict[Hashab
     return by_name
 
 
-def _read_graphml(text: str) -> Parsed:
+def _read_graphml(data: bytes) -> Parsed:
     import networkx as nx
 
-    graph = nx.read_graphml(io.BytesIO(text.encode()), force_multigraph=True)
+    graph = nx.read_graphml(io.BytesIO(data), force_multigraph=True)  # the file says how it is encoded
     as_numbers = all(re.fullmatch(r"[0-9]{1,18}", str(name), re.ASCII) for name in graph)
     name_of: Callable[[Any], Hashable] = int if as_numbers else str
     nodes: dict[Hashable, Values] = {name_of(name): values for name, values in graph.nodes.items()}
@@ -176,34 +188,34 @@ def _read_graphml(text: str) -> Parsed:
     return nodes, links, graph.is_directed()
 
 
-def _read_json(text: str) -> Parsed:
+def _read_json(data: bytes) -> Parsed:
     """Read the node-link form: `nodes` with an `id` each, and `links` or `edges` with `source` and `target`."""
-    data = json.loads(text)
-    if not isinstance(data, dict) or not isinstance(data.get("nodes"), list):
+    graph = json.loads(data)
+    if not isinstance(graph, dict) or not isinstance(graph.get("nodes"), list):
         raise InputError(": must be a mapping with nodes and links")
-    edges = data.get("links", data.get("edges"))
-    if not isinstance(edges, list) or not all(isinstance(item, dict) for item in [*edges, *data["nodes"]]):
+    edges = graph.get("links", graph.get("edges"))
+    if not isinstance(edges, list) or not all(isinstance(item, dict) for item in [*edges, *graph["nodes"]]):
         raise InputError(": must hold lists of nodes and of links, each a mapping")
-    if not all("id" in node and isinstance(node["id"], int | str) for node in data["nodes"]):
+    if not all("id" in node and isinstance(node["id"], int | str) for node in graph["nodes"]):
         raise InputError(": each node must have an id, a number or text")
     if not all({"source", "target"} <= edge.keys() for edge in edges):
         raise InputError(": each link must have a source and a target")
     links = [(edge["source"], edge["target"], edge) for edge in edges]
-    nodes = _by_name([node["id"] for node in data["nodes"]], data["nodes"])
-    return nodes, links, bool(data.get("directed", False))
+    nodes = _by_name([node["id"] for node in graph["nodes"]], graph["nodes"])
+    return nodes, links, bool(graph.get("directed", False))
 
 
-def _read_edges(text: str) -> Parsed:
-    """Read a line for each link: two nodes, then whatever; tabs, commas, semicolons or blanks between them.
+def _read_edges(data: bytes) -> Parsed:
+    """Read a line for each link: two nodes, then whatever; tabs, semicolons, commas or blanks between them.
 
     Lines of comments begin with # or %. The first line may be one of headings; a further column is called by its
     heading, and else `column 3` and so on.
     """
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_text(data).splitlines(), 1):
         line = line.strip()
         if line and line[0] not in "#%":
-            cells = re.split(r"\s*[\t,;]\s*", line) if re.search(r"[\t,;]", line) else line.split()
+            cells = _cells(line)
             if len(cells) < 2 or not cells[0] or not cells[1]:
                 raise InputError(f":{number}: must be two nodes, then whatever, got {one_line(repr(line), 60)}")
             rows.append(cells)
@@ -222,6 +234,15 @@ def _read_edges(text: str) -> Parsed:
     return nodes, links, False
 
 
+def _cells(line: str) -> list[str]:
+    """Return what stands in a line, by the first of tabs, semicolons, commas and blanks that it has outside quotes."""
+    unquoted = re.sub(r'"[^"]*"', "", line) if '"' in line else line
+    separator = next((each for each in "\t;," if each in unquoted), " ")
+    if '"' in line:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
+    return line.split() if separator == " " else [cell.strip() for cell in line.split(separator)]
+
+
 def _is_heading(rows: Sequence[Sequence[str]]) -> bool:
     """Return whether the first row calls the columns: by usual words, or by words where all others are numbers."""
     first, others = rows[0][:2], rows[1:]
@@ -231,7 +252,7 @@ def _is_heading(rows: Sequence[Sequence[str]]) -> bool:
     return is_word and bool(others) and all(cell.isdecimal() for row in others for cell in row[:2])
 
 
-READERS: dict[str, Callable[[str], Parsed]] = {
+READERS: dict[str, Callable[[bytes], Parsed]] = {
     ".gml": _read_gml,
     ".graphml": _read_graphml,
     ".xml": _read_graphml,

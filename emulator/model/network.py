@@ -18,6 +18,10 @@ Phase = Literal["synchronous", "even", "random"] | tuple[float, ...]
 """When the first of many senders' instants is: 0, sender * period / senders, uniform in a period, or what is listed."""
 
 
+SAMPLE_LIMIT = 1_000_000_000
+"""Instants of all senders of an episode."""
+
+
 @dataclass(frozen=True)
 class Duration:
     """How long something takes: `mean` times a number of mean 1 that a law draws."""
@@ -84,6 +88,12 @@ class Clock:
     phase: Phase = "synchronous"
     gaps: Law | None = None
     """The law of the gaps in units of the period; None for a period each."""
+
+    def rate(self, senders: int) -> float:
+        """Return how many instants per ms so many senders have together, about."""
+        if isinstance(self.period, tuple):
+            return sum(1.0 / period for period in self.period)
+        return senders / (self.period.mean if isinstance(self.period, Duration) else self.period)
 
 
 @dataclass(frozen=True)

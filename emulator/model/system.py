@@ -12,7 +12,9 @@ from emulator.errors import InputError
 from emulator.model.access import Access
 from emulator.model.arrivals import ArrivalProcess, Switched
 from emulator.model.laws import Exponential, Law
+from emulator.model.measuring import Measuring
 from emulator.model.network import Network
+from emulator.model.station import Station
 from emulator.model.timetable import Timetable
 from emulator.model.topology import AnyTopology, Topology
 
@@ -34,6 +36,10 @@ class System:
     seed: int = 1
     network: Network = field(default_factory=Network)
     """When messages leave and how they travel, when schedulers decide, how long jobs take to servers."""
+    station: Station = field(default_factory=Station)
+    """How servers serve their jobs."""
+    measuring: Measuring = field(default_factory=Measuring)
+    """What is measured; it changes nothing of what happens."""
 
     def __post_init__(self) -> None:
         rates = np.ones(self.servers) if self.service_rates is None else np.asarray(self.service_rates, dtype=float)
@@ -65,6 +71,11 @@ class System:
     def access(self) -> Access:
         """Which servers each scheduler can send jobs to."""
         return self.topology.access
+
+    @property
+    def has_feedback(self) -> bool:
+        """Whether jobs arrive because of what has become of others."""
+        return self.station.retries is not None
 
     @cached_property
     def timetable(self) -> Timetable:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emulator.report.figure import Level
 from emulator.report.style import Look
+from emulator.results.measures import Names
 from emulator.scenario.plot import Plot
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ class Drawing(NamedTuple):
     plot: Plot
     swept: Sequence[str]
     levels: Mapping[tuple[Any, ...], Level]
-    drops: str
-    """What stands along the axis of the drops."""
+    names: Names
+    """The columns of what is shown."""
+    label: str
+    """What stands along its axis."""
     first: str
     """The dispatcher that differences are from."""
     members: Mapping[str, int]

@@ -14,6 +14,7 @@ from dispatchers.errors import DispatcherError, one_line
 from dispatchers.onnx_files import model as model_file
 from emulator.errors import InputError
 from emulator.keys import ScenarioError
+from emulator.results.measures import measure_asked
 from emulator.scenario.dispatchers import filled
 from emulator.scenario.options import OPTION
 from emulator.scenario.plan import Plan, Point
@@ -61,6 +62,8 @@ def picture_of(plan: Plan, shipped: Path | None) -> Picture:
             raise ScenarioError("plot.kind", f"must be lines, bars or columns in an emulation, {told}")
         title = _title(plan, plot)
         _check_axis(plan, plot)
+        if plot.y is not None:
+            measure_asked(plot.y, "plot.y", first.scenario)
         labels = [spec.display for spec in first.scenario.dispatchers]
         _check_together(plot.together or {}, labels)
         if plot.differences_within is not None and len(labels) < 2:

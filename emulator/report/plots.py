@@ -1,4 +1,4 @@
-"""The picture of a summary: drops against a swept number, or bars, as the scenario's section `plot` asks for it."""
+"""The picture of a summary: a measure against a swept number, or bars, as the scenario's section `plot` asks for it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from emulator.report.lines import draw_lines
 from emulator.report.options import over_option, several_options
 from emulator.report.pooling import pooled
 from emulator.report.style import looks_of, new_figure, style
+from emulator.results.measures import Measure, measure_named, names_of
 from emulator.scenario.options import OPTION
 from emulator.scenario.plot import Plot
 from emulator.text import text_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-DROPS = "dropped jobs per queue and 50 ms"
+DROPS = measure_named("drops_per_queue").title
 MOST_GROUPS = 12
 """Panels, or groups of bars, that one picture shows."""
 
@@ -45,7 +46,7 @@ def summary_figure(
     options: Mapping[str, str] = MappingProxyType({}),
     zipped: Sequence[Sequence[str]] = (),
 ) -> Figure:
-    """Return a figure of `mean_drops` and its interval, with a look for each dispatcher.
+    """Return a figure of a measure, by default the drops, and its interval, with a look for each dispatcher.
 
     A swept number is the horizontal axis, and each combination of the other swept values has a panel; where no number
     is swept there are bars, in a group for each combination. `levels` holds the numbers to compare with, by the values
@@ -53,7 +54,9 @@ def summary_figure(
     sweep have lines of their own, unless such an option is the axis: then there is one for each of their families,
     which `options` has by their names. Keys that are `zipped` are one axis.
     """
-    shown, members = pooled(summary, swept, plot.together) if plot.together else (summary, {})
+    measure = measure_named(plot.y or "drops_per_queue")
+    names = names_of(measure)
+    shown, members = pooled(summary, swept, plot.together, names) if plot.together else (summary, {})
     varied = [key for key in swept if summary[key].nunique() > 1]
     values = {key: summary[key].dropna().tolist() for key in [*varied, *several_options(summary)]}
     key = axis_of(usual_axes(values, zipped), plot)
@@ -67,9 +70,9 @@ def summary_figure(
         title = f"{title} (first {MOST_GROUPS} of {len(groups)} combinations of {', '.join(others)})"
         groups = groups[:MOST_GROUPS]
     looks = looks_of(list(dict.fromkeys(shown["dispatcher"])))
-    drops = _drops_label(shown[~shown["dispatcher"].isin(list(members))], plot, is_cut=key is None)
-    first = first or summary["dispatcher"].iloc[0]
-    drawing = Drawing(groups, looks, plot, swept, levels or {}, drops, first, members, along)
+    label = _label(shown[~shown["dispatcher"].isin(list(members))], plot, measure, is_cut=key is None)
+    compared = first or summary["dispatcher"].iloc[0]
+    drawing = Drawing(groups, looks, plot, swept, levels or {}, names, label, compared, members, along)
     with style():
         figure = new_figure(title)
         if key is None:
@@ -89,12 +92,14 @@ def _group_name(
     return [*map(named_value, keys, values), *told]
 
 
-def _drops_label(summary: pd.DataFrame, plot: Plot, is_cut: bool) -> str:
-    """Return what stands along the axis of the drops; `is_cut` says whether bars lose their foot where it begins."""
-    notes = []
-    if plot.y_label is None and summary["replications"].max() > 1:
-        has_interval = summary[["ci_low", "ci_high"]].notna().any(axis=None)
-        notes = ["mean and 95 % interval" if has_interval else "mean"]
+def _label(summary: pd.DataFrame, plot: Plot, measure: Measure, *, is_cut: bool) -> str:
+    """Return what stands along the axis of a measure; `is_cut` says whether bars lose their foot where it begins."""
+    said = []
+    if measure.quantile is None and not measure.weight and summary["replications"].max() > 1:
+        said.append("mean")
+    if summary[list(names_of(measure)[1:3])].notna().any(axis=None):
+        said.append("95 % interval")
+    notes = [" and ".join(said)] if said and plot.y_label is None else []
     if is_cut and plot.is_broken:
         notes.append(f"axis begins at {text_of(plot.y_min)}")
-    return (plot.y_label or DROPS) + (f"\n({'; '.join(notes)})" if notes else "")
+    return (plot.y_label or measure.title) + (f"\n({'; '.join(notes)})" if notes else "")

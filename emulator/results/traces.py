@@ -1,4 +1,4 @@
-"""The traces of an episode as Parquet files: its jobs, its epochs and its messages.
+"""The traces of an episode as Parquet files: its jobs, its epochs, its messages and its nodes.
 
 Every row carries the keys of its episode (replication, dispatcher, delta_t, other swept keys), so that a
 folder of such files reads as one table. Times in ms.
@@ -16,9 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from emulator.engines.account import NodeTrace
 from emulator.engines.episode import FATES, OUTCOMES, EpochTrace, JobTrace, MessageRecord
+from emulator.model.system import System
 from emulator.results.column import Column
-from emulator.results.columns import EPOCHS, JOBS, MESSAGES, TRACES, with_swept
+from emulator.results.columns import EPOCHS, JOBS, MESSAGES, NODES, TRACES, with_swept
 from emulator.results.parquet import write_table
 
 Keys = Mapping[str, int | float | str | None]
@@ -45,7 +47,7 @@ def write_jobs(
         before = 0
         for trace in traces:
             for start, stop in _pieces(len(trace.epoch)):
-                columns = {name: values[start:stop] for name, values in vars(trace).items()}
+                columns = {name.rstrip("_"): values[start:stop] for name, values in vars(trace).items()}
                 columns["job"] = np.arange(before + start, before + stop)
                 columns["queue_length_at_arrival"] = _unless_negative(columns["queue_length_at_arrival"])
                 columns["outcome"] = pa.DictionaryArray.from_arrays(columns["outcome"], outcomes)
@@ -165,6 +167,39 @@ def _first_keys(file: pq.ParquetFile, keys: Keys) -> dict[str, Any] | None:
         (row,) = batch.to_pylist()
         return {key: row[key] for key in keys}
     return None
+
+
+def write_nodes(
+    path: Path,
+    trace: NodeTrace,
+    system: System,
+    keys: Keys,
+    metadata: Mapping[str, str],
+    swept: Sequence[Column] = (),
+) -> None:
+    """Write what was counted of servers and schedulers, one row for each number that any of them has."""
+    access, nodes = system.access, max(system.servers, system.schedulers)
+    places = np.full((nodes, 2), np.nan) if system.topology.places is None else system.topology.places
+    columns = vars(trace) | {
+        "degree": access.others,
+        "sharing": access.sharing,
+        "service_rate": system.service_rates,
+        "x": places[:, 0],
+        "y": places[:, 1],
+    }
+
+    def parts() -> Parts:
+        for start, stop in _pieces(nodes):
+            some = {name: _unless_missing(values[start:stop], stop - start) for name, values in columns.items()}
+            yield stop - start, {"node": np.arange(start, stop, dtype=np.int32), **some}
+
+    _write(path, NODES, parts(), keys, metadata, swept)
+
+
+def _unless_missing(values: NDArray[Any], rows: int) -> pa.Array:
+    """Return values that are null where they are NaN, and in the rows behind the last of them."""
+    missing = np.arange(rows) >= len(values)
+    return pa.array(np.append(values, np.zeros(rows - len(values), dtype=values.dtype)), mask=missing, from_pandas=True)
 
 
 def _unless_negative(numbers: NDArray[np.int32]) -> pa.Array:

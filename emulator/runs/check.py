@@ -16,8 +16,12 @@ from dispatchers.plugins import Files
 from dispatchers.user_modules import hash_of
 from emulator.engines.auto import obstacle_to, quickest_for
 from emulator.errors import InputError
+from emulator.keys import ScenarioError
 from emulator.report.figure import Picture, picture_of
+from emulator.results.measures import measure_asked
 from emulator.scenario.plan import Plan, Point
+from emulator.scenario.plugins import PluggedLaw
+from emulator.scenario.scenario import Sizes
 from emulator.workload.jobs import try_out
 
 
@@ -105,6 +109,7 @@ def check_plan(plan: Plan) -> Checked:
     another one ends the run when it is its turn. So with a class of dispatchers that many options are swept of. Each
     file is read, and each dispatcher made.
     """
+    _check_precision(plan.points[0])
     checked = Checked(picture_of(plan, shipped_policies()), {}, {}, {}, {}, [], [], [])
     _check_systems(plan, checked)
     of_points: dict[str, dict[str, str]] = {}
@@ -133,20 +138,28 @@ def check_plan(plan: Plan) -> Checked:
 
 
 def _check_systems(plan: Plan, checked: Checked) -> None:
-    """Build systems: the first, all that are read from a file, and of others as many as there is time for."""
-    done: set[str] = set()
+    """Build systems: the first, all that are read from a file, and of others as many as there is time for.
+
+    What depends only on how many schedulers and servers there are is checked at every point for which that is known.
+    """
+    sizes: dict[str, Sizes] = {}
+    read: set[str] = set()
     start = perf_counter()
     for point in [plan.points[0], plan.points[-1], *plan.points[1:-1]]:
         scenario = point.scenario
         topology = repr(scenario.topology)
         is_read = scenario.topology.is_read
-        network = (scenario.service, scenario.messages, scenario.decide, scenario.dispatch)
-        description = repr((topology, network, None if is_read else scenario.seed))
-        is_new_file = is_read and topology not in done
-        if description in done or (done and not is_new_file and perf_counter() - start > PATIENCE):
+        description = repr((topology, scenario.service, None if is_read else scenario.seed))
+        if description in sizes:
+            point.check_on(sizes[description])
             continue
-        done |= {description, topology}
-        remark = point.system().topology.remark
+        is_new_file = is_read and topology not in read
+        if sizes and not is_new_file and perf_counter() - start > PATIENCE:
+            continue
+        read.add(topology)
+        built = point.system().topology
+        sizes[description] = Sizes.of(built)
+        remark = built.remark
         if remark and remark not in checked.remarks:
             checked.remarks.append(remark)
         path = getattr(scenario.topology, "path", None)
@@ -154,16 +167,27 @@ def _check_systems(plan: Plan, checked: Checked) -> None:
             _append(checked.files, "edges of the topology", hash_of(path) or "")
 
 
+def _check_precision(point: Point) -> None:
+    """Check that measures by which a run stops are there."""
+    for key in ("precision", "paired_precision"):
+        wanted = getattr(point.scenario, key)
+        if wanted is not None:
+            try:
+                measure_asked(wanted.of, f"{key}.of", point.scenario)
+            except ScenarioError as error:
+                raise InputError(f"{point.places[f'{key}.of']}: {error}") from None
+
+
 def _check_plugins(point: Point, checked: Checked) -> dict[str, str]:
-    """Try out the law of work; note, and return, what the classes of users depend on that are not dispatchers."""
-    plugins = point.scenario.plugins()
-    if "the law of work" in plugins:
-        try:
-            plugins["the law of work"].ask(try_out)
-        except InputError as error:
-            raise InputError(f"{point.places['service.work']}: service.work {error}") from None
+    """Try out the laws; note, and return, what they and the classes of users depend on that are not dispatchers."""
     files: dict[str, str] = {}
-    for name, plugin in plugins.items():
+    for name, plugin in point.scenario.plugins().items():
+        if isinstance(plugin, PluggedLaw):
+            key = {"the law of work": "service.work"}.get(name, name.removeprefix("the law of "))
+            try:
+                plugin.ask(try_out)
+            except InputError as error:
+                raise InputError(f"{point.places[key]}: {key} {error}") from None
         files |= _note(plugin.files(), name, checked)
     return files
 

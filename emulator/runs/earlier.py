@@ -17,6 +17,7 @@ from emulator.engines.engine import REFERENCE
 from emulator.errors import InputError
 from emulator.results.columns import CELL, EPISODES
 from emulator.results.folder import EPISODES_FILE, ResultsFolder, part_name
+from emulator.results.measures import compact
 from emulator.results.reader import Results
 from emulator.results.traces import rewrite
 from emulator.runs.check import make_dispatcher
@@ -71,7 +72,7 @@ class Earlier:
         found = [(source, row, self._cell_of(row, known, source)) for source, row in self._found()]
         for source, row, cell in found:
             task = Task(cell, row["replication"])
-            if self._is_as_now(task, row) and self._has_traces(task, row, source):
+            if _has_measures(task, row) and self._is_as_now(task, row) and self._has_traces(task, row, source):
                 self.rows[task] = self._named(row, task)
             else:
                 self.again.add(task)
@@ -112,7 +113,7 @@ class Earlier:
                 return
             if not isinstance(entry, dict):
                 return
-            yield entry
+            yield compact(entry)
 
     def _source(self, identity: Any, swept: Any) -> _Source:
         """Return where results come from. Raises `InputError` if none of them can belong to the run."""
@@ -185,6 +186,11 @@ class Earlier:
 
     def _refusal(self, why: str) -> InputError:
         return InputError(f"output folder {why}; choose another --out, or --fresh to start over")
+
+
+def _has_measures(task: Task, row: Row) -> bool:
+    """Return whether an episode has all the measures that its scenario asks for; it may have more."""
+    return row.get("measures") == "all" or not task.cell.scenario.measuring().needs_census
 
 
 def _is_of_texts(value: Any) -> bool:

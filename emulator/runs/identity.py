@@ -40,7 +40,7 @@ ASKED = "asked"
 HOW_MANY = ("replications", "precision", "paired_precision")
 """Keys that say how many."""
 
-NOT_COUNTED = ("replications", "precision", "paired_precision", "name", "plot", "training", "folder")
+NOT_COUNTED = ("replications", "precision", "paired_precision", "measures", "name", "plot", "training", "folder")
 """Keys that may change from one run to the next in the same results folder."""
 
 NOT_OF_EPISODES = (*NOT_COUNTED, "engine", "compared_points", "trace", "dispatchers")

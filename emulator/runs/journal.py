@@ -94,4 +94,4 @@ class Journal:
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:
-    return json.dumps(entry, default=lambda number: number.item()).encode() + b"\n"
+    return json.dumps(entry, default=lambda value: value.tolist()).encode() + b"\n"

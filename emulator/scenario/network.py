@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
 from emulator.keys import ScenarioError, Section
-from emulator.model.laws import Exponential, Law
+from emulator.model.laws import LAWS, Exponential, Law
 from emulator.model.network import Clock, Duration, Kind, Latency, Loss, Network, Phase
 from emulator.scenario.plugins import PluggedLaw
 from emulator.text import show
@@ -28,9 +28,13 @@ def _phase_key(value: Any) -> Any:
 
 
 def _times_key(value: Any) -> Any:
-    """Tell in one sentence what the law of gaps may be."""
-    if not isinstance(value, dict) and value not in get_args(TimesWord):
-        raise ScenarioError("", f"must be periodic, poisson or a mapping with a law, got {show(value)}")
+    """Tell in one sentence what the law of gaps may be; a law's name alone stands for a mapping."""
+    if isinstance(value, str) and value in LAWS:
+        value = {"law": value}
+    if isinstance(value, dict):
+        return PluggedLaw.model_validate(value)  # here, as errors of a union do not name the key alone
+    if not isinstance(value, PluggedLaw) and value not in get_args(TimesWord):
+        raise ScenarioError("", f"must be periodic, poisson or a law, by its name or with its keys, got {show(value)}")
     return value
 
 
@@ -49,6 +53,8 @@ class _Drawn(PluggedLaw):
 
     short: ClassVar[dict[str, Any]] = {"type": "number", "minimum": 0}
     """What may stand for the mapping, as JSON Schema."""
+    may_be_none: ClassVar[bool] = True
+    """Whether it may take no time."""
 
     mean: Time | None = None
     """Mean, ms."""
@@ -57,8 +63,10 @@ class _Drawn(PluggedLaw):
     @classmethod
     def _from_number(cls, value: Any) -> Any:
         if _is_number(value):
-            if not 0 <= value < inf:
-                raise ScenarioError("", f"must be a finite number >= 0, got {show(value)}")
+            if not 0 <= value < inf or (value == 0 and not cls.may_be_none):
+                raise ScenarioError(
+                    "", f"must be a finite number {'>=' if cls.may_be_none else '>'} 0, got {show(value)}"
+                )
             value = {"mean": value}
         if not isinstance(value, dict | cls):
             raise ScenarioError("", f"must be a number or a mapping with mean, got {show(value)}")
@@ -127,6 +135,8 @@ class LatencyKeys(_Drawn):
 class Period(_Drawn):
     """Time between two instants: the same for all, drawn once for each, or one for each."""
 
+    may_be_none = False
+
     each: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] | None = None
     """One for each server that broadcasts, or each scheduler that asks, ms."""
 
@@ -137,7 +147,7 @@ class Period(_Drawn):
     @model_validator(mode="after")
     def _check_period(self) -> Period:
         if self.mean == 0.0:
-            raise ScenarioError("mean" if self.name != "deterministic" else "", "must be > 0, got 0")
+            raise ScenarioError("mean", "must be > 0, got 0")
         return self
 
     def value(self) -> float | Duration | tuple[float, ...]:
@@ -166,10 +176,10 @@ class LossKeys(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_number(cls, value: Any) -> Any:
-        if not _is_number(value):
+        if isinstance(value, dict | cls):
             return value
-        if not 0 <= value <= 1:
-            raise ScenarioError("", f"must be from 0 to 1, got {show(value)}")
+        if not _is_number(value) or not 0 <= value <= 1:
+            raise ScenarioError("", f"must be a number from 0 to 1, or a mapping with good and bad, got {show(value)}")
         return {"good": value, "bad": value}
 
     @model_serializer
@@ -194,11 +204,11 @@ class When(Section):
     @classmethod
     def _from_word(cls, value: Any) -> Any:
         words = {"always": 0, "change": 1}
-        if isinstance(value, str):
-            if value not in words:
-                raise ScenarioError("", f"must be always, change or a mapping with difference, got {show(value)}")
-            return {"difference": words[value]}
-        return value
+        if isinstance(value, dict | cls):
+            return value
+        if not isinstance(value, str) or value not in words:
+            raise ScenarioError("", f"must be always, change or a mapping with difference, got {show(value)}")
+        return {"difference": words[value]}
 
     @model_serializer
     def _as_written(self) -> Any:
@@ -259,11 +269,11 @@ class Decide(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            if value != "on_delivery":
-                raise ScenarioError("", f"must be on_delivery or a mapping with every, got {show(value)}")
-            return {}
-        return value
+        if isinstance(value, dict | cls):
+            return value
+        if value != "on_delivery":
+            raise ScenarioError("", f"must be on_delivery or a mapping with every, got {show(value)}")
+        return {}
 
     @model_serializer
     def _as_written(self) -> Any:

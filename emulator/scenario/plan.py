@@ -15,7 +15,7 @@ from emulator.errors import InputError
 from emulator.keys import ScenarioError, Section
 from emulator.scenario.options import OPTION
 from emulator.scenario.problems import Problem, locate, problems_in
-from emulator.scenario.scenario import Scenario
+from emulator.scenario.scenario import Scenario, Sizes
 from emulator.scenario.sweep import Axis, Group, axes, points, written_out
 from emulator.scenario.together import doubtful_values, groups_of, without_zip
 from emulator.scenario.tree import Anchored, Override, read_scenario
@@ -34,7 +34,9 @@ PROBLEM_LIMIT = 1000
 
 PROVED_LATE = ["topology", "arrivals", "service.rates", "service.work", "plot.kind", "plot.x", "plot.log_x"]
 PROVED_LATE += ["messages.phase", "messages.period", "messages.latency", "dispatch.latency", "decide.phase"]
+PROVED_LATE += ["messages.times", "messages.jitter", "decide.every"]
 PROVED_LATE += ["plot.title", "plot.reference.policy", "plot.reference.key", "plot.differences_within", "plot.together"]
+PROVED_LATE += ["plot.y", "precision.of", "paired_precision.of"]
 """Keys that can prove wrong only when the system or the picture is made; beside them those of the dispatchers."""
 
 
@@ -52,6 +54,13 @@ class Point:
         """Build the system, see `Scenario.system`. Raises `InputError` with the place in the file."""
         try:
             return self.scenario.system(replication)
+        except ScenarioError as error:
+            raise InputError(f"{self.places[error.key]}: {error}") from None
+
+    def check_on(self, sizes: Sizes) -> None:
+        """Check what depends on the sizes of the topology, without building it. Raises `InputError`, see `system`."""
+        try:
+            self.scenario.check_on(sizes)
         except ScenarioError as error:
             raise InputError(f"{self.places[error.key]}: {error}") from None
 
@@ -149,6 +158,8 @@ class Plan:
         """Return what `resolved_yaml` writes."""
         defaults = self.points[0].scenario.model_dump(exclude_none=True, exclude={"dispatchers"})
         start = os.path.realpath(self.path.parent if seen_from is None else seen_from)
+        for key in self.swept:
+            _forget_derived(defaults, key.split("."))
         relative: dict[str, Any] = _relative(_filled_in(self.data, defaults), start)
         if relative.get("folder") == os.curdir:
             del relative["folder"]  # which is where a file of it stands
@@ -286,6 +297,13 @@ def _relative(value: Any, start: str) -> Any:
     return os.path.relpath(os.path.realpath(value), start) if isinstance(value, Anchored) else value
 
 
+def _forget_derived(values: dict[str, Any], keys: list[str]) -> None:
+    """Leave out what is derived from a swept key, for each point derives its own."""
+    for key in keys[:-1]:
+        values = values.get(key, {})
+        values.pop("derived", None)
+
+
 def _filled_in(data: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     """Return `data`, in its order, with the keys that it lacks from `defaults`."""
     filled = {key: value for key, value in data.items() if value is not None}
@@ -293,4 +311,9 @@ def _filled_in(data: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]
         value = filled.setdefault(key, default)
         if isinstance(value, dict) and isinstance(default, dict):
             filled[key] = _filled_in(value, default)
+        elif isinstance(value, list) and isinstance(default, list) and len(value) == len(default):
+            filled[key] = [
+                _filled_in(one, other) if isinstance(one, dict) and isinstance(other, dict) else one
+                for one, other in zip(value, default, strict=True)
+            ]
     return filled

@@ -49,6 +49,15 @@ class Plugin(Section):
             raise ScenarioError(self.name_key, f"must be text, got {show(self.name)}")
         return self
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether both mean the same, whatever defaults are written out."""
+        if not isinstance(other, Plugin) or super().__eq__(other):
+            return super().__eq__(other)
+        return type(self) is type(other) and self._folder == other._folder and self._as_written() == other._as_written()
+
+    def __hash__(self) -> int:
+        return hash((self.class_, str(self.name)))
+
     @model_serializer
     def _as_written(self) -> dict[str, Any]:
         """Return the keys with their defaults."""

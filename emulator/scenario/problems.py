@@ -19,6 +19,10 @@ NEVER_SWEPT = {"name", "folder", "extends", "zip", "dispatchers", "replications"
     "compared_points",
     "precision",
     "paired_precision",
+    "warmup",
+    "batches",
+    "measures",
+    "power",
     "plot",
 }
 """Keys, with all below them, that have one value for the whole file."""
@@ -44,7 +48,7 @@ def problems_in(error: ValidationError, tree: Node) -> Iterator[Problem]:
 
 def _problem(details: ErrorDetails, tree: Node) -> Problem:
     kind, context, location = details["type"], details.get("ctx", {}), list(details["loc"])
-    section = SECTIONS.get(tuple(map(str, location[:-1])))
+    section = SECTIONS.get(tuple(part for part in location[:-1] if isinstance(part, str)))
     cause = context.get("error")
     if isinstance(cause, ScenarioError):
         inside = [part for part in location if part != "[key]"]  # pydantic's word for a key that is wrong itself

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -20,13 +20,15 @@ from pydantic import (
 )
 
 from emulator.errors import InputError
-from emulator.keys import ScenarioError, Section, Seed
+from emulator.keys import ScenarioError, Section, Seed, checked
 from emulator.model.arrivals import Switched
 from emulator.model.laws import LAWS, Law
+from emulator.model.network import SAMPLE_LIMIT
 from emulator.model.topologies import TOPOLOGIES
 from emulator.model.topologies.file import FileLatency
 from emulator.model.topologies.kind import TopologyKind, check_size
 from emulator.scenario.dispatchers import DispatcherSpec
+from emulator.scenario.measuring import PowerKeys, Precision
 from emulator.scenario.network import (
     Decide,
     Dispatch,
@@ -40,6 +42,19 @@ from emulator.scenario.network import (
 )
 from emulator.scenario.plot import Plot, Reference
 from emulator.scenario.plugins import PluggedLaw, PluggedTopology, Plugin
+from emulator.scenario.servers import (
+    Backoff,
+    ClassKeys,
+    ClassWork,
+    FailureKeys,
+    Order,
+    PatienceKeys,
+    RetryKeys,
+    ServerKeys,
+    UpOrDown,
+    check_servers,
+    station_of,
+)
 from emulator.scenario.training import Training
 from emulator.text import show, text_of
 
@@ -47,9 +62,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from emulator.model.access import Access
+    from emulator.model.measuring import Measuring
     from emulator.model.network import Network
+    from emulator.model.station import Station
     from emulator.model.system import System
+    from emulator.model.topology import AnyTopology as BuiltTopology
 
 EPOCH_LIMIT = 10_000_000
 """Epochs of an episode."""
@@ -57,6 +74,7 @@ EPOCH_LIMIT = 10_000_000
 EPOCH_JOB_LIMIT = 1_000_000_000
 """Expected jobs of all schedulers in one epoch, which an engine holds in memory at once."""
 
+AnySection = TypeVar("AnySection", bound=Section)
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -92,6 +110,8 @@ class Service(Section):
     """The law of a job's work."""
     scv: Annotated[float, Field(gt=1, le=1_000_000)] | None = None
     """Squared coefficient of variation of hyperexponential work."""
+    speeds: Annotated[list[Positive], Field(min_length=1)] | None = None
+    """Factors of the service rate with 1, 2 ... jobs present; the last one holds for more."""
 
     @model_validator(mode="before")
     @classmethod
@@ -113,7 +133,20 @@ class Service(Section):
         if self.work != "hyperexponential" and self.scv is not None:
             got = self.work if isinstance(self.work, str) else "a mapping, which holds its own keys"
             raise ScenarioError("scv", f"must stand beside work: hyperexponential, got {got}")
+        if isinstance(self.work, str):
+            self._check_name(self.work)
+        elif isinstance(self.work, PluggedLaw) and self.work.name in LAWS and "mean" in self.work.options:
+            raise ScenarioError("work.mean", "must not be given: work has mean 1, and rate says how fast it is done")
         return self
+
+    def _check_name(self, name: str) -> None:
+        """Check that a law, whose name stands alone, needs no keys of its own."""
+        try:
+            checked(LAWS[name], {} if self.scv is None else {"scv": self.scv}, untold="law")
+        except ScenarioError as error:
+            if self.scv is not None:
+                raise
+            raise ScenarioError("work", f"must be a mapping, {{law: {name}, ...}}: {error}") from None
 
     def law(self) -> Law:
         """Return the law of work. Raises `ScenarioError`."""
@@ -146,6 +179,22 @@ class Trace(Section):
     """Replications whose queues and decisions are traced epoch by epoch."""
     messages: Count = 0
     """Replications whose messages are traced."""
+    nodes: Count = 0
+    """Replications of which each server and scheduler is told."""
+
+
+class Sizes(NamedTuple):
+    """What has to be known of a topology for a scenario to be checked."""
+
+    schedulers: int
+    servers: int
+    has_lengths: bool
+    """Whether its edges have lengths."""
+
+    @classmethod
+    def of(cls, topology: BuiltTopology) -> Sizes:
+        """Return those of a topology."""
+        return cls(topology.schedulers, topology.servers, topology.access.lengths is not None)
 
 
 def _folder_name(text: str) -> str:
@@ -174,6 +223,16 @@ class Scenario(Section):
     """Arrival rates."""
     service: Service = Service(rate=1.0)
     """Service rates and the law of work."""
+    server: ServerKeys = ServerKeys()
+    """How a server serves its jobs; by default one after another, in order of arrival."""
+    classes: Annotated[list[ClassKeys], Field(min_length=1)] | None = None
+    """Classes of jobs; all jobs are alike if not given."""
+    patience: PatienceKeys | None = None
+    """How long jobs are ready to wait; for ever if not given."""
+    failures: FailureKeys | None = None
+    """When servers fail; never if not given."""
+    retries: RetryKeys | None = None
+    """Which jobs that failed are tried again; none if not given."""
     messages: Messages = Messages()
     """How schedulers learn of servers; by default every server broadcasts at each epoch's start, and all arrives."""
     decide: Decide = Decide()
@@ -182,10 +241,18 @@ class Scenario(Section):
     """How jobs come to servers; by default at once."""
     replications: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Independent repetitions; at most as many where a precision is asked for."""
-    precision: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Stop when each mean's 95 % interval is within this share of the mean."""
-    paired_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
+    precision: Precision | None = None
+    """Stop when each 95 % interval is within this share of its middle, for drops or for another measure."""
+    paired_precision: Precision | None = None
     """Stop when each paired difference's 95 % interval is within this share of the difference."""
+    warmup: Annotated[float, Field(ge=0)] = 0.0
+    """Jobs that are born before, and times before, are left out of what is measured, ms."""
+    batches: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Into how many batches one long run is cut, whose means tell its precision; beside replications: 1."""
+    measures: Literal["usual", "all"] = "usual"
+    """all: also what takes more time: waiting times, time shares of queue lengths, fairness."""
+    power: PowerKeys | None = None
+    """What a server takes while it is busy, idle or down, W: gives the energy."""
     seed: Seed = 1
     """Seed of all randomness."""
     engine: Literal["auto", "simpy", "compiled", "ordered"] = "auto"
@@ -218,17 +285,16 @@ class Scenario(Section):
         except ScenarioError as error:
             raise ScenarioError(f"work.{error.key}".rstrip("."), error.message) from None
 
-    @field_validator("messages", "dispatch")
+    @field_validator("messages", "dispatch", "patience", "failures", "retries")
     @classmethod
-    def _find_laws(cls, section: Section, info: ValidationInfo) -> Section:
-        found = {}
-        for key, value in section:
-            if isinstance(value, Plugin):
-                try:
-                    found[key] = value.resolved(_folder_in(info))
-                except ScenarioError as error:
-                    raise ScenarioError(f"{key}.{error.key}".rstrip("."), error.message) from None
-        return section.model_copy(update=found)
+    def _find_laws(cls, section: Section | None, info: ValidationInfo) -> Section | None:
+        return None if section is None else _laws_found(section, _folder_in(info))
+
+    @field_validator("classes")
+    @classmethod
+    def _find_laws_of_classes(cls, classes: list[ClassKeys] | None, info: ValidationInfo) -> list[ClassKeys] | None:
+        found = [_laws_found(one, _folder_in(info), f"{place}.") for place, one in enumerate(classes or [])]
+        return found or None
 
     @field_validator("dispatchers")
     @classmethod
@@ -249,39 +315,86 @@ class Scenario(Section):
         if self.horizon > EPOCH_LIMIT * self.delta_t:
             limit = f"at most {EPOCH_LIMIT} epochs up to the horizon {text_of(self.horizon)}"
             raise ScenarioError("delta_t", f"must make {limit}, got {text_of(self.delta_t)}")
+        if self.warmup >= self.horizon:
+            raise ScenarioError("warmup", f"must be < horizon {text_of(self.horizon)}, got {text_of(self.warmup)}")
+        if self.batches is not None and self.replications != 1:
+            raise ScenarioError("batches", f"must stand beside replications: 1, got {self.replications}")
+        for key in ("precision", "paired_precision"):
+            if self.batches is not None and getattr(self, key) is not None:
+                raise ScenarioError(key, "must not stand beside batches, which are of one run")
         if self.engine in ("compiled", "ordered") and self.trace.messages:
             allowed = "must be auto or simpy where messages are traced, for they travel in SimPy alone"
             raise ScenarioError("engine", f"{allowed}, got {self.engine}")
         if self.engine == "compiled" and not self.network().is_synchronous:
             allowed = "must be auto, simpy or ordered where schedulers do not hear and decide in step"
             raise ScenarioError("engine", f"{allowed}, got compiled")
+        if self.engine == "compiled" and self.has_feedback():
+            allowed = "must be auto, simpy or ordered where jobs arrive because of what has become of others"
+            raise ScenarioError("engine", f"{allowed}, got compiled")
+        check_servers(self.buffer, *self._station_keys())
         if not self.topology.is_read:
             self._check_sizes(self.topology.scheduler_count(), self.topology.server_count())
         return self
 
+    @model_validator(mode="after")
+    def _check_in_order(self) -> Scenario:
+        if isinstance(self.arrivals, Switched) and self.service.law().is_in_order():
+            told = "must not be drawn in_order with arrivals by high and low, which number jobs anew in each epoch"
+            raise ScenarioError("service.work", told)
+        return self
+
     def plugins(self) -> dict[str, Plugin]:
         """Return the classes of users that are not dispatchers, by what results call them."""
-        plugins = {"the topology": self.topology, "the law of work": self.service.work}
-        for section in ("messages", "dispatch"):
-            plugins |= {f"the law of {section}.{key}": value for key, value in getattr(self, section)}
+        plugins: dict[str, Any] = {"the topology": self.topology, "the law of work": self.service.work}
+        for section in ("messages", "dispatch", "failures", "retries"):
+            plugins |= {f"the law of {section}.{key}": value for key, value in getattr(self, section) or ()}
+        plugins["the law of patience"] = self.patience
+        plugins |= {f"the law of class {one.name}": one.work for one in self.classes or ()}
         return {name: plugin for name, plugin in plugins.items() if isinstance(plugin, Plugin)}
+
+    def measuring(self) -> Measuring:
+        """Return what is measured."""
+        from emulator.model.measuring import Measuring
+
+        power = None if self.power is None else self.power.power()
+        return Measuring(self.warmup, self.batches or 0, self.measures == "all", power)
 
     def network(self) -> Network:
         """Return when messages leave and how they travel, when schedulers decide, how long jobs take to servers."""
         return network_of(self.messages, self.decide, self.dispatch, self.delta_t)
 
-    def _check_network(self, network: Network, access: Access) -> None:
-        """Check what depends on how many schedulers and servers there are, and on the lengths of edges."""
-        senders = access.server_count if network.kind == "broadcast" else access.scheduler_count
+    def station(self) -> Station:
+        """Return how servers serve their jobs."""
+        return station_of(*self._station_keys())
+
+    def has_feedback(self) -> bool:
+        """Return whether jobs arrive because of what has become of others."""
+        return self.retries is not None
+
+    def _station_keys(self) -> tuple[Any, ...]:
+        return self.server, self.service.speeds, self.classes, self.patience, self.failures, self.retries
+
+    def check_on(self, topology: Sizes) -> None:
+        """Check what depends on a topology of this size. Raises `ScenarioError`."""
+        self._check_sizes(topology.schedulers, topology.servers)
+        network = self.network()
+        senders = topology.servers if network.kind == "broadcast" else topology.schedulers
         for key, values, count in (
             ("messages.phase", network.samples and network.samples.phase, senders),
             ("messages.period", network.samples and network.samples.period, senders),
-            ("decide.phase", network.decisions and network.decisions.phase, access.scheduler_count),
+            ("decide.phase", network.decisions and network.decisions.phase, topology.schedulers),
         ):
             if isinstance(values, tuple) and len(values) != count:
                 raise ScenarioError(key, f"must hold one time for each of {count}, got {len(values)}")
+        for key, clock, count in (
+            ("messages.period", network.samples, senders),
+            ("decide.every", network.decisions, topology.schedulers),
+        ):
+            if clock is not None and (instants := clock.rate(count) * self.horizon) > SAMPLE_LIMIT:
+                limit = f"at most {SAMPLE_LIMIT:,} instants of all {count:,} in an episode"
+                raise ScenarioError(key, f"must make {limit}, got about {instants:.3g}")
         for key, latency in (("messages.latency", network.latency), ("dispatch.latency", network.dispatch)):
-            if latency.per_length and access.lengths is None:
+            if latency.per_length and not topology.has_lengths:
                 raise ScenarioError(key, "needs a topology whose edges have lengths")
 
     def _check_sizes(self, schedulers: int, servers: int) -> None:
@@ -312,8 +425,8 @@ class Scenario(Section):
             raise ScenarioError("topology", str(error)) from None
         except MemoryError:
             raise ScenarioError("topology", "needs more memory than there is") from None
-        self._check_sizes(topology.schedulers, topology.servers)
-        system = System(
+        self.check_on(Sizes.of(topology))
+        return System(
             topology=topology,
             delta_t=self.delta_t,
             horizon=self.horizon,
@@ -323,9 +436,23 @@ class Scenario(Section):
             work=self.service.law(),
             seed=self.seed,
             network=self.network(),
+            measuring=self.measuring(),
+            station=self.station(),
         )
-        self._check_network(system.network, system.access)
-        return system
+
+
+def _laws_found(section: AnySection, folder: Path, place: str = "") -> AnySection:
+    """Return a section, or a time that is drawn, with the modules of laws looked up in a folder."""
+    if isinstance(section, Plugin):
+        return section.resolved(folder)
+    found = {}
+    for key, value in section:
+        if isinstance(value, Plugin):
+            try:
+                found[key] = value.resolved(folder)
+            except ScenarioError as error:
+                raise ScenarioError(f"{place}{key}.{error.key}".rstrip("."), error.message) from None
+    return section.model_copy(update=found)
 
 
 def _folder_in(info: ValidationInfo) -> Path:
@@ -347,6 +474,16 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("topology", "file", "latency"): FileLatency,
     ("arrivals",): Switched,
     ("service",): Service,
+    ("server",): ServerKeys,
+    ("server", "order"): Order,
+    ("classes",): ClassKeys,
+    ("classes", "work"): ClassWork,
+    ("patience",): PatienceKeys,
+    ("failures",): FailureKeys,
+    ("failures", "up"): UpOrDown,
+    ("failures", "down"): UpOrDown,
+    ("retries",): RetryKeys,
+    ("retries", "backoff"): Backoff,
     ("messages",): Messages,
     ("messages", "period"): Period,
     ("messages", "latency"): LatencyKeys,
@@ -356,6 +493,9 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("decide",): Decide,
     ("dispatch",): Dispatch,
     ("dispatch", "latency"): LatencyKeys,
+    ("precision",): Precision,
+    ("paired_precision",): Precision,
+    ("power",): PowerKeys,
     ("trace",): Trace,
     ("plot",): Plot,
     ("training",): Training,

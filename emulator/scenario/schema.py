@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from emulator.model.laws import LAWS
+from emulator.scenario.plugins import PluggedLaw
 from emulator.scenario.ranges import POINT_LIMIT
 from emulator.scenario.scenario import SECTIONS, Scenario, dotted
 from emulator.scenario.sweep import LIST_DEPTHS
@@ -23,6 +25,10 @@ def json_schema() -> dict[str, Any]:
             if dotted(section, key) in LIST_DEPTHS:
                 is_number = LIST_DEPTHS[dotted(section, key)] == 0 and _is_number(entry)
                 owner["properties"][key] = _sweeping(entry, has_ranges=is_number)
+    definitions["Law"] = {"allOf": list(map(_keys_of, LAWS))}
+    names = {"PluggedLaw"} | {model.__name__ for model in places if issubclass(model, PluggedLaw)}
+    for name in names:
+        definitions[name]["$ref"] = "#/$defs/Law"
     for model in places:
         if hasattr(model, "short"):
             entry = definitions[model.__name__]
@@ -31,8 +37,9 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["dispatchers"]["items"] = {
         "anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/DispatcherSpec"}]
     }
-    law = {"type": "object", "anyOf": [{"required": ["law"]}, {"required": ["class"]}]}
+    law = {"type": "object", "anyOf": [{"required": ["law"]}, {"required": ["class"]}], "$ref": "#/$defs/Law"}
     definitions["Service"]["properties"]["work"]["anyOf"].append(_sweeping(law))
+    definitions["Messages"]["properties"]["times"]["anyOf"].append(_sweeping({"enum": list(LAWS)}))
     schema["properties"]["topology"]["anyOf"].append(_sweeping({"type": "object", "required": ["class"]}))
     definitions["Range"] = RANGE
     schema["properties"]["zip"] = ZIP
@@ -94,6 +101,14 @@ def _is_number(entry: dict[str, Any]) -> bool:
 
 def _short_type(model: Any) -> Any:
     return getattr(model, "short", {}).get("type")
+
+
+def _keys_of(law: str) -> dict[str, Any]:
+    """Return what a mapping must hold that names a law which comes with this software."""
+    schema = _tidied(LAWS[law].model_json_schema(by_alias=True))
+    keys = {key: _sweeping(entry) for key, entry in schema["properties"].items() if key != "law"}
+    named = {"properties": {"law": {"const": law}}, "required": ["law"]}
+    return {"if": named, "then": {"properties": keys, "required": schema.get("required", [])}}
 
 
 def _sweeping(entry: dict[str, Any], *, has_ranges: bool = False) -> dict[str, Any]:

@@ -34,7 +34,7 @@ LIST_DEPTHS: dict[str, int] = {
     dotted(section, key): _list_depth(field.annotation)
     for section, model in SECTIONS.items()
     for key, field in model.model_fields.items()
-    if key != "kind" and not NEVER_SWEPT & {key if not section else section[0]}
+    if key != "kind" and section[:1] != ("classes",) and not NEVER_SWEPT & {key if not section else section[0]}
 }
 """The dotted keys that sweep, each with the depth of the lists in one value of it; a deeper list sweeps."""
 
@@ -84,6 +84,10 @@ PLUGINS: dict[str, type[Plugin]] = {
     "messages.latency.": PluggedLaw,
     "messages.jitter.": PluggedLaw,
     "dispatch.latency.": PluggedLaw,
+    "patience.": PluggedLaw,
+    "failures.up.": PluggedLaw,
+    "failures.down.": PluggedLaw,
+    "retries.backoff.": PluggedLaw,
 }
 """Where classes of users stand, whose own keys sweep, too."""
 

@@ -30,6 +30,9 @@ DISPLACED = {
 }
 """What a key puts aside in a mapping that it is merged into, because the two exclude each other."""
 
+WITH_PATHS = {"topology", "arrivals", "service", "messages", "dispatch"}
+"""Keys below which a `path` is that of a file."""
+
 
 class Anchored(str):
     """An absolute path, which is written relative to the file that it stands in."""
@@ -154,17 +157,23 @@ def _anchored(tree: Node, folder: Path) -> Node:
         values["folder"] = Node(".", tree.place)
     if "folder" in values:
         values["folder"] = _absolute(values["folder"], folder)
-    if "topology" in values:
-        values["topology"] = _anchored_topology(values["topology"], folder)
+    for section in WITH_PATHS & values.keys():
+        values[section] = _with_absolute_paths(values[section], folder)
     return Node(values, tree.place, tree.key_place)
 
 
-def _anchored_topology(node: Node, folder: Path) -> Node:
-    if isinstance(node.value, list):
-        return Node([_anchored_topology(item, folder) for item in node.value], node.place, node.key_place)
-    if isinstance(node.value, dict) and "path" in node.value:
-        return Node({**node.value, "path": _absolute(node.value["path"], folder)}, node.place, node.key_place)
-    return node
+def _with_absolute_paths(node: Node, folder: Path) -> Node:
+    """Return a mapping, or a list of mappings, whose every `path` is absolute, however deep it stands."""
+    value = node.value
+    if isinstance(value, list) and any(isinstance(item.value, dict | list) for item in value[:1]):
+        return Node([_with_absolute_paths(item, folder) for item in value], node.place, node.key_place)
+    if not isinstance(value, dict):
+        return node
+    inner = {
+        key: _absolute(item, folder) if key == "path" else _with_absolute_paths(item, folder)
+        for key, item in value.items()
+    }
+    return Node(inner, node.place, node.key_place)
 
 
 def _absolute(node: Node, folder: Path) -> Node:

@@ -1,7 +1,8 @@
 """Do the engines agree? `python -m emulator.verification.agreement` compares them on random systems.
 
-A system is a function of one number, and so, with `--networks`, is one whose schedulers are out of step. The number of
-any system on which the engines differ is printed, and `--first NUMBER --count 1` runs it again.
+A system is a function of one number, and so, with `--networks`, is one whose schedulers are out of step, and with
+`--stations` one whose servers are more than FIFO queues. The number of any system on which the engines differ is
+printed, and `--first NUMBER --count 1` runs it again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from emulator.command_line import Parser
 from emulator.engines.comparison import EnginesDifferError, check_equal
@@ -19,6 +21,7 @@ from emulator.machine.option_numbers import whole
 from emulator.machine.progress import progress_bar
 from emulator.machine.starting import start
 from emulator.verification.random_networks import random_network
+from emulator.verification.random_stations import random_station
 from emulator.verification.random_systems import Case, random_case
 from emulator.workload.workload import Workload
 
@@ -30,8 +33,14 @@ def check(case: Case) -> None:
     reference = reference_of(case)
     for name, kind in ENGINES.items():
         engine = kind.load()
-        if name != REFERENCE and engine.obstacle(case.dispatcher, case.system.network) is None:
+        if name != REFERENCE and can_run(engine, case):
             compare(engine, case, reference)
+
+
+def can_run(engine: type[Engine], case: Case) -> bool:
+    """Return whether an engine can run a case."""
+    network, has_feedback = case.system.network, case.system.has_feedback
+    return engine.obstacle(case.dispatcher, network, has_feedback=has_feedback) is None
 
 
 def reference_of(case: Case) -> Episode:
@@ -60,9 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--first", type=whole(0, 10**18), metavar="N", default=0, help="number of the first one (default: %(default)s)"
     )
     parser.add_argument("--networks", action="store_true", help="with messages that take time or get lost")
+    parser.add_argument("--stations", action="store_true", help="with servers that are more than FIFO queues")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     options = parser.parse_args(arguments)
     draw = random_network if options.networks else random_case
+    if options.stations:
+        draw = partial(random_station, on_networks=options.networks)
     failures = 0
     with progress_bar(options.count, quiet=options.quiet, doing="comparing") as advance:
         for number in range(options.first, options.first + options.count):

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from emulator.errors import InputError
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.laws import Law
-from emulator.randomness import JOB, SERVICE, philox, random_words
+from emulator.model.laws.drawing import takes_more, work_of
+from emulator.randomness import JOB, SECOND, SERVICE, address, philox, random_words
 
 _INLINED: Any = {"error_model": "numpy", "forceinline": True}
 
@@ -56,34 +57,26 @@ def _next_arrival(stream, scheduler, number, time, bits):  # type: ignore[no-unt
     return lambda stream, scheduler, number, time, bits: following(stream, scheduler, number, time, bits)
 
 
-def work_of(bits: Any, work: Any) -> Any:
-    """Return the work, of mean 1, that 48 random bits stand for under a law."""
-
-
-@overload(work_of, jit_options=_INLINED)
-def _work_of(bits, work):  # type: ignore[no-untyped-def]
-    draw = njit(**_INLINED)(work.instance_class.compiled_draw())
-    return lambda bits, work: draw(work, bits)
-
-
 @njit(error_model="numpy")
-def _works(bits, work):  # type: ignore[no-untyped-def]
+def _works(bits, work, first):  # type: ignore[no-untyped-def]
     works = np.empty(len(bits))
     for index in range(len(bits)):
-        works[index] = work_of(bits[index], work)
+        works[index] = work_of(bits[index], work, address(0, 0, first + index, SERVICE, 1, 0))
     return works
 
 
-def works_of(bits: NDArray[np.uint64], law: Law) -> NDArray[np.float64]:
-    """Return the works that 48 random bits of each of some jobs stand for."""
-    return _works(bits, told_apart(law.numbers()))
+def works_of(bits: NDArray[np.uint64], law: Law, first: int = 0) -> NDArray[np.float64]:
+    """Return the works that 48 random bits of each of some jobs stand for, these being numbered from `first` on."""
+    return _works(bits, told_apart(law.numbers()), first)
 
 
 def try_out(law: Law) -> None:
     """Raise `InputError` for a law that cannot be compiled, or draws works which no server can do."""
     numbers = law.numbers()
+    draw = numbers.compiled_draw()
+    further = (typeof(address(0, 0, 0, SERVICE, 1, 0)),) if takes_more(draw) else ()
     try:
-        njit(numbers.compiled_draw()).compile((typeof(numbers), types.uint64))
+        njit(draw).compile((typeof(numbers), types.uint64, *further))
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         told = next((line for line in lines if not line.startswith("Failed in")), type(error).__name__)
@@ -92,6 +85,8 @@ def try_out(law: Law) -> None:
     wrong = ~(np.isfinite(works) & (works >= 0.0))
     if wrong.any():
         raise InputError(f"must draw finite works >= 0, got {works[wrong][0]}")
+    if not works.any():
+        raise InputError("must draw works of mean 1, got 0 each time")
 
 
 @njit(inline="always")
@@ -105,6 +100,13 @@ def draw_job(source, scheduler, number, time):  # type: ignore[no-untyped-def]
     arrival_time = next_arrival(source.stream, scheduler, number, time, (a << uint64(16)) | (b >> uint64(16)))
     work_bits = ((b & uint64(0xFFFF)) << uint64(32)) | c
     return arrival_time, work_bits, np.float64(np.int64(d)) * 2.0**-32
+
+
+@njit(inline="always")
+def job_work(source, scheduler, number, bits):  # type: ignore[no-untyped-def]
+    """Return the work of a job whose work bits `draw_job` has drawn."""
+    more = address(scheduler, source.epoch, number, JOB + SECOND, source.seed, source.replication)
+    return work_of(bits, source.work, more)
 
 
 @compiled(error_model="numpy")
@@ -125,7 +127,7 @@ def draw_epoch(source, start, end, nodes, room):  # type: ignore[no-untyped-def]
             if count == room:
                 room *= 2
                 times, works, coins = _longer(times, room), _longer(works, room), _longer(coins, room)
-            times[count], works[count], coins[count] = time, work_of(bits, source.work), coin
+            times[count], works[count], coins[count] = time, job_work(source, scheduler, number, bits), coin
             count += 1
             number += 1
         offsets[scheduler + 1] = count

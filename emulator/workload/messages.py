@@ -1,7 +1,7 @@
 """What is drawn of the network: when messages leave, how long they take, which are lost; times in ms.
 
-Addresses: PHASE and SAMPLE (sender, k, what), MESSAGE and LINK (sender, k, place), DISPATCH (scheduler, job, 0). A
-sender is a server that broadcasts or a scheduler that asks, and k numbers its samples. A place is that of the other
+Addresses: PHASE and SAMPLE (sender, k, what), MESSAGE and LINK (sender, k, place), DISPATCH (scheduler, job, attempt).
+A sender is a server that broadcasts or a scheduler that asks, and k numbers its samples. A place is that of the other
 side in the sender's list: for a server `access.transpose.of(server)`, for a scheduler `access.of(scheduler)`.
 """
 
@@ -18,18 +18,16 @@ from numpy.typing import NDArray
 from emulator.errors import InputError
 from emulator.machine.compiling import compiled, is_ours
 from emulator.model.laws import Law
-from emulator.model.network import Clock, Duration, Latency
+from emulator.model.laws.drawing import work_of
+from emulator.model.network import SAMPLE_LIMIT, Clock, Duration, Latency
 from emulator.model.system import System
 from emulator.model.timetable import SHORTEST_EPOCH
-from emulator.randomness import DISPATCH, LINK, MESSAGE, PHASE, SAMPLE, philox
-from emulator.workload.jobs import told_apart, work_of
+from emulator.randomness import DISPATCH, LINK, MESSAGE, PHASE, SAMPLE, SECOND, address, philox
+from emulator.workload.jobs import told_apart
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
-
-SAMPLE_LIMIT = 1_000_000_000
-"""Instants of all senders of an episode."""
 
 BACK = 2**31
 """Added to the place of the other side on the way back of a poll."""
@@ -56,23 +54,30 @@ class Transit(NamedTuple):
 
 
 @njit(inline="always")
-def _time_of(transit, length, high_bits, low_bits):  # type: ignore[no-untyped-def]
-    """Return a journey's time; where a part of it takes none, its law is not asked."""
-    time = length * transit.per_length
+def drawn_parts(transit, a, b, c, purpose):  # type: ignore[no-untyped-def]
+    """Return (base, jitter, word): a journey's time but for the edge, drawn at an address, and the block's last word.
+
+    Where a part takes no time, its law is not asked.
+    """
+    seed, replication = transit.seed, transit.replication
+    first, second, third, fourth = philox(a, b, c, purpose, seed, replication)
+    base = jitter = 0.0
     if transit.base_mean > 0.0:
-        time += transit.base_mean * work_of(high_bits, transit.base)
+        bits = (first << uint64(16)) | (second >> uint64(16))
+        base = transit.base_mean * work_of(bits, transit.base, address(a, b, c, purpose, seed, replication))
     if transit.jitter_mean > 0.0:
-        time += transit.jitter_mean * work_of(low_bits, transit.jitter)
-    return time
+        bits = ((second & uint64(0xFFFF)) << uint64(32)) | third
+        more = address(a, b, c, purpose + SECOND, seed, replication)
+        jitter = transit.jitter_mean * work_of(bits, transit.jitter, more)
+    return base, jitter, fourth
 
 
 @njit(inline="always")
 def draw_message(transit, sender, k, place, length, is_bad):  # type: ignore[no-untyped-def]
     """Return (time, whether it is lost) of a message over an edge of this `length`, on a link in this state."""
-    a, b, c, d = philox(sender, k, place, MESSAGE, transit.seed, transit.replication)
-    time = _time_of(transit, length, (a << uint64(16)) | (b >> uint64(16)), ((b & uint64(0xFFFF)) << uint64(32)) | c)
+    base, jitter, word = drawn_parts(transit, sender, k, place, MESSAGE)
     loss = transit.loss_if_bad if is_bad else transit.loss_if_good
-    return time, np.float64(np.int64(d)) * 2.0**-32 < loss
+    return length * transit.per_length + base + jitter, np.float64(np.int64(word)) * 2.0**-32 < loss
 
 
 @njit(inline="always")
@@ -86,10 +91,10 @@ def next_state(transit, sender, k, place, is_bad):  # type: ignore[no-untyped-de
 
 
 @njit(inline="always")
-def draw_dispatch(transit, scheduler, number, length):  # type: ignore[no-untyped-def]
-    """Return how long a scheduler's job of this number in the episode takes over an edge of this `length`."""
-    a, b, c, _ = philox(scheduler, number, 0, DISPATCH, transit.seed, transit.replication)
-    return _time_of(transit, length, (a << uint64(16)) | (b >> uint64(16)), ((b & uint64(0xFFFF)) << uint64(32)) | c)
+def draw_dispatch(transit, scheduler, number, length, attempt):  # type: ignore[no-untyped-def]
+    """Return how long an attempt of a scheduler's job takes over an edge of this `length`."""
+    base, jitter, _ = drawn_parts(transit, scheduler, number, attempt, DISPATCH)
+    return length * transit.per_length + base + jitter
 
 
 def _messages(transit, sender, k, leg, lengths, is_bad, times, lost):  # type: ignore[no-untyped-def]
@@ -102,8 +107,16 @@ def _next_states(transit, sender, k, is_bad):  # type: ignore[no-untyped-def]
         is_bad[place] = next_state(transit, sender, k, place, is_bad[place])
 
 
-def _dispatch(transit, scheduler, number, length):  # type: ignore[no-untyped-def]
-    return draw_dispatch(transit, scheduler, number, length)
+def _dispatch(transit, scheduler, number, length, attempt):  # type: ignore[no-untyped-def]
+    return draw_dispatch(transit, scheduler, number, length, attempt)
+
+
+@njit(inline="always")
+def draw_gap(law, sender, k, seed, replication):  # type: ignore[no-untyped-def]
+    """Return the gap before a sender's sample k, in units of its period."""
+    a, b, _, _ = philox(sender, k, 0, SAMPLE, seed, replication)
+    more = address(sender, k, 0, SAMPLE, seed, replication)
+    return work_of((a << uint64(16)) | (b >> uint64(16)), law, more)
 
 
 def _gaps(law, period, first, horizon, sender, seed, replication, times):  # type: ignore[no-untyped-def]
@@ -114,15 +127,15 @@ def _gaps(law, period, first, horizon, sender, seed, replication, times):  # typ
             return -1
         times[count] = time
         count += 1
-        a, b, _, _ = philox(sender, count, 0, SAMPLE, seed, replication)
-        time += period * work_of((a << uint64(16)) | (b >> uint64(16)), law)
+        time += period * draw_gap(law, sender, count, seed, replication)
     return count
 
 
-def _durations(law, mean, low_bits):  # type: ignore[no-untyped-def]
+def _durations(law, mean, low_bits, whose, seed, replication):  # type: ignore[no-untyped-def]
     durations = np.empty(len(low_bits))
-    for index in range(len(low_bits)):
-        durations[index] = mean * work_of(low_bits[index], law)
+    for sender in range(len(low_bits)):
+        more = address(sender, 0, whose, PHASE + SECOND, seed, replication)
+        durations[sender] = mean * work_of(low_bits[sender], law, more)
     return durations
 
 
@@ -194,7 +207,7 @@ class MessageDraws:
         phase_bits, period_bits = _phase_bits(senders, whose, *self.seeds)
         if isinstance(clock.period, Duration):
             numbers = told_apart(clock.period.law.numbers())
-            periods = self._compiled.durations(numbers, clock.period.mean, period_bits)
+            periods = self._compiled.durations(numbers, clock.period.mean, period_bits, whose, *self.seeds)
         else:
             periods = np.broadcast_to(np.asarray(clock.period, dtype=float), senders).copy()
         if clock.phase == "synchronous":
@@ -206,7 +219,8 @@ class MessageDraws:
         else:
             phases = np.array(clock.phase, dtype=float)
         if not (self.system.horizon / periods).sum() <= SAMPLE_LIMIT:  # a drawn period can be 0, too
-            raise InputError(f"messages.period must make at most {SAMPLE_LIMIT} samples in an episode")
+            key = ("messages.period", "decide.every")[whose]
+            raise InputError(f"{key} must make at most {SAMPLE_LIMIT:,} instants in an episode")
         return phases, periods
 
     def sample_times(self, sender: int) -> Floats:
@@ -277,9 +291,9 @@ class MessageDraws:
         """Let each of a sender's links go on to its state at sample k."""
         self._compiled.next_states(self.transit, sender, k, is_bad)
 
-    def dispatch_time(self, scheduler: int, number: int, length: float) -> float:
-        """Return how long a scheduler's job of this number in the episode takes over an edge of this length."""
-        time: float = self._compiled.dispatch(self.dispatch, scheduler, number, length)
+    def dispatch_time(self, scheduler: int, number: int, length: float, attempt: int = 0) -> float:
+        """Return how long an attempt of a scheduler's job of this number takes over an edge of this length."""
+        time: float = self._compiled.dispatch(self.dispatch, scheduler, number, length, attempt)
         return time
 
 

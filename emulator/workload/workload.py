@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from emulator.machine.compiling import is_ours
 from emulator.model.system import System
 from emulator.workload import coins
+from emulator.workload.bits import BitsNumbers
 from emulator.workload.jobs import EpochJobs, JobSource, draw_epoch, draw_epoch_for_users, told_apart
 
 
@@ -29,9 +30,10 @@ class Workload:
         return np.uint64(self.system.seed), np.uint64(self.replication)
 
     def source(self, epoch: int) -> JobSource:
-        """Return where the jobs of an epoch are drawn, for compiled functions."""
+        """Return where the jobs of an epoch are drawn, for compiled functions; works of classes as mere bits."""
         stream = told_apart(self.system.arrivals.stream(float(self.arrival_rates[epoch])))
-        return JobSource(*self.seeds, np.uint64(epoch), stream, told_apart(self.system.work.numbers()))
+        work = BitsNumbers() if self.system.station.classes else told_apart(self.system.work.numbers())
+        return JobSource(*self.seeds, np.uint64(epoch), stream, work)
 
     def jobs(self, epoch: int) -> EpochJobs:
         """Draw the jobs born in an epoch."""

@@ -15,6 +15,7 @@ from dispatchers import (
     Dispatcher,
     DispatcherError,
     JobView,
+    LeastCostDispatcher,
     PerJobDispatcher,
     RecurrentDispatcher,
     View,
@@ -612,3 +613,41 @@ class TestFinding:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there are no files of the kernel")
 def test_of_a_file_of_the_kernel_which_calls_itself_empty_nothing_is_read():
     assert hash_of("/proc/self/status") == hashlib.sha256().hexdigest()
+
+
+class Busier(LeastCostDispatcher):
+    """Costs that depend on other servers."""
+
+    def cost(self, view):
+        """See `LeastCostDispatcher.cost`."""
+        return view.queue_lengths - view.queue_lengths.max(axis=1, keepdims=True)
+
+
+class Planning(RoundRobin):
+    """A plan that depends on other servers, and says it does not."""
+
+    plans_one_by_one = True
+    information = ("broadcast", "own sends")
+
+    def plan(self, view):
+        """See `PerJobDispatcher.plan`."""
+        return np.cumsum(view.queue_lengths, axis=1).astype(np.float64)[:, :, None]
+
+
+class Quiet(Planning):
+    """The same, which no longer says so."""
+
+    plans_one_by_one = False
+
+    def plan(self, view):
+        """See `PerJobDispatcher.plan`."""
+        return super().plan(view)
+
+
+def test_what_is_said_of_each_server_must_not_depend_on_others():
+    with pytest.raises(DispatcherError, match=r"^Busier: cost must depend on what is known of that server alone$"):
+        check_dispatcher(Busier())
+    with pytest.raises(DispatcherError, match=r"^RR: plan, with plans_one_by_one, must depend on what is known of"):
+        check_dispatcher(Planning())
+    check_dispatcher(Quiet())
+    assert isinstance(JoinShortestQueue(), LeastCostDispatcher)

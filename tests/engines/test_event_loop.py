@@ -11,7 +11,8 @@ from emulator.engines.simpy.event_loop import ARRIVAL, DEPARTURE, EventLoop
 
 PRIVATE = {
     simpy.Environment: {"_queue", "_eid", "_active_proc", "_now"},
-    simpy.Process: {"_generator", "_resume", "_value"},
+    simpy.Process: {"_generator", "_resume", "_target", "_value"},
+    simpy.Event: {"_ok"},
 }
 
 
@@ -23,7 +24,7 @@ def test_the_private_names_of_simpy_are_known_and_there():
     def process():
         yield loop.timeout(1)
 
-    of = {simpy.Environment: loop, simpy.Process: loop.process(process())}
+    of = {simpy.Environment: loop, simpy.Process: loop.process(process()), simpy.Event: loop.timeout(1)}
     for kind, names in PRIVATE.items():
         for name in names:
             assert hasattr(of[kind], name), f"{kind.__name__}.{name}"
@@ -63,3 +64,25 @@ def test_an_error_in_a_process_comes_out():
     loop.process(failing())
     with pytest.raises(ValueError, match="no"):
         loop.run_to(2.0)
+
+
+def test_who_waits_for_an_alarm_can_be_interrupted_once_and_for_all():
+    loop, seen = EventLoop(), []
+
+    def waiting():
+        for end in (2.0, 3.0):
+            try:
+                yield loop.alarm(end, DEPARTURE)
+                seen.append(("alarm", loop.now))
+            except simpy.Interrupt as interrupt:
+                seen.append((interrupt.cause, loop.now))
+
+    def interrupting(process):
+        yield loop.at(1.0, ARRIVAL)
+        loop.interrupt(process, "why")
+        seen.append(("after", loop.now))
+        assert loop.active_process is not process
+
+    loop.process(interrupting(loop.process(waiting())))
+    loop.run_to(4.0)
+    assert seen == [("why", 1.0), ("after", 1.0), ("alarm", 3.0)]

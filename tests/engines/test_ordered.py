@@ -7,8 +7,8 @@ import pytest
 
 from dispatchers.rules.basic import SendToOwn
 from dispatchers.rules.mean_field import MeanFieldOwn
-from dispatchers.rules.memory import RoundRobin
-from dispatchers.rules.shortest import JoinShortestQueue
+from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
+from dispatchers.rules.shortest import JoinShortestQueue, ShortestExpectedDelay
 from emulator.engines.comparison import EnginesDifferError, check_equal
 from emulator.engines.compiled import answers, slices
 from emulator.engines.compiled.ordered import OrderedEngine
@@ -20,7 +20,7 @@ from emulator.model.arrivals import Switched
 from emulator.model.laws import Exponential
 from emulator.model.network import Clock, Duration, Latency, Loss, Network
 from emulator.model.system import System
-from emulator.model.topologies import edge_list, torus
+from emulator.model.topologies import access_lists, edge_list, torus
 from emulator.verification.random_networks import random_network
 from emulator.verification.random_systems import Habitual, Tracking
 from emulator.workload.workload import Workload
@@ -149,3 +149,53 @@ def test_exact_values_of_pairs_of_queues(network, dispatcher, drops):
     engine = OrderedEngine(system, dispatcher)
     dropped = np.array([engine.episode(Workload(system, number)).totals.drops for number in range(20)]) / 2000
     assert abs(dropped.mean() - drops) < 4.0 * dropped.std(ddof=1) / np.sqrt(20)
+
+
+class Longest(JoinShortestQueue):
+    """A rule that goes by costs no more."""
+
+    def route(self, view):
+        """See `Dispatcher.route`."""
+        return view.least(-view.queue_lengths)
+
+
+class Relative(JoinShortestQueueWithMemory):
+    """A plan for a server that depends on the others."""
+
+    def plan(self, view):
+        """See `PerJobDispatcher.plan`."""
+        plan = super().plan(view)
+        plan[:, :, 0] -= np.where(view.accessible, view.queue_lengths, 0).max(axis=1, keepdims=True)
+        return plan
+
+
+OF_EACH = [
+    JoinShortestQueue(),
+    JoinShortestQueue(ties="job"),
+    ShortestExpectedDelay(),
+    RoundRobin(),
+    JoinShortestQueueWithMemory(),
+    JoinShortestQueueWithMemory(weight="sharing", bonus=-0.5),
+]
+
+
+@pytest.mark.parametrize("name", ["in step", "far and lossy", "polls"])
+def test_rules_that_look_at_each_server_alone_are_asked_once(monkeypatch, name):
+    """Where there are too many observations to number them; others are asked at each decision."""
+    monkeypatch.setattr(answers, "LARGEST_TABLE", 10)
+    asked = []
+    learn = answers.OnDemand.learn
+    monkeypatch.setattr(answers.OnDemand, "learn", lambda self, one: asked.append(one) or learn(self, one))
+    lists = access_lists([[i, (i + 3 * j) % 16] for i in range(9) for j in range(5)], 16)
+    without_own = replace(system_on(NETWORKS[name]), topology=lists)
+    irregular = replace(system_on(NETWORKS[name]), topology=edge_list([[0, i] for i in range(1, 16)] + [[1, 2]]))
+    for system in (system_on(NETWORKS[name]), without_own, irregular):
+        for dispatcher in OF_EACH:
+            asked.clear()
+            compare(system, dispatcher)
+            classes = len(np.unique(system.access.counts))
+            assert len(asked) <= 2 * classes, dispatcher
+        for dispatcher in (Longest(), Relative()):
+            asked.clear()
+            compare(system, dispatcher)
+            assert len(asked) > 20

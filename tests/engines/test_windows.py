@@ -14,7 +14,7 @@ from dispatchers.rules.mean_field import MeanFieldOwn
 from dispatchers.rules.memory import JoinShortestQueueWithMemory, RoundRobin
 from dispatchers.rules.shortest import JoinShortestQueue
 from emulator.engines.comparison import check_equal
-from emulator.engines.compiled import numbering, windows
+from emulator.engines.compiled import numbering, window_run
 from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, Traces
 from emulator.engines.observations import NARROW, OneByOne
@@ -209,7 +209,7 @@ class InStep(Switched):
 @pytest.mark.parametrize("make", RULES, ids=lambda make: type(make()).__name__)
 def test_jobs_that_arrive_together_go_by_scheduler_and_number(make, threads, monkeypatch):
     """1,000 schedulers are more than are drawn together, so the order of drawing is another one."""
-    monkeypatch.setattr(windows, "SMALLEST_WINDOW", 3000)
+    monkeypatch.setattr(window_run, "SMALLEST_WINDOW", 3000)
     torus_ = System(torus(32), 2.0, 6.5, 3, np.full(1024, 0.5), InStep(high=2.0, low=2.0), Deterministic())
     hub = replace(torus_, topology=edge_list([[0, leaf] for leaf in range(1, 70)], nodes=70), service_rates=np.ones(70))
     for system in (torus_, hub):

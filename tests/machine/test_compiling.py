@@ -52,11 +52,17 @@ class TestSources:
         assert compiling.sources_hash(root) == before
 
 
+def module_of(module, name):
+    """The module that a name is imported from, or is itself."""
+    whole = f"{module}.{name}"
+    return whole if (ROOT / whole.replace(".", "/")).with_suffix(".py").exists() else module
+
+
 def imported_by_kernels(path):
     """Yield the modules of ours whose names stand in the compiled functions of a module."""
     tree = ast.parse(path.read_text())
     homes = {
-        alias.asname or alias.name: node.module
+        alias.asname or alias.name: module_of(node.module, alias.name)
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
         for alias in node.names

@@ -10,6 +10,7 @@ import pytest
 from emulator.engines.episode import (
     COMPLETED,
     DROPPED,
+    GAVE_UP,
     IGNORED,
     IN_SYSTEM,
     LOST,
@@ -47,7 +48,9 @@ JOBS = JobTrace(
     departure_time=np.array([1.0 / 3.0, np.nan, np.nan, np.nan]),
     work=np.array([0.7, 1.1, 3.0, 0.25]),
     queue_length_at_arrival=np.array([0, 5, 0, -1], dtype=np.int32),
-    outcome=np.array([COMPLETED, DROPPED, IN_SYSTEM, IN_SYSTEM], dtype=np.int8),
+    outcome=np.array([COMPLETED, DROPPED, IN_SYSTEM, GAVE_UP], dtype=np.int8),
+    class_=np.array([0, 0, 2, 1], dtype=np.int32),
+    attempt=np.array([0, 1, 0, 3], dtype=np.int32),
 )
 EPOCHS = EpochTrace(
     queue_length=np.array([[0, -1], [2, -1], [3, -1]], dtype=np.int32),
@@ -91,6 +94,8 @@ KINDS = {
             "work": "double",
             "queue_length_at_arrival": "int32",
             "outcome": "string",
+            "class": "int32",
+            "attempt": "int32",
         },
         {
             "job": [0, 1, 2, 3],
@@ -103,7 +108,9 @@ KINDS = {
             "departure_time": [1.0 / 3.0, None, None, None],
             "work": [0.7, 1.1, 3.0, 0.25],
             "queue_length_at_arrival": [0, 5, 0, None],
-            "outcome": ["completed", "dropped", "in system", "in system"],
+            "outcome": ["completed", "dropped", "in system", "gave up"],
+            "class": [0, 0, 2, 1],
+            "attempt": [0, 1, 0, 3],
         },
     ),
     "epochs": (

@@ -82,6 +82,24 @@ def test_a_rule_that_names_the_own_server_is_refused_before_the_run(folder, disp
     check_plan(load("lists.yaml", ["topology.home=first"]))
 
 
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("messages.latency=[1, {edges: latency}]", "messages.latency needs a topology whose edges have lengths"),
+        ("dispatch.latency=[1, {edges: latency}]", "dispatch.latency needs a topology whose edges have lengths"),
+        ("messages.period=[1, {each: [1, 2]}]", "messages.period must hold one time for each of 15, got 2"),
+        ("messages.phase=[even, [0, 1]]", "messages.phase must hold one time for each of 15, got 2"),
+        ("decide=[on_delivery, {every: 1, phase: [0]}]", "decide.phase must hold one time for each of 10, got 1"),
+        ("messages.period=[1, 1.0e-9]", "messages.period must make at most 1,000,000,000 instants of all 15 in"),
+        ("decide.every=[1, 1.0e-9]", "decide.every must make at most 1,000,000,000 instants of all 10 in"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_refused_at_any_point_before_the_run(folder, setting, told, capsys):
+    assert main(["lists.yaml", "--set", setting, "--quiet"]) == 2
+    assert capsys.readouterr().err.startswith(f"--set {setting}: {told}")
+    assert not (folder / "runs").exists()
+
+
 def test_the_bonus_of_the_own_server_counts_for_nothing_without_one(folder):
     """Whatever it is, then, the plan is the same; where there is an own server it is not."""
     for has_own in (True, False):
@@ -91,7 +109,8 @@ def test_the_bonus_of_the_own_server_counts_for_nothing_without_one(folder):
 
 
 def test_measures_of_queues_divide_by_servers(folder):
-    episode = SimpleNamespace(totals=SimpleNamespace(drops=30, drops_by_epoch=[30], presence_time=1500.0))
+    account = SimpleNamespace(drops=30, drops_by_epoch=[30], presence_time=1500.0, span=50.0)
+    episode = SimpleNamespace(account=account)
     system = load("lists.yaml").points[0].system()
     assert drops_per_queue(episode, system) == 30 / 15
     assert discounted_drops(episode, system) == 30 / 15

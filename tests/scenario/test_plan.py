@@ -405,6 +405,12 @@ documents = st.fixed_dictionaries(
                 [{"rate": 2}, {"work": "hyperexponential", "scv": 4}],
             ]
         ),
+        "server": st.sampled_from([{"servers": 1}, {"discipline": ["fifo", "ps"]}, [{"order": "arrival"}, {}]]),
+        "patience": st.sampled_from([8, {"law": "exponential", "mean": [2, 4.5]}, {"mean": 3, "of": "sojourn"}]),
+        "failures": st.sampled_from(
+            [{"up": 50, "down": {"law": "exponential", "mean": 5}, "jobs": ["lose", "resume"]}]
+        ),
+        "retries": st.sampled_from([{}, {"on": ["drop"], "most": [1, 2]}, {"backoff": [1, 2.5]}]),
         "seed": st.integers(0, 2**32 - 1),
         "trace": st.fixed_dictionaries({}, optional={"jobs": st.integers(0, 3)}),
         "plot": st.fixed_dictionaries(
@@ -453,13 +459,16 @@ def test_the_resolved_scenario_says_everything(folder):
         "horizon: 50.0\n"
         "arrivals: {high: 0.9, low: 0.6, high_to_low: 0.2, low_to_high: 0.5}\n"
         "service: {rate: 1.0, work: exponential}\n"
+        "server: {servers: 1, discipline: fifo, order: arrival}\n"
         "messages: {kind: broadcast, phase: synchronous, times: periodic, loss: 0.0, own: exact, keep: newest, "
         "when: always}\n"
         "decide: on_delivery\n"
         "dispatch: {own: exact}\n"
         "replications: 100\n"
+        "warmup: 0.0\n"
+        "measures: usual\n"
         "engine: auto\n"
-        "trace: {jobs: 0, epochs: 0, messages: 0}\n"
+        "trace: {jobs: 0, epochs: 0, messages: 0, nodes: 0}\n"
         "plot: {interval: band}\n"
     )
 

@@ -50,7 +50,9 @@ def test_a_picture_is_chosen_by_the_sweep_unless_asked_for():
 
 
 def test_braces_of_dispatchers_do_not_see_the_picture():
-    with pytest.raises(ValidationError, match=r"may hold in braces name, delta_t, .*trace\.messages, got"):
+    with pytest.raises(
+        ValidationError, match=r"may hold in braces name, delta_t, .*trace\.messages, trace\.nodes, got"
+    ):
         scenario(plot={"title": "t"}, dispatchers=[{"name": "MF-R", "policy": "{plot.title}"}])
 
 
@@ -202,7 +204,11 @@ def test_keys_that_sweep_are_all_but_those_that_never_do():
         "topology.choices": 1,
         "topology.sides": 1,
         "topology.latencies": 1,
+        "classes": 1,
+        "retries.on": 1,
+        "server.order.priority": 1,
         "service.rates": 1,
+        "service.speeds": 1,
         "training.hidden": 1,
     }
 

@@ -119,6 +119,22 @@ replications: 1
 plot: {x: delta_t}
 """,
     "own/part.yaml": "extends: sweeps.yaml\nhorizon: {linspace: 3}\nzip: [seed, topology.side]\nseed: [1, 2]\n",
+    "own/servers.yaml": """\
+topology: {kind: cycle, nodes: 4}
+delta_t: 5
+horizon: 5
+buffer: 4
+server: {servers: [1, 2], discipline: fifo, order: {priority: [short, long], preempt: resume}}
+service: {rate: 1, speeds: [1, 1.5, 2]}
+classes:
+- {name: short, share: 0.75, priority: 0, work: {law: exponential, mean: 0.5}}
+- {name: long, share: 0.25, priority: 1, work: 2.5}
+patience: {law: deterministic, mean: 3, of: sojourn, work: go_on}
+failures: {up: {law: exponential, mean: 4}, down: 1, group: 2, jobs: restart, while_down: refuse, told: true}
+dispatchers: [RND, JSQ]
+replications: 1
+engine: simpy
+""",
     "own/odd.txt": "# odd\na b 1\nb a 2\n\nb b\n",
     "own/training.yaml": """\
 topology: {kind: cycle, nodes: 5}

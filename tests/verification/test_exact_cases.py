@@ -136,6 +136,14 @@ def test_what_is_lost_or_too_late_tells_nothing():
     assert drops(messages={"phase": [50.0, 50.0]}) == pytest.approx(nothing, abs=1e-9)
 
 
+def test_a_rate_that_nobody_tells_is_taken_as_1():
+    """Rates travel with lengths, so SED is JSQ until then."""
+    fast = {"service": {"rates": [3.0, 3.0], "assignment": "given"}, "messages": {"phase": [0.0, 20.0]}}
+    assert drops(dispatchers=["SED"], **fast) != pytest.approx(drops(**fast), abs=1e-3)
+    nothing = fast | {"messages": {"loss": 1.0, "own": "alike"}}
+    assert drops(dispatchers=["SED"], **nothing) == pytest.approx(drops(**nothing), abs=1e-9)
+
+
 def test_times_go_by_the_length_of_each_edge(tmp_path):
     file = tmp_path / "edges.csv"
     topology = {"kind": "edge_list", "path": str(file)}

@@ -14,7 +14,7 @@ from emulator.workload.workload import Workload
 FINGERPRINTS = Path(__file__).with_name("fingerprints.txt").read_text().split()
 BATCH = 100
 
-NEW = {"reached_time", "decisions", "mail", "ages"}
+NEW = {"reached_time", "decisions", "mail", "ages", "class_", "attempt", "refused", "lost", "gave_up", "retries"}
 """Columns and sums that were not there then."""
 
 

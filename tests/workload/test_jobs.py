@@ -4,10 +4,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from numba import njit
 
 from emulator.errors import InputError
 from emulator.model.arrivals.switched import PoissonStream
 from emulator.model.laws import LAWS, Exponential
+from emulator.randomness import JOB, MORE, SECOND, address, exponential, more_bits, philox
+from emulator.verification.conformance import check_law
 from emulator.workload.jobs import told_apart, try_out, works_of
 
 BITS = np.arange(3, dtype=np.uint64)
@@ -45,3 +48,49 @@ def test_numbers_of_this_software_stay_as_they_are_and_have_names_of_their_own()
 def test_works_that_no_server_can_do_are_refused(work):
     with pytest.raises(InputError, match="must draw finite works >= 0, got"):
         try_out(law_of(work))
+
+
+class SumNumbers(NamedTuple):
+    """Of a law that adds up three exponential numbers."""
+
+    @staticmethod
+    def compiled_draw():
+        def draw(numbers, bits, more):
+            second, third, _ = more_bits(more, 0)
+            return (exponential(bits) + exponential(second) + exponential(third)) / 3.0
+
+        return draw
+
+
+class Sum(Exponential):
+    """A user's law that needs further bits."""
+
+    def numbers(self):
+        return SumNumbers()
+
+    def variance(self):
+        return 1.0 / 3.0
+
+    def cdf(self, work):
+        x = 3.0 * work
+        return 1.0 - np.exp(-x) * (1.0 + x + x**2 / 2.0)
+
+
+def test_a_law_gets_as_many_further_bits_as_it_needs():
+    check_law(Sum())
+
+
+def test_further_bits_are_of_blocks_that_nothing_else_has():
+    @njit
+    def drawn(a, b, c, asker, block):
+        return more_bits(address(a, b, c, asker, 5, 6), block)
+
+    @njit
+    def words(a, b, c, stream):
+        return philox(a, b, c, stream, 5, 6)
+
+    first, second, third, fourth = (int(word) for word in words(1, 2, 3, MORE + 256 * (JOB + SECOND) + 65536 * 4))
+    expected = (first << 16) | (second >> 16), ((second & 0xFFFF) << 32) | third, fourth
+    assert tuple(map(int, drawn(1, 2, 3, JOB + SECOND, 4))) == expected
+    places = [(1, 2, 3, JOB, 0), (1, 2, 3, JOB + SECOND, 0), (1, 2, 3, JOB, 1), (1, 2, 4, JOB, 0), (1, 3, 2, JOB, 0)]
+    assert len({tuple(map(int, drawn(*place))) for place in places}) == len(places)

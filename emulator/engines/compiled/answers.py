@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatchers.choice import ask_of_each, says_of_each
 from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
-from dispatchers.view import Floats
+from dispatchers.view import Floats, View
 from emulator.engines.compiled.numbering import LARGEST_TABLE, NUMBERED, classes_of
 from emulator.engines.compiled.world import Table, World
 from emulator.engines.observations import DrawsOfDecisions, Observations
@@ -84,7 +85,16 @@ class OnDemand(Observations):
 
     def table(self) -> Table:
         """Return what the walk needs to find answers."""
-        return Table(self.first, self.columns_read, self.base, self.start, self.version, all_count=self.hidden > 0)
+        return Table(
+            self.first,
+            self.columns_read,
+            self.base,
+            self.start,
+            self.version,
+            self.of_servers,
+            self.kinds,
+            all_count=self.hidden > 0,
+        )
 
     def learn(self, scheduler: int) -> int:
         """Ask for a scheduler, which is about to decide, and return where in `numbers` the answer begins."""
@@ -161,7 +171,38 @@ class OnDemand(Observations):
         self.first = firsts[classes]
         """For each scheduler the number of the first observation of its class, -1 if they are not numbered."""
         self.observations = int(before[numbered])
+        self.of_servers, self.kinds = self.numbers[:0], np.empty(0, dtype=np.int32)
+        if (self.first < 0).any() and says_of_each(self.dispatcher) and not self.is_global:
+            self._ask_of_servers()
         self._forget()
+
+    def _ask_of_servers(self) -> None:
+        """Ask what the rule says of each kind of server alone, whatever may be known of it.
+
+        A server's kind is its rate, how many share it, and whether it is its scheduler's own. Two servers are shown,
+        of which the one in question is the second, unless it is the own one.
+        """
+        access, system = self.system.access, self.system
+        is_own = np.zeros(self.entries)
+        is_own[access.offsets[:-1]] = access.has_own
+        lasting = np.stack([system.service_rates[access.servers], access.sharing[access.servers], is_own], axis=1)
+        kinds, kind = np.unique(lasting, axis=0, return_inverse=True)
+        rates, sharing, own = np.repeat(kinds, self.base, axis=0).T
+        known = np.tile(np.arange(self.base), len(kinds))
+        is_untold = known > system.buffer
+        fields = {
+            "queue_lengths": np.where(is_untold, 0, known),
+            "service_rates": np.where(is_untold, 1.0, rates),
+            "sharing": sharing.astype(np.int64),
+        }
+        both = {name: np.stack([values, values], axis=1) for name, values in fields.items()}
+        accessible = np.ones((len(known), 2), dtype=np.bool_)
+        told = both | {"accessible": accessible, "buffer": system.buffer, "delta_t": system.delta_t}
+        view = View(has_own=access.has_own, **told)
+        says = ask_of_each(self.dispatcher, view)
+        if view.read <= fields.keys() | {"accessible"} and np.isfinite(says).all():
+            self.of_servers = np.ascontiguousarray(says[np.arange(len(known)), np.where(own > 0, 0, 1)])
+            self.kinds = (kind.ravel() * self.base).astype(np.int32)
 
     def _forget(self) -> None:
         """Let no answer be known."""

@@ -18,10 +18,11 @@ from emulator.engines.compiled.sorting import in_order
 from emulator.engines.news import REQUEST_BYTES, STATE_BYTES, Mail, distribution_bytes
 from emulator.errors import InputError
 from emulator.machine.compiling import is_ours
+from emulator.model.network import SAMPLE_LIMIT
 from emulator.model.system import System
 from emulator.model.timetable import SHORTEST_EPOCH
 from emulator.workload.jobs import told_apart
-from emulator.workload.messages import SAMPLE_LIMIT, MessageDraws
+from emulator.workload.messages import MessageDraws
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]
@@ -54,7 +55,7 @@ class Events(NamedTuple):
     """See `emulator.engines.compiled.posting.MESSAGE`."""
     lengths: Indices
     """What each message says."""
-    sent_before: Integers
+    sent_before: Indices
     """How many jobs its receiver had sent to the server at the sample; for rules with memory."""
 
 
@@ -81,6 +82,7 @@ class Calendar:
         """Messages per ms, about."""
         self.is_bad = np.zeros(entries, dtype=np.bool_)
         """The states of links."""
+        self.ways = posting.ways(self.seen.width)
         self.is_bad_from_monitor = np.zeros(access.scheduler_count, dtype=np.bool_)
         self.number = np.zeros(draws.senders, dtype=np.int64)
         """Of each sender's next sample."""
@@ -88,7 +90,7 @@ class Calendar:
         """When it is, where gaps are drawn."""
         self.messages = np.empty(0, dtype=posting.MESSAGE)
         self.lengths_told = np.empty(0, dtype=np.int32)
-        self.sent_before = np.empty(0, dtype=np.int64)
+        self.sent_before = np.empty(0, dtype=np.int32)
         self.under_way = 0
         """How many messages, the first ones, are to be delivered, or sampled first."""
         self.tally = np.zeros(5, dtype=np.int64)
@@ -112,7 +114,9 @@ class Calendar:
         messages = self.messages[: self.under_way]
         if self.is_poll:
             times, places = self._within(slice_, messages["sampled"], only_asked=True)
-            sampled, first, stop = messages["entry"][places], places.astype(np.int64), places.astype(np.int64) + 1
+            _, sampled, _ = posting.columns_of(messages, places)
+            first = places.astype(np.int64)
+            stop = first + 1
             lost = np.zeros(len(places), dtype=np.int32)
         else:
             times, places = in_order(times, senders, slice_.start, slice_.end)
@@ -120,6 +124,7 @@ class Calendar:
             if not self.is_instant:
                 first, stop, lost = first[places], stop[places], lost[places]
         delivery_times, places = self._within(slice_, messages["time"])
+        scheduler, entry, sampled_time = posting.columns_of(messages, places)
         return Events(
             slice_.end,
             times,
@@ -129,9 +134,9 @@ class Calendar:
             lost,
             delivery_times,
             places,
-            messages["scheduler"][places],
-            messages["entry"][places],
-            messages["sampled"][places],
+            scheduler,
+            entry,
+            sampled_time,
             self.messages,
             self.lengths_told,
             self.sent_before,
@@ -145,7 +150,7 @@ class Calendar:
         self, times: Floats, senders: Indices, numbers: Indices, samples: tuple[Integers, Integers, Indices]
     ) -> None:
         """Add the messages of some samples, or of the questions asked then, to those under way."""
-        self._make_room(int(np.diff(self.seen.offsets)[senders].sum()))
+        self._make_room(int(self.seen.counts[senders].sum()) + 1)
         post = self.compiled.ask if self.is_poll else self.compiled.broadcast
         links = self.seen.offsets, self.seen.servers, self.entries, self.is_near, self.lengths, self.is_bad
         self.under_way = post(
@@ -155,6 +160,7 @@ class Calendar:
             (times, senders, numbers),
             links,
             samples,
+            self.ways,
             self.messages,
             self.under_way,
             self.tally,

@@ -17,6 +17,7 @@ from emulator.engines.compiled.world import ANSWERED, ASKED, DECISIONS, NEVER
 from emulator.engines.news import age_over
 from emulator.model.timetable import SHORTEST_EPOCH
 from emulator.randomness import DECISION, ORDER, philox, random_uniform
+from emulator.workload.coins import RANKED
 
 INLINED: Any = {
     "nogil": True,
@@ -48,11 +49,49 @@ def others_of(world, settings, scheduler):  # type: ignore[no-untyped-def]
     return world.stop[scheduler] - world.first[scheduler] - settings.own
 
 
+def work_out(rule, answers, world, table, scheduler):  # type: ignore[no-untyped-def]
+    """Write the answer to a scheduler whose rule looks at each server alone, where there is room for its own."""
+
+
+@overload(work_out, jit_options=INLINED)
+def _work_out_by_kind(rule, answers, world, table, scheduler):  # type: ignore[no-untyped-def]
+    if rule.instance_class in (Drawn, Fixed):
+
+        def share_out(rule, answers, world, table, scheduler):  # type: ignore[no-untyped-def]
+            """`View.least` and `dispatchers.choice.cumulate`, in the same order of operations."""
+            start, stop = world.first[scheduler], world.stop[scheduler]
+            least, ties = np.inf, 0
+            for entry in range(start, stop):
+                cost = table.of_servers[table.kinds[entry] + world.known[entry]]
+                if cost < least:
+                    least, ties = cost, 0
+                ties += cost == least
+            share, total = 1.0 / ties, 0.0
+            for entry in range(start, stop):
+                if table.of_servers[table.kinds[entry] + world.known[entry]] == least:
+                    total += share
+                    ties -= 1
+                answers[entry] = min(total, 1.0) if ties else 1.0
+
+        return share_out
+
+    def plan(rule, answers, world, table, scheduler):  # type: ignore[no-untyped-def]
+        for entry in range(world.first[scheduler], world.stop[scheduler]):
+            place = table.kinds[entry] + world.known[entry]
+            for field in range(answers.shape[1]):
+                answers[entry, field] = table.of_servers[place, field]
+
+    return plan
+
+
 @njit(**INLINED)
-def _answer(world, table, scheduler):  # type: ignore[no-untyped-def]
+def _answer(rule, answers, world, table, scheduler):  # type: ignore[no-untyped-def]
     """Return where the answer to what a scheduler observes begins, -1 if it is not known."""
     if table.first[scheduler] < 0:
-        return -1
+        if len(table.of_servers) == 0:
+            return -1
+        work_out(rule, answers, world, table, scheduler)
+        return np.int64(world.first[scheduler])
     start, stop = world.first[scheduler], world.stop[scheduler]
     observation = 0
     for entry in range(start, min(start + table.columns, stop)):
@@ -95,7 +134,10 @@ def _take_up_by_kind(rule, answers, world, settings, scheduler):  # type: ignore
 
 @njit(**INLINED)
 def _draw_order(world, settings, scheduler):  # type: ignore[no-untyped-def]
-    """Draw the order of `emulator.workload.coins.decision_orders` for a scheduler's next decision."""
+    """Draw the order of `emulator.workload.coins.decision_orders` for a scheduler's next decision.
+
+    Few keys are ranked without a branch, as there.
+    """
     number, keys = world.schedulers[scheduler].decisions, world.keys
     first = world.first[scheduler]
     count = world.stop[scheduler] - first
@@ -103,10 +145,25 @@ def _draw_order(world, settings, scheduler):  # type: ignore[no-untyped-def]
         words = philox(scheduler, number, column // 4, ORDER, settings.seed, settings.replication)
         for word in range(min(4, count - column)):
             keys[column + word] = (words[word] << uint64(32)) | uint64(column + word)
+    if count <= RANKED:
+        for column in range(count):
+            rank = 0
+            for other in range(count):
+                rank += keys[other] < keys[column]
+            world.order[first + rank] = column
+    else:
+        _sort(keys, count)
+        for column in range(count):
+            world.order[first + column] = np.int64(keys[column] & uint64(0xFFFFFFFF))
+
+
+@njit(**INLINED)
+def _sort(keys, count):  # type: ignore[no-untyped-def]
+    """Sort the first keys by Shell's algorithm: it takes no room."""
     gap = 1
     while 3 * gap + 1 < count:
         gap = 3 * gap + 1
-    while gap > 0:  # Shell's sort: it takes no room, and by insertion what is short
+    while gap > 0:
         for i in range(gap, count):
             key = keys[i]
             k = i
@@ -115,8 +172,6 @@ def _draw_order(world, settings, scheduler):  # type: ignore[no-untyped-def]
                 k -= gap
             keys[k] = key
         gap //= 3
-    for column in range(count):
-        world.order[first + column] = np.int64(keys[column] & uint64(0xFFFFFFFF))
 
 
 @njit(**INLINED)
@@ -126,7 +181,7 @@ def _decide(rule, answers, world, settings, table, scheduler, time, is_needed): 
     if is_needed or table.all_count:
         start = tally[ANSWERED]
         if start < 0:
-            start = _answer(world, table, scheduler)
+            start = _answer(rule, answers, world, table, scheduler)
         if start < 0:
             tally[ASKED], world.asked_at[0] = scheduler, time
             return False

@@ -23,13 +23,15 @@ class Rows(NamedTuple):
     work: Any
     queue_length_at_arrival: Any
     outcome: Any
+    class_: Any
+    attempt: Any
 
 
 def empty_rows(count: int) -> Rows:
     """Return room for the fates of so many jobs."""
     whole, real = np.int32, np.float64
-    columns: list[Any] = [whole] * 4 + [real] * 5 + [whole, np.int8]
-    return Rows(*(np.empty(count, dtype=dtype) for dtype in columns))
+    columns: list[Any] = [whole] * 4 + [real] * 5 + [whole, np.int8] + [whole] * 2
+    return Rows(*(np.zeros(count, dtype=dtype) for dtype in columns))
 
 
 def longer(rows: Rows, count: int, room: int) -> Rows:
@@ -38,6 +40,11 @@ def longer(rows: Rows, count: int, room: int) -> Rows:
     for old, new in zip(rows, more, strict=True):
         new[:count] = old[:count]
     return more
+
+
+def first(rows: Rows, count: int) -> Rows:
+    """Return so many of the rows."""
+    return Rows(*(column[:count] for column in rows))
 
 
 def in_job_order(rows: Rows, count: int, *, at_once: bool) -> JobTrace:

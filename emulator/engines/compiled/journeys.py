@@ -9,10 +9,12 @@ from emulator.engines.compiled.deciding import INLINED
 
 @njit(**INLINED)
 def _comes_first(jobs, one, other):  # type: ignore[no-untyped-def]
-    """Return whether a job on its way reaches its server before another one that does so at the same time."""
+    """Return whether a job comes before another one that comes at the same time."""
     if jobs[one].scheduler != jobs[other].scheduler:
         return jobs[one].scheduler < jobs[other].scheduler
-    return jobs[one].number < jobs[other].number
+    if jobs[one].number != jobs[other].number:
+        return jobs[one].number < jobs[other].number
+    return jobs[one].attempt < jobs[other].attempt
 
 
 @njit(**INLINED)

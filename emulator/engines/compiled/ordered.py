@@ -16,16 +16,22 @@ from numpy.typing import NDArray
 from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
-from emulator.engines.compiled import fates, rules, walk
+from emulator.engines.account import Received
+from emulator.engines.census import Census, usual_account
+from emulator.engines.compiled import fates, feedback, rules, station, walk
 from emulator.engines.compiled.answers import OnDemand
 from emulator.engines.compiled.calendar import Calendar
+from emulator.engines.compiled.in_parts import EngineInParts
+from emulator.engines.compiled.nodes import Nodes
 from emulator.engines.compiled.slices import Jobs, JobStreams, Slice
 from emulator.engines.compiled.world import (
     ANSWERED,
     ASKED,
+    BUSY,
     COMPLETIONS,
     DECISIONS,
     DROPS,
+    GAVE_UP_UNDER_WAY,
     IGNORED,
     LOST,
     ON_ITS_WAY,
@@ -38,16 +44,16 @@ from emulator.engines.compiled.world import (
 )
 from emulator.engines.engine import Part
 from emulator.engines.episode import (
+    GONE,
     UNTRACED,
-    Episode,
     Totals,
     Traces,
     epoch_trace,
-    joined,
     reached_epoch,
     share_elsewhere,
 )
 from emulator.engines.news import Ages, age_over, ages_of
+from emulator.engines.service import scale_of
 from emulator.machine.compiling import is_ours
 from emulator.model.network import Network
 from emulator.model.system import System
@@ -55,8 +61,10 @@ from emulator.workload.messages import MessageDraws
 from emulator.workload.workload import Workload
 
 
-class OrderedEngine:
+class OrderedEngine(EngineInParts):
     """Emulates episodes of one system under one dispatcher; keeps the dispatcher's answers from one to the next."""
+
+    name = "ordered"
 
     def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1):
         self.system = system
@@ -75,28 +83,17 @@ class OrderedEngine:
             self.walk = walk.walk_counting
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
+    def obstacle(
+        dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED, *, has_feedback: bool = False
+    ) -> str | None:
         """See `Engine.obstacle`: messages are no objects here, and numba cannot compile all users' per-job rules."""
         if traces.messages:
             return "messages travel in SimPy alone"
         return rules.obstacle_to(dispatcher)
 
-    def episode(
-        self, workload: Workload, traces: Traces = UNTRACED, progress: Callable[[float], None] | None = None
-    ) -> Episode:
-        """See `Engine.episode`. Raises `DispatcherError` if the dispatcher's answers break the contract."""
-        run = _Run(self, workload, traces)
-        parts = list(run.parts(progress))
-        return Episode(
-            engine="ordered",
-            totals=run.totals(),
-            jobs=joined([jobs for jobs, _ in parts if jobs is not None]) if traces.jobs else None,
-            epochs=joined([epochs for _, epochs in parts if epochs is not None]) if traces.epochs else None,
-        )
-
-    def parts(self, workload: Workload, traces: Traces) -> Iterator[Part]:
-        """See `Engine.parts`; an epoch's traces are gone before the next, unless jobs can be on their way then."""
-        yield from _Run(self, workload, traces).parts()
+    def begin(self, workload: Workload, traces: Traces) -> _Run:
+        """See `EngineInParts.begin`."""
+        return _Run(self, workload, traces)
 
 
 class _Run:
@@ -108,7 +105,8 @@ class _Run:
         self.system = system
         self.workload = workload
         self.traces = traces
-        self.is_traced = traces.jobs or traces.epochs
+        self.census = Census(system) if traces.nodes or system.measuring.needs_census else None
+        self.is_traced = traces.jobs or traces.epochs or self.census is not None
         self.observations = engine.observations
         self.draws = MessageDraws(system, workload.replication)
         self.calendar = Calendar(system, self.draws, self.observations.is_global)
@@ -118,12 +116,22 @@ class _Run:
             phases, periods = self.draws.decision_clock
             self.world = self.world._replace(decision_phase=phases, decision_period=periods)
             self.world.tick[:] = phases == 0.0  # time 0 comes first in any case
+        self.nodes: Nodes | None = None
+        """The stations, where servers are more than FIFO queues."""
+        if not system.station.is_plain:
+            is_reported = system.station.retries is not None
+            self.nodes = self.streams.nodes = Nodes(
+                system, workload.replication, is_traced=self.is_traced, is_reported=is_reported
+            )
+            if is_reported:
+                heard = feedback.new_feedback(system, self.nodes.draws, self.draws)
+                self.world = self.world._replace(feedback=heard)
         self.observations.begin(self.world, workload)
         self.settings = self._settings()
         self.column = np.zeros(system.access.scheduler_count, dtype=np.int32)
         """Where each scheduler sends its jobs, if a rule is drawn for all until the next decision."""
-        self.is_whole = not system.network.dispatch.is_none
-        """Whether traces come for the whole episode at once: a job can reach its server in a later epoch."""
+        self.is_whole = not system.network.dispatch.is_none or self.nodes is not None
+        """Whether traces come for the whole episode at once: a job's fate can be known in a later epoch."""
         self.rows, self.traced = fates.empty_rows(0), 0
         """The jobs that are traced, and how many there are."""
         self.born: list[NDArray[np.int64]] = []
@@ -132,6 +140,12 @@ class _Run:
         self.offload_probability: list[NDArray[np.float64]] = []
         """Of each traced epoch."""
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
+        self.received = Received(*np.zeros((2, workload.epochs), dtype=np.int64))
+
+    @property
+    def hears(self) -> bool:
+        """Whether somebody hears what becomes of jobs."""
+        return self.system.station.retries is not None
 
     def _settings(self) -> Settings:
         system, network, access = self.system, self.system.network, self.system.access
@@ -150,6 +164,7 @@ class _Run:
             per_length=float(network.dispatch.per_length),
             lengths=np.empty(0) if access.lengths is None else access.lengths,
             is_traced=self.is_traced,
+            ticks_per_ms=scale_of(system),
         )
 
     def parts(self, progress: Callable[[float], None] | None = None) -> Iterator[Part]:
@@ -160,18 +175,16 @@ class _Run:
             self._run_epoch(epoch)
             if epoch + 1 == self.workload.epochs:
                 walk.close(self.world, self.settings, self.rows)
+                if self.nodes is not None:
+                    self.nodes.close()
             if not self.is_whole or epoch + 1 == self.workload.epochs:
                 yield self._part(epoch)
         if progress is not None:
             progress(self.system.horizon)
 
     def _run_epoch(self, epoch: int) -> None:
-        before = int(self.world.tally[DROPS])
-        if self.is_traced or self.observations.is_global:
-            lengths = walk.lengths_at(self.world, float(self.workload.times[epoch]))
-            self.lengths.append(lengths)
-            if self.observations.is_global:
-                self.observations.note_distribution(lengths)
+        before = self._drops()
+        self._look(epoch)
         for slice_ in self.streams.slices(epoch, self.calendar.rate):
             self._run_slice(slice_)
         if self.traces.epochs or epoch + 1 == self.workload.epochs:
@@ -181,18 +194,46 @@ class _Run:
                 self.offload_probability.append(self._offload_probability())
         if self.is_traced:
             self.born.append(self.streams.number.copy())
-        self.drops_by_epoch[epoch] = self.world.tally[DROPS] - before
+        self.drops_by_epoch[epoch] = self._drops() - before
+        of_epoch = walk.close_epoch(self.world) if self.nodes is None else station.close_epoch(self.nodes.stations)
+        self.received.jobs[epoch], self.received.squares[epoch] = of_epoch
+
+    def _drops(self) -> int:
+        return int(self.world.tally[DROPS]) if self.nodes is None else self.nodes.count("dropped")
+
+    def _look(self, epoch: int) -> None:
+        """Note what is to be seen of all queues at an epoch's start."""
+        start, end = (float(time) for time in self.workload.times[epoch : epoch + 2])
+        if self.nodes is not None:
+            self.nodes.begin(start, end)
+            self.world = self.world._replace(stations=self.nodes.stations)
+        if self.hears:
+            feedback.replay_all(self.world.feedback, self.world.stations)
+            self.world.feedback.tally[feedback.EPOCH] = epoch
+        if not (self.is_traced or self.observations.is_global):
+            return
+        if self.nodes is None:
+            lengths = told = walk.lengths_at(self.world, start)
+        else:
+            lengths, told = self.nodes.lengths.copy(), self.nodes.told.copy()
+        self.lengths.append(lengths)
+        if self.observations.is_global:
+            self.observations.note_distribution(told)
 
     def _run_slice(self, slice_: Slice) -> None:
         jobs, events = self.streams.jobs(slice_), self.calendar.events(slice_)
         self._make_room(len(jobs.work))
         if self.is_traced:
             self._note(slice_, jobs)
+        if self.hears:
+            self.world.feedback.tally[feedback.FURTHER] = 0
         cursor = np.zeros(3, dtype=np.int64)
         first_row = self.traced
         self._until_done(lambda: self.engine.walk(*self._rule(), jobs, events, cursor, self.rows, first_row))
         if self.is_traced:
             self.traced += len(jobs.work)
+            if self.hears:
+                self.traced += int(self.world.feedback.tally[feedback.FURTHER])
         self.calendar.carry(slice_)
 
     def _until_done(self, go_on: Callable[[], int]) -> None:
@@ -204,7 +245,10 @@ class _Run:
                     f"{name_of(self.engine.dispatcher)}: choose must return a column of an accessible server; "
                     "engine simpy says what it returned"
                 )
-            tally[ANSWERED] = self.observations.learn(int(tally[ASKED]))
+            if code == walk.NO_ROOM:
+                self._make_room_for_more()
+            else:
+                tally[ANSWERED] = self.observations.learn(int(tally[ASKED]))
 
     def _rule(self) -> tuple[Any, ...]:
         """Return the rule, its answers and what else every kernel takes."""
@@ -229,7 +273,15 @@ class _Run:
                     under_way=np.append(self.world.under_way, np.zeros(more, dtype=ON_ITS_WAY)),
                 )
         if self.is_traced and self.traced + jobs > len(self.rows.server):
-            self.rows = fates.longer(self.rows, self.traced, 2 * (self.traced + jobs))
+            self.rows = fates.longer(self.rows, len(self.rows.server), 2 * (self.traced + jobs))
+            if self.nodes is not None:
+                self.nodes.make_room(len(self.rows.server))
+                self.world = self.world._replace(stations=self.nodes.stations)
+
+    def _make_room_for_more(self) -> None:
+        """Make room where jobs that come again may have filled it."""
+        self.world = self.world._replace(feedback=feedback.with_room(self.world.feedback))
+        self._make_room(max(len(self.world.under_way), len(self.rows.server)) + 1)
 
     def _note(self, slice_: Slice, jobs: Jobs) -> None:
         """Write down what is known of a slice's jobs beforehand."""
@@ -237,12 +289,28 @@ class _Run:
         rows = self.rows
         rows.scheduler[here], rows.number[here], rows.epoch[here] = jobs.scheduler, jobs.number, slice_.epoch
         rows.work[here], rows.arrival_time[here] = jobs.work, jobs.times[:-1]
+        if len(jobs.class_):
+            rows.class_[here] = jobs.class_
 
     def _part(self, epoch: int) -> Part:
         """Return the traces of the epochs since the last part, up to this one."""
         if not self.is_traced:
             return None, None
-        jobs = fates.in_job_order(self.rows, self.traced, at_once=not self.is_whole)
+        rows = self.rows
+        if self.nodes is not None:
+            rows = rows._replace(**self.nodes.fates(self.traced))
+        if self.census is not None:
+            self.census.add(fates.first(rows, self.traced), float(self.workload.times[epoch + 1]))
+        part = self._traces(epoch, rows) if self.traces.jobs or self.traces.epochs else (None, None)
+        self.traced = 0
+        self.born.clear()
+        self.lengths.clear()
+        self.offload_probability.clear()
+        return part
+
+    def _traces(self, epoch: int, rows: fates.Rows) -> Part:
+        """Return those that are wanted of them."""
+        jobs = fates.in_job_order(rows, self.traced, at_once=self.system.network.dispatch.is_none)
         first = epoch + 1 - len(self.born)
         epochs = None
         if self.traces.epochs:
@@ -253,10 +321,6 @@ class _Run:
                 probability = share_elsewhere(relative, self.system.access, probability.shape)
             relative_epoch = np.where(reached < 0, reached, reached - first)
             epochs = epoch_trace(queue_length, probability, relative_epoch, jobs.server, jobs.outcome)
-        self.traced = 0
-        self.born.clear()
-        self.lengths.clear()
-        self.offload_probability.clear()
         return jobs if self.traces.jobs else None, epochs
 
     def _offload_probability(self) -> NDArray[np.float64]:
@@ -271,23 +335,44 @@ class _Run:
     def totals(self) -> Totals:
         """Return the sums, when all epochs have been run."""
         world, tally = self.world, self.world.tally
-        arrivals = int(self.streams.before.sum() + self.streams.number.sum())
-        drops, completions = int(tally[DROPS]), int(tally[COMPLETIONS])
-        sojourn_time = world.queues["sojourn_time"]
-        time_here = world.time_here if self.settings.has_dispatch else sojourn_time
+        new = int(self.streams.before.sum() + self.streams.number.sum())
+        arrivals = int(self.world.feedback.arrived.sum()) if self.hears else new
+        fingerprint = int(world.fingerprint[0])
+        if self.nodes is None:
+            sojourn_time = world.queues["sojourn_time"]
+            time_here = world.time_here if self.settings.has_dispatch else sojourn_time
+            sums: dict[str, Any] = {
+                "completions": int(tally[COMPLETIONS]),
+                "drops": int(tally[DROPS]),
+                "sojourn_time": float(np.sum(np.ascontiguousarray(sojourn_time))),
+                "presence_time": float(np.sum(time_here + world.waiting_time)),
+            }
+        else:
+            sums = self.nodes.sums()
+            sums["gave_up"] += int(tally[GAVE_UP_UNDER_WAY])
+            fingerprint = (fingerprint + self.nodes.fingerprint()) % 2**64
         return Totals(
             arrivals=arrivals,
-            completions=completions,
-            drops=drops,
-            in_system=arrivals - completions - drops,
+            in_system=arrivals - sum(sums.get(name, 0) for name in GONE),
             drops_by_epoch=self.drops_by_epoch,
-            sojourn_time=float(np.sum(np.ascontiguousarray(sojourn_time))),
-            presence_time=float(np.sum(time_here + world.waiting_time)),
             decisions=int(tally[DECISIONS]),
             mail=self.calendar.mail(*(int(tally[what]) for what in (SENT, RECEIVED, LOST, IGNORED))),
             ages=self._ages(),
-            fingerprint=int(world.fingerprint[0]),
+            fingerprint=fingerprint,
+            retries=arrivals - new,
+            **sums,
         )
+
+    def accounts(self, totals: Totals) -> dict[str, Any]:
+        """Return what is counted beside the sums, by the names in `Episode`."""
+        nodes, received = self.nodes, self.received
+        if self.census is not None:
+            service = None if nodes is None else nodes.service()
+            return self.census.accounts(self.workload.times[:-1], self.drops_by_epoch, received, service)
+        if nodes is not None:
+            return {"account": nodes.account(self.system, totals, received)}
+        busy_time = int(self.world.tally[BUSY]) / self.settings.ticks_per_ms
+        return {"account": usual_account(self.system, totals, self.world.sojourn_counts, received, busy_time)}
 
     def _ages(self) -> Ages:
         others = self.system.access.others
@@ -300,6 +385,6 @@ class _Run:
             schedulers["age_over_time"] + rest,
             schedulers["decisions"].astype(np.int64),
             schedulers["age_at_decisions"],
-            self.streams.before + self.streams.number,
+            self.world.feedback.arrived if self.hears else self.streams.before + self.streams.number,
             schedulers["age_at_jobs"],
         )

@@ -10,9 +10,7 @@ from numba import njit, uint64
 from emulator.engines.compiled.slices import NO_ROOM
 from emulator.machine.compiling import compiled
 from emulator.model.timetable import SHORTEST_EPOCH
-from emulator.randomness import SAMPLE, philox
-from emulator.workload.jobs import work_of
-from emulator.workload.messages import BACK, draw_message, next_state
+from emulator.workload.messages import BACK, draw_gap, draw_message, next_state
 
 MESSAGE = np.dtype(
     [
@@ -27,6 +25,12 @@ MESSAGE = np.dtype(
 
 UNSEEN = -1
 """What a message says before the sample, and for ever if that is found not to be worth a message."""
+
+BLOCK = 256
+"""About how many messages are drawn together: the compiler makes vector code of such loops."""
+
+inner = njit(nogil=True, error_model="numpy")
+"""For loops that are kept on disk as a part of others alone: a user's law must not be kept."""
 
 QUESTIONS, ANSWERS, TO_MONITOR, DISTRIBUTIONS, DRAWN_LOST = range(5)
 """What is counted when it is drawn: messages sent, which are as many answers as questions received, and those lost."""
@@ -60,8 +64,7 @@ def _tick_by_law(law, periods, horizon, end, next_time, number, seed, replicatio
             times[count], senders[count], numbers[count] = next_time[sender], sender, number[sender]
             number[sender] += 1
             count += 1
-            a, b, _, _ = philox(sender, number[sender], 0, SAMPLE, seed, replication)
-            next_time[sender] += periods[sender] * work_of((a << uint64(16)) | (b >> uint64(16)), law)
+            next_time[sender] += periods[sender] * draw_gap(law, sender, number[sender], seed, replication)
     return count
 
 
@@ -88,6 +91,20 @@ def those_within(messages, instants, start, end, only_asked):  # type: ignore[no
 
 
 @compiled(nogil=True, error_model="numpy")
+def columns_of(messages, places):  # type: ignore[no-untyped-def]
+    """Return schedulers, entries and times of the samples of messages at these places: one record read for each.
+
+    3.5 times as fast as a column after the other.
+    """
+    schedulers, entries = np.empty(len(places), dtype=np.int32), np.empty(len(places), dtype=np.int32)
+    sampled = np.empty(len(places))
+    for i in range(len(places)):
+        message = messages[places[i]]
+        schedulers[i], entries[i], sampled[i] = message.scheduler, message.entry, message.sampled
+    return schedulers, entries, sampled
+
+
+@compiled(nogil=True, error_model="numpy")
 def keep(messages, lengths, sent_before, count, end):  # type: ignore[no-untyped-def]
     """Move the messages that are not delivered before `end` to the front; return how many they are.
 
@@ -105,58 +122,111 @@ def keep(messages, lengths, sent_before, count, end):  # type: ignore[no-untyped
     return kept
 
 
-def _broadcast(transit, horizon, has_states, sampled, links, samples, messages, count, tally):  # type: ignore[no-untyped-def]
+class Ways(NamedTuple):
+    """Ways that messages take, those of one sample after those of another: what they are drawn of, and the draws."""
+
+    sender: Any
+    number: Any
+    place: Any
+    """Of the receiver in the sender's list."""
+    length: Any
+    is_bad: Any
+    time: Any
+    is_lost: Any
+
+
+def ways(most: int) -> Ways:
+    """Return room for the ways of a block of samples, a sample having so many at most."""
+    whole, real, truth = np.int32, np.float64, np.bool_
+    dtypes: list[Any] = [whole, whole, whole, real, truth, real, truth]
+    return Ways(*(np.empty(BLOCK + most, dtype) for dtype in dtypes))
+
+
+@inner
+def _list_ways(transit, has_states, sampled, links, ways, sample):  # type: ignore[no-untyped-def]
+    """List the ways of the samples from `sample` on that make a block; return before which one it ends, and how many
+    ways there are.
+    """
+    times, senders, numbers = sampled
+    offsets, _, _, _, lengths, is_bad = links
+    count = 0
+    while sample < len(times) and count < BLOCK:
+        sender, number = senders[sample], numbers[sample]
+        first = offsets[sender]
+        for link in range(first, offsets[sender + 1]):
+            if has_states:
+                is_bad[link] = next_state(transit, sender, number, link - first, is_bad[link])
+            way = uint64(count)
+            ways.sender[way], ways.number[way], ways.place[way] = sender, number, link - first
+            ways.length[way], ways.is_bad[way] = lengths[link], is_bad[link]
+            count += 1
+        sample += 1
+    return sample, count
+
+
+@inner
+def _draw_ways(transit, ways, count, leg, time, is_lost):  # type: ignore[no-untyped-def]
+    """Draw how long messages are on their ways, and whether they are lost."""
+    sender, number, place, length, is_bad = ways.sender, ways.number, ways.place, ways.length, ways.is_bad
+    for way in range(count):
+        time[way], is_lost[way] = draw_message(
+            transit, sender[way], number[way], place[way] + leg, length[way], is_bad[way]
+        )
+
+
+def _broadcast(transit, horizon, has_states, sampled, links, samples, ways, messages, count, tally):  # type: ignore[no-untyped-def]
     """Draw the messages of broadcasts, which count when they leave; return how many are under way then."""
     times, senders, numbers = sampled
-    offsets, receivers, entries, is_near, lengths, is_bad = links
+    offsets, receivers, entries, is_near, _, _ = links
     first, stop, lost = samples
-    for sample in range(len(times)):
-        sender, number, time = senders[sample], numbers[sample], times[sample]
-        first[sample], lost[sample] = count, 0
-        for link in range(offsets[sender], offsets[sender + 1]):
-            place = link - offsets[sender]
-            if has_states:
-                is_bad[link] = next_state(transit, sender, number, place, is_bad[link])
-            delivered = time
-            if not is_near[link]:
-                duration, is_lost = draw_message(transit, sender, number, place, lengths[link], is_bad[link])
-                if is_lost:
-                    lost[sample] += 1
-                    continue
-                delivered = time + duration
-            if delivered < horizon:
+    start = 0
+    while start < len(times):
+        end, listed = _list_ways(transit, has_states, sampled, links, ways, start)
+        _draw_ways(transit, ways, listed, 0, ways.time, ways.is_lost)
+        way = 0
+        for sample in range(start, end):
+            sender, number, time = senders[sample], numbers[sample], times[sample]
+            first[sample], lost[sample] = count, 0
+            for link in range(offsets[sender], offsets[sender + 1]):
+                is_far = not is_near[link]
+                is_lost = is_far and ways.is_lost[way]
+                delivered = time + (ways.time[way] if is_far else 0.0)
+                lost[sample] += is_lost
                 _note(messages, count, delivered, time, entries[link], receivers[link], number)
-                count += 1
-        stop[sample] = count
+                count += not is_lost and delivered < horizon
+                way += 1
+            stop[sample] = count
+        start = end
     return count
 
 
-def _ask(transit, horizon, has_states, sampled, links, samples, messages, count, tally):  # type: ignore[no-untyped-def]
+def _ask(transit, horizon, has_states, sampled, links, samples, ways, messages, count, tally):  # type: ignore[no-untyped-def]
     """Draw the messages of questions and their answers; return how many answers are to come then."""
     times, senders, numbers = sampled
-    offsets, _, entries, is_near, lengths, is_bad = links
-    for sample in range(len(times)):
-        sender, number = senders[sample], numbers[sample]
-        for link in range(offsets[sender], offsets[sender + 1]):
-            place = link - offsets[sender]
-            if has_states:
-                is_bad[link] = next_state(transit, sender, number, place, is_bad[link])
-            there = back = 0.0
-            is_lost = is_answer_lost = False
-            if not is_near[link]:
-                there, is_lost = draw_message(transit, sender, number, place, lengths[link], is_bad[link])
-                back, is_answer_lost = draw_message(transit, sender, number, place + BACK, lengths[link], is_bad[link])
-            tally[QUESTIONS] += 1
-            tally[DRAWN_LOST] += is_lost
-            asked = times[sample] + there
-            if is_lost or asked >= horizon:
-                continue
-            tally[ANSWERS] += 1
-            tally[DRAWN_LOST] += is_answer_lost
-            delivered = asked + back
-            if not is_answer_lost and delivered < horizon:
+    offsets, _, entries, is_near, _, _ = links
+    back_times, are_back_lost = np.empty(len(ways.time)), np.empty(len(ways.time), dtype=np.bool_)
+    start = 0
+    while start < len(times):
+        end, listed = _list_ways(transit, has_states, sampled, links, ways, start)
+        _draw_ways(transit, ways, listed, 0, ways.time, ways.is_lost)
+        _draw_ways(transit, ways, listed, BACK, back_times, are_back_lost)
+        way = 0
+        for sample in range(start, end):
+            sender, number, time = senders[sample], numbers[sample], times[sample]
+            for link in range(offsets[sender], offsets[sender + 1]):
+                is_far = not is_near[link]
+                there, back = (ways.time[way], back_times[way]) if is_far else (0.0, 0.0)
+                is_lost, is_answer_lost = is_far and ways.is_lost[way], is_far and are_back_lost[way]
+                asked = time + there
+                delivered = asked + back
+                is_received = not is_lost and asked < horizon
+                tally[QUESTIONS] += 1
+                tally[ANSWERS] += is_received
+                tally[DRAWN_LOST] += is_lost + (is_received and is_answer_lost)
                 _note(messages, count, delivered, asked, entries[link], sender, number)
-                count += 1
+                count += is_received and not is_answer_lost and delivered < horizon
+                way += 1
+        start = end
     return count
 
 

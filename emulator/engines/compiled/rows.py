@@ -44,4 +44,7 @@ def in_job_order(epoch: int, rows: list[JobRows], born: Indices) -> JobTrace:
         ordered[name] = np.empty_like(column)
         ordered[name][place] = column
     arrived = ordered["arrival_time"]
-    return JobTrace(epoch=np.full(len(place), epoch, dtype=np.int32), reached_time=arrived, **ordered)
+    alike = np.zeros(len(place), dtype=np.int32)
+    return JobTrace(
+        epoch=np.full(len(place), epoch, dtype=np.int32), reached_time=arrived, **ordered, class_=alike, attempt=alike
+    )

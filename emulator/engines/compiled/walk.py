@@ -1,34 +1,59 @@
 """The walk through a slice of time: jobs, samples, deliveries and jobs that reach their servers, merged by time.
 
 All of them but the last stand in order already, and departures are no events: a queue's length at some time is the
-number of its last `buffer` departures that are still to come. Where an answer of the dispatcher is missing the walk
-stops before it has changed anything of the present event, and goes on with it when it is called again.
+number of its last `buffer` departures that are still to come, and stations catch up when somebody looks. Where an
+answer of the dispatcher is missing the walk stops before it has changed anything of the present event, and goes on with
+it when it is called again.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
+from numba.extending import overload
 
+from emulator.engines.compiled import station
 from emulator.engines.compiled.deciding import INLINED, decide, hear
+from emulator.engines.compiled.feedback import (
+    arriving,
+    comes_again,
+    happens_next,
+    has_arrived,
+    hear_of,
+    is_short_of_room,
+    let_happen,
+    marks_of,
+    number_of,
+    way_of,
+)
+from emulator.engines.compiled.fetching import fetch_for_deliveries, fetch_for_jobs, fetch_for_samples
 from emulator.engines.compiled.journeys import pop, push
 from emulator.engines.compiled.posting import UNSEEN
 from emulator.engines.compiled.rules import column_of
+from emulator.engines.compiled.station import NOBODY
 from emulator.engines.compiled.world import (
+    BUSY,
     COMPLETIONS,
     DROPS,
+    GAVE_UP_UNDER_WAY,
     IGNORED,
     LOST,
     PLACE,
     RECEIVED,
     SENT,
     UNDER_WAY,
+    NoStations,
 )
-from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, job_fingerprint
+from emulator.engines.episode import COMPLETED, DROPPED, GAVE_UP, IN_SYSTEM, job_fingerprint, outcome_word
+from emulator.engines.histogram import place_of
+from emulator.engines.ticks import tick_at
 from emulator.machine.compiling import compiled
 
-DONE, ASK, WRONG_COLUMN = range(3)
-"""What a walk returns: that it is over, that an answer is missing, or that a rule chose a server that is not there."""
+DONE, ASK, WRONG_COLUMN, NO_ROOM = range(4)
+"""What a walk returns: that it is over, that an answer is missing, that a rule chose a server that is not there, or
+that there may be no room for what is next."""
 
 SHORT = 16
 """Departures up to which counting all the later ones is quicker than searching for the first."""
@@ -61,8 +86,9 @@ def _length(departures, oldest, time):  # type: ignore[no-untyped-def]
 def _receive(world, settings, rows, server, arrival, reached, work, row):  # type: ignore[no-untyped-def]
     """Let a server queue or drop a job; it is dropped if the oldest of the last `buffer` departures is to come."""
     queue, departures, tally = world.queues[server], world.departures[server], world.tally
-    oldest = queue.oldest
+    oldest, per_ms = np.int64(queue.oldest), settings.ticks_per_ms
     start, departure, outcome = -1.0, -1.0, DROPPED
+    queue.received += 1
     if settings.is_traced:
         rows.queue_length_at_arrival[row] = _length(departures, oldest, reached)
     if departures[oldest] > reached:
@@ -76,6 +102,8 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
             outcome = COMPLETED
             tally[COMPLETIONS] += 1
             queue.sojourn_time += departure - arrival
+            world.sojourn_counts[place_of(departure - arrival)] += 1
+            tally[BUSY] += tick_at(departure, per_ms) - tick_at(start, per_ms)
             if settings.has_dispatch:
                 world.time_here[server] += departure - reached
         else:
@@ -84,6 +112,8 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
             departure = -1.0
             if start > settings.horizon:
                 start = -1.0
+            else:
+                tally[BUSY] += tick_at(settings.horizon, per_ms) - tick_at(start, per_ms)
     world.fingerprint[0] += job_fingerprint(server, outcome, arrival, start, departure)
     if settings.is_traced:
         rows.reached_time[row] = reached
@@ -92,12 +122,86 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
         rows.outcome[row] = outcome
 
 
+def length_of(stations: Any, world: Any, server: Any, time: Any) -> Any:
+    """Return how long a server says that its queue is, at a time when no job reaches it."""
+
+
+@overload(length_of, jit_options=INLINED)
+def _length_of(stations, world, server, time):  # type: ignore[no-untyped-def]
+    if stations.instance_class is NoStations:
+        return lambda stations, world, server, time: _length(
+            world.departures[server], world.queues[server].oldest, time
+        )
+
+    return lambda stations, world, server, time: station.look_at(stations, np.int64(server), time)
+
+
+def take_in(
+    stations: Any, world: Any, settings: Any, rows: Any, server: Any, reached: Any, job: Any, gave_up: Any
+) -> Any:
+    """Let a server take a job: (arrival time, work, row, priority, patience, who); it may have given up on its way."""
+
+
+@overload(take_in, jit_options=INLINED)
+def _take_in(stations, world, settings, rows, server, reached, job, gave_up):  # type: ignore[no-untyped-def]
+    if stations.instance_class is NoStations:
+        return lambda stations, world, settings, rows, server, reached, job, gave_up: _receive(
+            world, settings, rows, server, job[0], reached, job[1], job[2]
+        )
+
+    def at_station(stations, world, settings, rows, server, reached, job, gave_up):  # type: ignore[no-untyped-def]
+        station.take_in(stations, np.int64(server), reached, *job, gave_up)
+
+    return at_station
+
+
+def gives_up(stations: Any, reached: Any, job: Any) -> Any:
+    """Return whether a job has given up on its way by the time when it reaches its server, and by the horizon."""
+
+
+@overload(gives_up, jit_options=INLINED)
+def _gives_up(stations, reached, job):  # type: ignore[no-untyped-def]
+    if stations.instance_class is NoStations:
+        return lambda stations, reached, job: False
+    return lambda stations, reached, job: station.gives_up_by(stations, reached, job[0], job[4])
+
+
+def stay_away(stations: Any, server: Any, reached: Any, job: Any) -> Any:
+    """Return whether a job does not reach its server, as it gives up on its way; then that is noted."""
+
+
+@overload(stay_away, jit_options=INLINED)
+def _stay_away(stations, server, reached, job):  # type: ignore[no-untyped-def]
+    if stations.instance_class is NoStations:
+        return lambda stations, server, reached, job: False
+    return lambda stations, server, reached, job: station.turn_back(
+        stations, np.int64(server), reached, job[0], job[2], job[3], job[4], job[5], job[1]
+    )
+
+
+def write_under_way(stations: Any, rows: Any, row: Any, outcome: Any) -> Any:
+    """Write down a job that is on its way at the horizon."""
+
+
+@overload(write_under_way, jit_options=INLINED)
+def _write_under_way(stations, rows, row, outcome):  # type: ignore[no-untyped-def]
+    if stations.instance_class is NoStations:
+
+        def of_queue(stations, rows, row, outcome):  # type: ignore[no-untyped-def]
+            rows.reached_time[row] = rows.start_time[row] = rows.departure_time[row] = np.nan
+            rows.queue_length_at_arrival[row] = -1
+            rows.outcome[row] = outcome
+
+        return of_queue
+    return lambda stations, rows, row, outcome: station.write_absent(stations, row, outcome)
+
+
 @njit(**INLINED)
 def _sample(rule, answers, world, settings, table, events, index, time):  # type: ignore[no-untyped-def]
     """Let a server say how long its queue is; return whether no answer is missing."""
     tally, sampled = world.tally, events.sampled[index]
     server = world.servers[sampled] if settings.is_poll else sampled
-    length = _length(world.departures[server], world.queues[server].oldest, time)
+    length = length_of(world.stations, world, server, time)
     if abs(length - world.queues[server].told) < settings.difference:
         return True
     if not settings.is_instant:
@@ -152,17 +256,26 @@ def _deliver(rule, answers, world, settings, table, events, index, time):  # typ
 
 
 def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, first_row):  # type: ignore[no-untyped-def]
-    """Go on through a slice, whose jobs are traced from `first_row` on; see `DONE`, `ASK` and `WRONG_COLUMN`."""
+    """Go on through a slice, whose jobs are traced from `first_row` on; see `DONE`."""
     tally, schedulers, reach_times, whose = world.tally, world.schedulers, world.reach_times, world.on_their_way
+    feedback = world.feedback
     job, sample, delivery = cursor[JOB], cursor[SAMPLE], cursor[DELIVERY]
     while True:
-        arrives, sampled = jobs.times[job], events.sample_times[sample]
+        if is_short_of_room(feedback, world, settings, jobs, rows, first_row):
+            cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
+            return NO_ROOM
+        again = comes_again(feedback, jobs, job, events.end)
+        arrives, scheduler, coin, work, row = arriving(feedback, jobs, job, first_row, again)
+        sampled = events.sample_times[sample]
         delivered = events.delivery_times[delivery]
         reached = np.inf
         if settings.has_dispatch and tally[UNDER_WAY] > 0 and reach_times[0] < events.end:
             reached = reach_times[0]
-        if arrives < min(sampled, delivered, reached):
-            scheduler = jobs.scheduler[job]
+        happens = happens_next(feedback, world.stations)
+        if happens <= min(arrives, sampled, delivered, reached, events.end) and happens < settings.horizon:
+            let_happen(feedback, world.stations)
+        elif arrives < min(sampled, delivered, reached):
+            fetch_for_jobs(world, jobs, job)
             if not decide(rule, answers, world, settings, table, scheduler, arrives, True, True):
                 cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
                 return ASK
@@ -172,11 +285,11 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
             number, elapsed = 0, 0.0
             if len(world.total_sent) > 0:
                 number, elapsed = world.total_sent[scheduler], arrives - world.decided[scheduler]
-            column = column_of(rule, scheduler, first, stop, number, jobs.coin[job], elapsed)
+            column = column_of(rule, scheduler, first, stop, number, coin, elapsed)
             if not 0 <= column < stop - first:
                 return WRONG_COLUMN
             entry = first + column
-            server, work, row = world.servers[entry], jobs.work[job], first_row + job
+            server = world.servers[entry]
             if len(world.total_sent) > 0:
                 world.total_sent[scheduler] += 1
                 world.sent_ever[entry] += 1
@@ -186,32 +299,45 @@ def _walk(rule, answers, world, settings, table, jobs, events, cursor, rows, fir
             if settings.has_dispatch and not (settings.own_is_near and column == 0):
                 if len(settings.lengths) > 0:
                     duration = settings.lengths[entry] * settings.per_length
-                duration = duration + jobs.base[job] + jobs.jitter[job]
+                base, jitter = way_of(feedback, jobs, job, again)
+                duration = duration + base + jitter
+            priority, patience, who = marks_of(feedback, world.stations, jobs, job, again)
+            has_arrived(feedback, settings, rows, row, who, work, again)
+            one = arrives, work, row, priority, patience, who
             if duration == 0.0:
-                _receive(world, settings, rows, server, arrives, arrives, work, row)
-            else:
+                take_in(world.stations, world, settings, rows, server, arrives, one, False)
+            elif not stay_away(world.stations, server, arrives + duration, one):
                 free = whose[tally[UNDER_WAY]]
                 new = world.under_way[free]
                 new.arrival_time, new.work, new.place = arrives, work, row
-                new.scheduler, new.server, new.number = scheduler, server, jobs.ever[job]
+                new.scheduler, new.server, new.number = scheduler, server, number_of(feedback, jobs, job, who)
+                new.priority, new.patience, new.attempt, new.class_ = priority, patience, who[2], who[3]
                 push(reach_times, whose, world.under_way, tally[UNDER_WAY], arrives + duration, free)
                 tally[UNDER_WAY] += 1
-            job += 1
+            hear_of(feedback, world.stations, server)
+            job += not again
         elif sampled <= min(delivered, reached):
             if sampled == np.inf:
                 return DONE
+            fetch_for_samples(world, settings, events, sample)
             if not _sample(rule, answers, world, settings, table, events, sample, sampled):
                 cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
                 return ASK
             sample += 1
         elif delivered <= reached:
+            fetch_for_deliveries(world, events, delivery)
             if not _deliver(rule, answers, world, settings, table, events, delivery, delivered):
                 cursor[JOB], cursor[SAMPLE], cursor[DELIVERY] = job, sample, delivery
                 return ASK
             delivery += 1
         else:
             there = world.under_way[whose[0]]
-            _receive(world, settings, rows, there.server, there.arrival_time, reached, there.work, there.place)
+            who = np.int64(there.scheduler), there.number, np.int64(there.attempt), np.int64(there.class_)
+            one = there.arrival_time, there.work, there.place, np.int64(there.priority), there.patience, who
+            server = there.server
+            gave_up = gives_up(world.stations, reached, one)
+            take_in(world.stations, world, settings, rows, server, reached, one, gave_up)
+            hear_of(feedback, world.stations, server)
             pop(reach_times, whose, world.under_way, tally[UNDER_WAY])
             tally[UNDER_WAY] -= 1
 
@@ -247,12 +373,24 @@ def close(world, settings, rows):  # type: ignore[no-untyped-def]
     """Note the jobs that are on their way at the horizon."""
     for place in range(world.tally[UNDER_WAY]):
         job = world.under_way[world.on_their_way[place]]
-        world.fingerprint[0] += job_fingerprint(job.server, IN_SYSTEM, job.arrival_time, -1.0, -1.0)
+        one = job.arrival_time, job.work, job.place, np.int64(job.priority), job.patience, NOBODY
+        outcome = GAVE_UP if gives_up(world.stations, settings.horizon, one) else IN_SYSTEM
+        world.tally[GAVE_UP_UNDER_WAY] += outcome == GAVE_UP
+        world.fingerprint[0] += job_fingerprint(job.server, outcome_word(outcome), job.arrival_time, -1.0, -1.0)
         if settings.is_traced:
-            rows.reached_time[job.place] = np.nan
-            rows.start_time[job.place] = rows.departure_time[job.place] = np.nan
-            rows.queue_length_at_arrival[job.place] = -1
-            rows.outcome[job.place] = IN_SYSTEM
+            write_under_way(world.stations, rows, job.place, outcome)
+
+
+@compiled(nogil=True, error_model="numpy")
+def close_epoch(world):  # type: ignore[no-untyped-def]
+    """Return how many jobs all servers have received in an epoch, and the sum of the squares; begin the next one."""
+    jobs, squares = 0, 0
+    for server in range(len(world.queues)):
+        count = np.int64(world.queues[server].received)
+        jobs += count
+        squares += count * count
+        world.queues[server].received = 0
+    return jobs, squares
 
 
 @compiled(nogil=True, error_model="numpy")

@@ -1,325 +1,34 @@
-"""The engine for size: the SimPy engine's episodes to the last bit, window by window instead of event by event.
-
-Only queue lengths cross at an epoch's start. So an epoch is: look at the queues, ask the dispatcher, and then for each
-window of the epoch draw and route all jobs, group them by server, and let each server take its own.
-"""
+"""The engine for size: the SimPy engine's episodes to the last bit, window by window instead of event by event."""
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from dispatchers.choice import Chosen, Drawn, Fixed
-from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
-from dispatchers.errors import DispatcherError
-from emulator.engines.compiled import fifo, lanes, routing, rules
-from emulator.engines.compiled.numbering import AllAtOnce
-from emulator.engines.compiled.rows import JobRows, empty_rows, in_job_order
-from emulator.engines.engine import Part
-from emulator.engines.episode import UNTRACED, Episode, EpochTrace, Totals, Traces, epoch_trace, joined
-from emulator.engines.news import STATE_BYTES, Ages, Mail, age_over, ages_of, distribution_bytes
-from emulator.engines.observations import EpochDraws
-from emulator.machine.compiling import is_ours
+from dispatchers.contract import Dispatcher
+from emulator.engines.compiled import rules
+from emulator.engines.compiled.station_run import StationRun
+from emulator.engines.compiled.window_run import Run, Windows
+from emulator.engines.episode import UNTRACED, Traces
 from emulator.model.network import Network
-from emulator.model.system import System
 from emulator.workload.workload import Workload
 
-WINDOW_JOBS = 4.0
-"""Expected jobs of a scheduler in a window, which is what is kept of an epoch at a time: it bounds the memory."""
 
-SMALLEST_WINDOW = 100_000
-"""Expected jobs of all schedulers that are worth a window of their own, whatever that is for each."""
-
-
-class WindowEngine:
-    """Emulates episodes of one system under one dispatcher; keeps the dispatcher's answers from one to the next.
-
-    `threads` share the work of each window; the results are the same for any number.
-    """
-
-    def __init__(self, system: System, dispatcher: Dispatcher, threads: int = 1):
-        self.system = system
-        self.dispatcher = dispatcher
-        self.observations = AllAtOnce(dispatcher, system)
-        self.access = routing.Entries(system.access.offsets, system.access.servers, system.access.has_own)
-        self.threads = max(1, min(threads, system.access.scheduler_count))
-        self.blocks = [routing.block() for _ in range(self.threads)]
-        self.lanes = [lanes.lanes(system.buffer) for _ in range(self.threads)]
-        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
-        self.chosen: Any = None
-        """What makes the rule values of a per-job dispatcher."""
-        if isinstance(dispatcher, PerJobDispatcher):
-            kind = rules.kind_of(dispatcher.choose)
-            self.chosen = partial(kind, choose=rules.compiled_choice(dispatcher.choose) if kind is Chosen else None)
-        self.draw = self._draw()
-
-    def _draw(self) -> Any:
-        """Return the loop over jobs for this dispatcher and these laws."""
-        is_kept = is_ours(self.system.arrivals, self.system.work) and getattr(self.chosen, "func", None) is not Chosen
-        if self.chosen is None or is_ours(self.dispatcher):
-            return routing.draw if is_kept else routing.draw_for_users
-        return routing.draw_counting if is_kept else routing.draw_for_users
+class WindowEngine(Windows):
+    """Emulates episodes of one system under one dispatcher; see `Windows`."""
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
+    def obstacle(
+        dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED, *, has_feedback: bool = False
+    ) -> str | None:
         """See `Engine.obstacle`: all happens in step here, and numba cannot compile all users' per-job rules."""
         if not network.is_synchronous:
             return "its schedulers hear and decide in step alone"
+        if has_feedback:
+            return "it draws jobs before it is known what becomes of others"
         if traces.messages:
             return "messages travel in SimPy alone"
         return rules.obstacle_to(dispatcher)
 
-    def episode(
-        self, workload: Workload, traces: Traces = UNTRACED, progress: Callable[[float], None] | None = None
-    ) -> Episode:
-        """See `Engine.episode`."""
-        run = _Run(self, workload, traces)
-        parts = list(run.parts(progress))
-        return Episode(
-            engine="compiled",
-            totals=run.totals(),
-            jobs=joined([jobs for jobs, _ in parts if jobs is not None]) if traces.jobs else None,
-            epochs=joined([epoch for _, epoch in parts if epoch is not None]) if traces.epochs else None,
-        )
-
-    def parts(self, workload: Workload, traces: Traces) -> Iterator[Part]:
-        """See `Engine.parts`; an epoch's traces are gone before the next."""
-        yield from _Run(self, workload, traces).parts()
-
-    def each_part(self, count: int, work: Callable[[int, int, int], Any]) -> list[Any]:
-        """Return what `work(part, first, last)` returns for each thread's part of so many schedulers or servers."""
-        bounds = [count * part // self.threads for part in range(self.threads + 1)]
-        return list((self._pool.map if self._pool else map)(work, range(self.threads), bounds[:-1], bounds[1:]))
-
-
-class _Run:
-    """One episode on its way."""
-
-    def __init__(self, engine: WindowEngine, workload: Workload, traces: Traces):
-        system, access = engine.system, engine.system.access
-        self.engine = engine
-        self.system = system
-        self.workload = workload
-        self.traces = traces
-        self.is_traced = traces.jobs or traces.epochs
-        self.schedulers, self.server_count = access.scheduler_count, access.server_count
-        self.streams = routing.Streams(
-            np.empty(self.schedulers),
-            np.zeros(self.schedulers, dtype=np.int32),
-            np.zeros(self.schedulers, dtype=np.int64),
-            np.zeros(self.schedulers),
-        )
-        self.servers = fifo.Servers(
-            np.full((self.server_count, system.buffer), -np.inf),
-            np.zeros(self.server_count, dtype=np.int32),
-            system.service_rates,
-            np.zeros(self.server_count),
-            np.zeros(self.server_count),
-        )
-        self.lengths = np.zeros(self.server_count, dtype=np.int32)
-        self.carried = engine.observations.at_start()
-        entries = len(access.servers) if isinstance(engine.dispatcher, PerJobDispatcher) else 0
-        self.sent = np.zeros(entries, dtype=np.int64)
-        self.expected_jobs = workload.arrival_rates * np.diff(workload.times)
-        """Of a scheduler in each epoch."""
-        self.windows = np.ceil(self.expected_jobs / max(WINDOW_JOBS, SMALLEST_WINDOW / self.schedulers))
-        """In each epoch; none where nothing arrives."""
-        self.records, self.jobs = self._room()
-        self.counts = np.zeros((engine.threads, self.server_count), dtype=np.int32)
-        self.starts = np.zeros(self.server_count + 1, dtype=np.int32)
-        self.most_others = int(access.others.max())
-        self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
-        self.arrivals = self.completions = self.fingerprint = 0
-
-    def parts(self, progress: Callable[[float], None] | None = None) -> Iterator[Part]:
-        """Run epoch by epoch and yield the traces of each that are wanted."""
-        for epoch in range(self.workload.epochs):
-            if progress is not None:
-                progress(self.workload.times[epoch])
-            yield self._run_epoch(epoch)
-        if progress is not None:
-            progress(self.system.horizon)
-
-    def totals(self) -> Totals:
-        """Return the sums, when all epochs have been run."""
-        sojourn, waiting = self.servers.sojourn_time, self.servers.waiting_time
-        drops = int(self.drops_by_epoch.sum())
-        return Totals(
-            arrivals=self.arrivals,
-            completions=self.completions,
-            drops=drops,
-            in_system=self.arrivals - self.completions - drops,
-            drops_by_epoch=self.drops_by_epoch,
-            sojourn_time=float(np.sum(sojourn)),
-            presence_time=float(np.sum(sojourn + waiting)),
-            decisions=self.workload.epochs * self.schedulers,
-            mail=self._mail(),
-            ages=self._ages(),
-            fingerprint=self.fingerprint,
-        )
-
-    def _mail(self) -> Mail:
-        """Return the messages, which all arrive."""
-        states, distributions = len(self.system.access.servers), 0
-        if self.engine.observations.is_global:
-            states, distributions = states + self.server_count, self.schedulers  # to the monitor and from it
-        bytes_sent = states * STATE_BYTES + distributions * distribution_bytes(self.system.buffer)
-        messages, bytes_sent = ((states + distributions) * self.workload.epochs, bytes_sent * self.workload.epochs)
-        return Mail(sent=messages, received=messages, bytes_sent=bytes_sent)
-
-    def _ages(self) -> Ages:
-        """Return how old what schedulers know is: the news of each epoch's start until its end."""
-        others, epochs = self.system.access.others, self.workload.epochs
-        over_time, at_decisions = np.zeros(self.schedulers), np.zeros(self.schedulers)
-        for start, end in itertools.pairwise(self.workload.times.tolist()):
-            sampled = self._sampled(start)[others]
-            over_time += age_over(others, sampled, start, end)
-            at_decisions += others * start - sampled
-        jobs = self.streams.jobs + self.streams.number
-        decisions = np.full(self.schedulers, epochs)
-        return ages_of(others, self.system.horizon, over_time, decisions, at_decisions, jobs, self.streams.age)
-
-    def _sampled(self, time: float) -> NDArray[np.float64]:
-        """Return the sum of no, one, two and more times of a sample, for as many as a scheduler has others."""
-        sums: NDArray[np.float64] = routing.repeated_sums(time, self.most_others)
-        return sums
-
-    def _run_epoch(self, epoch: int) -> Part:
-        start = self.workload.times[epoch]
-        self.engine.each_part(
-            self.server_count,
-            lambda part, first, last: fifo.queue_lengths(self.servers.departures, start, self.lengths, first, last),
-        )
-        rule = self._decide(EpochDraws(self.workload, epoch))
-        self.streams.jobs[:] += self.streams.number
-        self.streams.number[:] = 0
-        rows = [empty_rows(0), *(self._run_window(window, rule) for window in self._windows(epoch))]
-        return (
-            in_job_order(epoch, rows, self.streams.number) if self.traces.jobs else None,
-            self._epoch_trace(rule, rows) if self.traces.epochs else None,
-        )
-
-    def _decide(self, draws: EpochDraws) -> Any:
-        """Return the rule of an epoch as the kernels take it."""
-        observations, dispatcher = self.engine.observations, self.engine.dispatcher
-        observations.decide(self.lengths, draws, self.carried)
-        if isinstance(dispatcher, PerJobDispatcher):
-            self.sent[:] = 0
-            return self.engine.chosen(observations.answers, observations.start, draws.orders, self.sent)
-        if dispatcher.draws == "epoch":
-            columns = np.empty(self.schedulers, dtype=np.int32)
-            routing.fixed_columns(
-                observations.answers, observations.start, self.engine.access.offsets, draws.coins, columns
-            )
-            return Fixed(columns)
-        return Drawn(observations.answers, observations.start)
-
-    def _windows(self, epoch: int) -> Iterator[routing.Window]:
-        source, (start, end) = self.workload.source(epoch), self.workload.times[epoch : epoch + 2]
-        count, sampled = int(self.windows[epoch]), self._sampled(start)
-        for number in range(count):
-            yield routing.Window(
-                source,
-                float(start),
-                float(end if number + 1 == count else start + (end - start) * (number + 1) / count),
-                number == 0,
-                sampled,
-            )
-
-    def _run_window(self, window: routing.Window, rule: Any) -> Any:
-        """Draw and serve the jobs of a window; return their rows if jobs are traced."""
-        engine = self.engine
-        drawn = engine.each_part(
-            self.schedulers,
-            lambda part, first, last: engine.draw(
-                rule,
-                window,
-                engine.access,
-                self.streams,
-                self.records,
-                self.counts,
-                engine.blocks[part],
-                part,
-                first,
-                last,
-            ),
-        )
-        self._check(drawn)
-        fifo.offsets_of(self.counts, self.starts)
-        total = int(self.starts[-1])
-        rows = empty_rows(total) if self.is_traced else None
-        served = engine.each_part(self.server_count, self._serving(np.array(drawn), rows))
-        for dropped, completed, fingerprint in served:
-            self.drops_by_epoch[window.source.epoch] += dropped
-            self.completions += completed
-            self.fingerprint = (self.fingerprint + int(fingerprint)) % 2**64
-        self.arrivals += total
-        return rows
-
-    def _serving(
-        self, drawn: NDArray[np.int64], rows: JobRows | None
-    ) -> Callable[[int, int, int], tuple[int, int, int]]:
-        """Return what lets a part of the servers take their jobs."""
-        engine = self.engine
-
-        def serve(part: int, first: int, last: int) -> tuple[int, int, int]:
-            fifo.group(self.counts, drawn, self.records, self.starts, self.jobs, first, last)
-            horizon = float(self.system.horizon)
-            room = engine.lanes[part]
-            return fifo.serve(self.servers, self.records, self.starts, self.jobs, room, horizon, rows, first, last)
-
-        return serve
-
-    def _room(self) -> tuple[routing.Records, fifo.Grouped]:
-        """Return room for the jobs of any window of the episode."""
-        threads = self.engine.threads
-        each = float(np.max(self.expected_jobs / np.maximum(self.windows, 1))) * (self.schedulers / threads + 1)
-        room = int(each + 12.0 * math.sqrt(each) + 2 * routing.BLOCK)
-        traced = (threads, room) if self.is_traced else (0, 0)
-        records = routing.Records(
-            np.empty((threads, room)),
-            np.empty((threads, room)),
-            np.empty((threads, room), dtype=np.int32),
-            np.empty((threads, room), dtype=np.int32),
-            np.empty(traced, dtype=np.int32),
-        )
-        return records, fifo.grouped(threads * room)
-
-    def _check(self, drawn: list[int]) -> None:
-        if routing.WRONG_COLUMN in drawn:
-            raise DispatcherError(
-                f"{name_of(self.engine.dispatcher)}: choose must return a column of an accessible server; "
-                "engine simpy says what it returned"
-            )
-        if routing.NO_ROOM in drawn:
-            raise RuntimeError("more jobs in a window than twelve standard deviations above their mean")
-
-    def _epoch_trace(self, rule: Any, rows: list[JobRows]) -> EpochTrace:
-        server = np.concatenate([row.server for row in rows])
-        return epoch_trace(
-            self.lengths.copy()[None, :],
-            self._offload_probability(rule)[None, :],
-            np.zeros(len(server), dtype=np.int32),
-            server,
-            np.concatenate([row.outcome for row in rows]),
-        )
-
-    def _offload_probability(self, rule: Any) -> NDArray[np.float64]:
-        if not self.system.access.has_own:
-            return np.full(self.schedulers, np.nan)
-        if isinstance(rule, Drawn):
-            return 1.0 - rule.cumulative[rule.start]
-        if isinstance(rule, Fixed):
-            return (rule.chosen != 0).astype(np.float64)
-        number = self.streams.number
-        kept = rule.sent[self.system.access.offsets[:-1]]
-        share = np.full(len(number), np.nan)
-        np.divide(kept, number, out=share, where=number > 0)
-        return 1.0 - share
+    def begin(self, workload: Workload, traces: Traces) -> Run:
+        """See `EngineInParts.begin`."""
+        if self.system.station.is_plain:
+            return Run(self, workload, traces)
+        return StationRun(self, workload, traces)

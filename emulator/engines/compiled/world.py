@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.engines.histogram import PLACES
 from emulator.model.system import System
 
 Integers = NDArray[np.int64]
@@ -48,12 +49,22 @@ ENTRY = np.dtype(
 )
 """A scheduler and a server that it can access."""
 
+REMEMBERED = np.dtype(
+    [
+        *ENTRY.descr,
+        ("sent_ever", np.int32),  # jobs sent there
+        ("sent_before_news", np.int32),  # and those at the news that is known
+    ]
+)
+"""The same if the rule has a memory."""
+
 QUEUE = np.dtype(
     [
         ("service_rate", np.float64),
         ("sojourn_time", np.float64),  # from arrival to departure, added up over the jobs completed by the horizon
-        ("oldest", np.int32),  # where in its ring of departures the oldest one stands
-        ("told", np.int32),  # the length that it told last
+        ("received", np.int32),  # jobs that reached it in the present epoch
+        ("oldest", np.int16),  # where in its ring of departures the oldest one stands
+        ("told", np.int16),  # the length that it told last
     ]
 )
 """A server; its last departures, as many as its buffer, stand behind it in memory."""
@@ -64,18 +75,32 @@ ON_ITS_WAY = np.dtype(
         ("work", np.float64),
         ("number", np.int64),  # of its scheduler's jobs in the episode
         ("place", np.int64),  # in the rows of traced jobs
+        ("patience", np.float64),
         ("scheduler", np.int32),
         ("server", np.int32),
+        ("attempt", np.int32),
+        ("class_", np.int32),
+        ("priority", np.int32),
     ]
 )
 """A job between a scheduler and a server."""
 
 (ASKED, PLACE, ANSWERED, UNDER_WAY, COMPLETIONS, DROPS, SENT, RECEIVED, LOST, IGNORED, DECISIONS) = range(11)
+GAVE_UP_UNDER_WAY, BUSY = 11, 12
 """What `World.tally` counts, and where a walk was when it had to stop.
 
 The scheduler for which an answer is missing, the place reached among the receivers of a sample or among all schedulers,
-and where the answer begins that was missing, -1 if none was; the jobs that are on their way.
+and where the answer begins that was missing, -1 if none was; the jobs that are on their way. The ticks in which
+servers served.
 """
+
+
+class NoStations(NamedTuple):
+    """In the place of `emulator.engines.compiled.station.Stations`, by type: all servers are FIFO queues."""
+
+
+class NoFeedback(NamedTuple):
+    """In the place of `emulator.engines.compiled.feedback.Feedback`, by type: nobody hears what becomes of jobs."""
 
 
 class World(NamedTuple):
@@ -91,6 +116,10 @@ class World(NamedTuple):
     receivers: Indices
     entries: Indices
 
+    stations: Any
+    """Where servers are more than FIFO queues; if so, what follows of them has no meaning but the lengths told."""
+    feedback: Any
+    """Where somebody hears what becomes of jobs, see `emulator.engines.compiled.feedback`."""
     departures: Floats
     """Servers x buffer, a ring of the last ones: minus infinity before there were any."""
     queues: Any
@@ -116,8 +145,8 @@ class World(NamedTuple):
 
     sent: Integers
     """Of each entry: jobs sent there since the news known at the last decision, in all, and in all at that news."""
-    sent_ever: Integers
-    sent_before_news: Integers
+    sent_ever: Indices
+    sent_before_news: Indices
     total_sent: Integers
     """The sum of `sent`, by scheduler, and when it decided last."""
     decided: Floats
@@ -137,6 +166,8 @@ class World(NamedTuple):
     asked_at: Floats
     """When the decision is made for which an answer is missing."""
     fingerprint: NDArray[np.uint64]
+    sojourn_counts: Integers
+    """See `emulator.engines.histogram`."""
 
 
 class Settings(NamedTuple):
@@ -162,6 +193,7 @@ class Settings(NamedTuple):
     lengths: Floats
     """Of the edges of entries; empty if none is known."""
     is_traced: bool
+    ticks_per_ms: float
 
 
 class Table(NamedTuple):
@@ -176,6 +208,11 @@ class Table(NamedTuple):
     """Where the answer to each observation begins, -1 if it was not asked."""
     version: Indices
     """Which distribution was known when it was asked; empty if no rule knows any."""
+    of_servers: Any
+    """What the rule says of a server alone, by its kind and what is known of it: a cost, or a plan (x fields); empty
+    unless it says so of each server for itself."""
+    kinds: Indices
+    """The kind of each entry, times `base`; empty likewise."""
     all_count: bool
     """Whether a decision matters even if no job comes before the next."""
 
@@ -189,7 +226,8 @@ def new_world(system: System, is_per_job: bool) -> World:
     has_clock = network.decisions is not None
     by_scheduler = _aligned(schedulers, SCHEDULER.itemsize).view(SCHEDULER)[:, 0]
     by_scheduler["first"], by_scheduler["stop"] = access.offsets[:-1], access.offsets[1:]
-    by_entry = _aligned(entries, ENTRY.itemsize).view(ENTRY)[:, 0]
+    entry: Any = REMEMBERED if is_per_job else ENTRY
+    by_entry = _aligned(entries, entry.itemsize).view(entry)[:, 0]
     by_entry["server"], by_entry["known"] = access.servers, untold
     room = _aligned(servers, QUEUE.itemsize + 8 * system.buffer)
     by_server = room[:, : QUEUE.itemsize].view(QUEUE)[:, 0]
@@ -203,6 +241,8 @@ def new_world(system: System, is_per_job: bool) -> World:
         access.transpose.offsets,
         access.transpose.servers,
         access.turned.astype(np.int32),
+        NoStations(),
+        NoFeedback(),
         departures,
         by_server,
         np.zeros(0 if network.dispatch.is_none else servers),
@@ -217,8 +257,8 @@ def new_world(system: System, is_per_job: bool) -> World:
         np.zeros(0),
         np.zeros(0),
         np.zeros(remembered, dtype=np.int64),
-        np.zeros(remembered, dtype=np.int64),
-        np.zeros(remembered, dtype=np.int64),
+        by_entry["sent_ever"] if is_per_job else np.zeros(0, dtype=np.int32),
+        by_entry["sent_before_news"] if is_per_job else np.zeros(0, dtype=np.int32),
         np.zeros(schedulers if is_per_job else 0, dtype=np.int64),
         np.zeros(schedulers if is_per_job else 0),
         np.zeros(remembered, dtype=np.int64),
@@ -226,9 +266,10 @@ def new_world(system: System, is_per_job: bool) -> World:
         np.zeros(0),
         np.zeros(0, dtype=np.int32),
         np.zeros(0, dtype=ON_ITS_WAY),
-        np.array([-1, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0], dtype=np.int64),
+        np.array([-1, 0, -1, *[0] * 10], dtype=np.int64),
         np.zeros(1),
         np.zeros(1, dtype=np.uint64),
+        np.zeros(PLACES, dtype=np.int64),
     )
 
 

@@ -21,15 +21,21 @@ from emulator.engines.engine import Part
 from emulator.engines.episode import UNTRACED, Episode, MessageRecord, Traces
 from emulator.engines.news import ages_of
 from emulator.engines.observations import OneByOne
+from emulator.engines.service import Service, new_times
 from emulator.engines.simpy.event_loop import END, EventLoop, turn
 from emulator.engines.simpy.ledger import Ledger
 from emulator.engines.simpy.monitor import Monitor, Observer
 from emulator.engines.simpy.network import Carrier, Links
+from emulator.engines.simpy.retries import Client
 from emulator.engines.simpy.scheduler import Scheduler, TravelTime
 from emulator.engines.simpy.server import Server
+from emulator.engines.simpy.server_queue import QueueServer
+from emulator.engines.simpy.server_sharing import SharingServer
+from emulator.engines.simpy.server_station import StationServer
 from emulator.model.access import Access
 from emulator.model.network import Network
 from emulator.model.system import System
+from emulator.workload.marks import StationDraws
 from emulator.workload.messages import MessageDraws
 from emulator.workload.workload import Workload
 
@@ -48,7 +54,9 @@ class SimpyEngine:
         self.carrier = carrier
 
     @staticmethod
-    def obstacle(dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED) -> str | None:
+    def obstacle(
+        dispatcher: Dispatcher, network: Network, traces: Traces = UNTRACED, *, has_feedback: bool = False
+    ) -> str | None:
         """See `Engine.obstacle`: there is none."""
         return None
 
@@ -80,32 +88,54 @@ class _World:
         self.system = system = engine.system
         self.traces = traces
         self.loop = loop = EventLoop()
-        self.ledger = Ledger(system, workload)
+        self.station_draws = StationDraws(system, workload.replication)
+        self.ledger = Ledger(system, workload, self.station_draws)
         self.draws = MessageDraws(system, workload.replication)
         self.records: list[MessageRecord] | None = [] if traces.messages else None
         self.carrier = engine.carrier(loop, system, self.draws, self.records)
         self.observations = OneByOne(engine.dispatcher, system, workload)
+        self.times = new_times(system)
         rates = enumerate(system.service_rates.tolist())
-        self.servers = [Server(loop, index, rate, system.buffer) for index, rate in rates]
+        self.servers = [self._server(index, rate) for index, rate in rates]
         self.schedulers = [self._scheduler(index) for index in range(system.access.scheduler_count)]
+        if system.station.retries is not None:
+            client = Client(loop, self.schedulers, self.ledger, self.station_draws, system.station.retries)
+            for server in self.servers:
+                server.on_end = client.hear
         self.carrier.inboxes = [scheduler.receive for scheduler in self.schedulers]
         self.observer = Observer(loop, self.servers, self.schedulers)
         self.is_own = np.zeros(len(system.access.servers), dtype=np.bool_)
         """Whether an entry of the access relation is a scheduler's own server."""
         self.is_own[system.access.offsets[:-1]] = system.access.has_own
 
+    def _server(self, index: int, rate: float) -> Server:
+        loop, station, buffer = self.loop, self.system.station, self.system.buffer
+        if station.is_plain:
+            return Server(loop, index, rate, buffer)
+        kind = SharingServer if station.discipline == "ps" else QueueServer
+        return kind(loop, index, rate, buffer, station, self.station_draws.times_up_and_down(index), self.times)
+
     def _scheduler(self, index: int) -> Scheduler:
         access = self.system.access
         servers = [self.servers[server] for server in access.of(index).tolist()]
         others = int(access.others[index])
-        return Scheduler(self.loop, index, servers, self.observations, self.carrier, self.system.network, others)
+        return Scheduler(
+            self.loop,
+            index,
+            servers,
+            self.observations,
+            self.carrier,
+            self.system.network,
+            others,
+            self._travel_time(index),
+        )
 
     def processes(self) -> Iterator[Process]:
         """Yield the processes of servers, messages, decisions and jobs, and of those who look at all servers."""
         system, network, starts = self.system, self.system.network, self.ledger.starts
         in_step = network.is_synchronous
         for server in self.servers:
-            yield server.serve()
+            yield from server.processes()
             if network.kind == "broadcast":
                 receivers = system.access.transpose.of(server.index).tolist()
                 times = starts if in_step else self.draws.sample_times(server.index).tolist()
@@ -119,7 +149,7 @@ class _World:
                 times = self.draws.sample_times(scheduler.index).tolist()
                 links = self._links(scheduler.index, system.access, np.arange(len(system.access.servers)))
                 yield scheduler.ask(self.carrier, links, times)
-            yield scheduler.send_jobs(self.ledger, self._travel_time(scheduler.index))
+            yield scheduler.send_jobs(self.ledger)
         if self.observations.is_global:
             yield Monitor(self.loop, self.servers, len(self.schedulers)).run(self.carrier, starts)
         if self.traces.epochs:
@@ -144,10 +174,10 @@ class _World:
         lengths = [0.0] * int(access.counts[scheduler]) if access.lengths is None else access.lengths[here].tolist()
         own_is_near = access.has_own and system.network.own_dispatch_is_exact
 
-        def travel_time(number: int, column: int) -> float:
+        def travel_time(number: int, attempt: int, column: int) -> float:
             if own_is_near and column == 0:
                 return 0.0
-            return self.draws.dispatch_time(scheduler, number, lengths[column])
+            return self.draws.dispatch_time(scheduler, number, lengths[column], attempt)
 
         return travel_time
 
@@ -175,7 +205,18 @@ class _World:
             ),
             records=self.records,
             is_chosen=self.observations.remembers,
+            service=self._service(),
         )
+
+    def _service(self) -> Service | None:
+        """Return what stations have done, None of FIFO queues."""
+        stations = [server for server in self.servers if isinstance(server, StationServer)]
+        if not stations:
+            return None
+        for server in stations:
+            server.add_up(self.system.horizon)
+        own = ([getattr(server, name) for server in stations] for name in ("presence", "busy", "down"))
+        return Service(self.times, *(np.array(times, dtype=np.int64) for times in own))
 
 
 def _report(loop: EventLoop, progress: Callable[[float], None], ledger: Ledger) -> Process:

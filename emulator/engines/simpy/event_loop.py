@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 import simpy
 from simpy.events import PENDING
 
-# What comes first at equal times, by the steps of an instant. Nothing but departures happens at the horizon itself.
-DEPARTURE, END, SAMPLE, DELIVERY, DECISION, REACH, ARRIVAL = range(7)
+# What comes first at equal times, by the steps of an instant. Nothing but departures, and timeouts of jobs in service,
+# happens at the horizon itself.
+DEPARTURE, TIMEOUT, END, FAILURE, PATIENCE, SAMPLE, DELIVERY, DECISION, REACH, ARRIVAL = range(10)
 
 
-def turn(step: int, index: int = 0, number: int = 0) -> int:
-    """Return what orders events of equal times: by step, then index of server or scheduler, then number."""
-    return step << 58 | index << 32 | number
+def turn(step: int, index: int = 0, number: int = 0, attempt: int = 0) -> int:
+    """Return what orders events of equal times: by step, then index of server or scheduler, number and attempt."""
+    return step << 80 | index << 48 | number << 16 | attempt
 
 
 class Asleep:
@@ -44,6 +45,30 @@ class EventLoop(simpy.Environment):
         """Resume a sleeping process at this instant, when its turn comes."""
         heappush(self._queue, (self._now, turn, next(self._eid), process))  # type: ignore[misc]
 
+    @property
+    def running(self) -> simpy.Process:
+        """The active process, asked by itself."""
+        process = self._active_proc
+        assert process is not None
+        return process
+
+    def alarm(self, time: float, turn: int) -> simpy.Event:
+        """Return an event at `time` (ms) and its turn; a process that waits for it can be interrupted."""
+        alarm = simpy.Event(self)
+        alarm._ok, alarm._value = True, None
+        heappush(self._queue, (time, turn, next(self._eid), alarm))  # type: ignore[misc]
+        return alarm
+
+    def interrupt(self, process: simpy.Process, cause: Any = None) -> None:
+        """Let a process that waits for an alarm wait no more, and raise `simpy.Interrupt` in it.
+
+        At once, before the active process goes on; `Process.interrupt` would do it a little later.
+        """
+        process.target.callbacks.remove(process._resume)
+        active = self._active_proc
+        self._resume(process, simpy.Interrupt(cause))
+        self._active_proc = active
+
     def until_woken(self) -> Any:
         """Let the active process, which yields what this returns, sleep until somebody wakes it."""
         return ASLEEP
@@ -69,13 +94,15 @@ class EventLoop(simpy.Environment):
             else:
                 self._call_back(event)
 
-    def _resume(self, process: simpy.Process) -> None:
+    def _resume(self, process: simpy.Process, interrupt: simpy.Interrupt | None = None) -> None:
         self._active_proc = process
         try:
-            awaited = process._generator.send(None)
+            generator = process._generator
+            awaited = generator.send(None) if interrupt is None else generator.throw(interrupt)
         except StopIteration as end:
             process.succeed(end.value)
             return
+        process._target = awaited
         if awaited is ASLEEP:
             return
         if awaited.callbacks is None:

@@ -11,18 +11,47 @@ class Job:
     """One job and its fate; times in ms, NaN until they happen."""
 
     __slots__ = (
+        "admission",
         "arrival_time",
+        "attempt",
+        "class_",
         "coin",
         "departure_time",
+        "left",
+        "number",
         "outcome",
+        "patience",
+        "place",
         "queue_length_at_arrival",
         "reached_time",
+        "scheduler",
         "server",
         "start_time",
         "work",
     )
 
-    def __init__(self, arrival_time: float, work: float, coin: float):
+    admission: int
+    """How many jobs its server had let in before; set like the next one where it has a meaning."""
+    left: float
+    """What is left of its work, or the server's clock when it will be done."""
+
+    place: int
+    """How many jobs had arrived at its scheduler before, further attempts among them."""
+
+    def __init__(
+        self,
+        scheduler: int,
+        number: int,
+        arrival_time: float,
+        work: float,
+        coin: float,
+        class_: int = 0,
+        patience: float = np.inf,
+        attempt: int = 0,
+    ):
+        self.scheduler = scheduler
+        self.number = number
+        """Of its scheduler's jobs in the episode; attempts of a job have one number."""
         self.arrival_time = arrival_time
         self.work = work
         self.coin = coin
@@ -33,3 +62,9 @@ class Job:
         self.departure_time = np.nan
         self.queue_length_at_arrival = -1
         self.outcome = IN_SYSTEM
+        self.class_ = class_
+        """Which of the station's classes it is of."""
+        self.patience = patience
+        """How long it is ready to wait, or to be there."""
+        self.attempt = attempt
+        """How often it has been tried before."""

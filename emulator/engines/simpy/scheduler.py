@@ -12,7 +12,7 @@ import simpy
 from dispatchers.choice import Rule
 from emulator.engines.news import age_over
 from emulator.engines.observations import OneByOne
-from emulator.engines.simpy.event_loop import ARRIVAL, DECISION, REACH, SAMPLE, EventLoop, turn
+from emulator.engines.simpy.event_loop import ARRIVAL, DECISION, PATIENCE, REACH, SAMPLE, EventLoop, turn
 from emulator.engines.simpy.job import Job
 from emulator.engines.simpy.ledger import Ledger
 from emulator.engines.simpy.network import Carrier, Links, Message, StateMessage
@@ -20,8 +20,8 @@ from emulator.engines.simpy.server import Server
 from emulator.model.network import Network
 
 Process = Generator[Any, None, None]
-TravelTime = Callable[[int, int], float]
-"""(number of a job of the scheduler, column of its server) -> ms on the way."""
+TravelTime = Callable[[int, int, int], float]
+"""(number of a job of the scheduler, its attempt, column of its server) -> ms on the way."""
 
 _by_sender = attrgetter("sender", "number")
 
@@ -38,6 +38,7 @@ class Scheduler:
         carrier: Carrier,
         network: Network,
         others: int,
+        travel_time: TravelTime | None,
     ):
         self.loop = loop
         self.index = index
@@ -51,6 +52,8 @@ class Scheduler:
         """Where in `known` each server stands; of the others' places a scheduler reads and writes nothing."""
         self.others = others
         """How many servers are not its own."""
+        self.travel_time = travel_time
+        """How long jobs take to servers; None if they take no time."""
         self.sampled_times = known.sampled_times[first + len(servers) - others : first + len(servers)]
         """When what is known of these was so."""
         self.keeps_newest = network.keeps_newest and not carrier.is_instant
@@ -148,30 +151,38 @@ class Scheduler:
         self.sent = sum(counts)
         return counts
 
-    def send_jobs(self, ledger: Ledger, travel_time: TravelTime | None) -> Process:
-        """Send each job, when it arrives, where the last decision says."""
-        loop, servers, log, others, arrival = self.loop, self.servers, self.log, self.others, turn(ARRIVAL, self.index)
+    def send_jobs(self, ledger: Ledger) -> Process:
+        """Send each job when it arrives."""
         for epoch in range(ledger.epochs):
             for job in ledger.born(epoch, self.index):
-                yield loop.at(job.arrival_time, arrival)
-                now = job.arrival_time
-                self.age_at_jobs += others * now - self.sampled
-                column = self.rule.column(self.sent, job.coin, now - self.decided)
-                if log is not None:
-                    log[column].append(now)
-                    self.sent += 1
-                time = 0.0 if travel_time is None else travel_time(self.jobs, column)
-                self.jobs += 1
-                if time == 0.0:
-                    servers[column].receive(job)
-                else:
-                    loop.process(self.bring(job, self.jobs, servers[column], time))
+                yield self.loop.at(job.arrival_time, turn(ARRIVAL, self.index, job.number))
+                self.send(job)
 
-    def bring(self, job: Job, number: int, server: Server, time: float) -> Process:
+    def send(self, job: Job) -> None:
+        """Send a job, which arrives now, where the last decision says."""
+        now = job.arrival_time
+        self.age_at_jobs += self.others * now - self.sampled
+        column = self.rule.column(self.sent, job.coin, now - self.decided)
+        if self.log is not None:
+            self.log[column].append(now)
+            self.sent += 1
+        job.place = self.jobs
+        self.jobs += 1
+        time = 0.0 if self.travel_time is None else self.travel_time(job.number, job.attempt, column)
+        if time == 0.0:
+            self.servers[column].receive(job)
+        else:
+            self.loop.process(self.bring(job, self.servers[column], time))
+
+    def bring(self, job: Job, server: Server, time: float) -> Process:
         """The way of a job to its server."""
         job.server, job.reached_time = server.index, float("nan")
-        reached_time = job.arrival_time + time
-        yield self.loop.at(reached_time, turn(REACH, self.index, number))
+        reached_time, deadline = job.arrival_time + time, server.deadline_of(job)
+        if deadline <= reached_time:
+            yield self.loop.at(deadline, turn(PATIENCE, self.index, job.number, job.attempt))
+            if not server.goes_on_with(job):
+                return
+        yield self.loop.at(reached_time, turn(REACH, self.index, job.number, job.attempt))
         job.reached_time = reached_time
         server.receive(job)
 

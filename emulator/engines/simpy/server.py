@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from math import inf
 from typing import Any
 
 import simpy
@@ -19,7 +20,7 @@ Process = Generator[Any, None, None]
 class Server:
     """A FIFO queue of at most `buffer` jobs, the one in service included."""
 
-    __slots__ = ("buffer", "idle", "index", "jobs", "loop", "service_rate", "sojourn_time", "time_here")
+    __slots__ = ("buffer", "idle", "index", "jobs", "loop", "on_end", "service_rate", "sojourn_time", "time_here")
 
     def __init__(self, loop: EventLoop, index: int, service_rate: float, buffer: int):
         self.loop = loop
@@ -30,10 +31,16 @@ class Server:
         """Jobs in the system, the one in service first."""
         self.idle: simpy.Process | None = None
         """The process that serves, while it sleeps for want of a job."""
+        self.on_end: Callable[[Job], None] | None = None
+        """Who hears what has become of a job, if anybody does."""
         self.sojourn_time = 0.0
         """Time from arrival to departure (ms), added up over completed jobs."""
         self.time_here = 0.0
         """The part of it that they spent here."""
+
+    def processes(self) -> Iterator[Process]:
+        """Yield the processes of its service."""
+        yield self.serve()
 
     def receive(self, job: Job) -> None:
         """Queue a job, or drop it if the buffer is full."""
@@ -47,6 +54,14 @@ class Server:
         if self.idle is not None:
             serving, self.idle = self.idle, None
             self.loop.wake(serving)
+
+    def deadline_of(self, job: Job) -> float:
+        """Return when a job gives up that has not reached the server: never."""
+        return inf
+
+    def goes_on_with(self, job: Job) -> bool:
+        """Return whether a job that gives up on its way reaches the server all the same."""
+        return True
 
     def serve(self) -> Process:
         """Serve one job after another, each for `work / service_rate`."""

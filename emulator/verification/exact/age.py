@@ -14,8 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from emulator.errors import InputError
+from emulator.model.laws import Law
 from emulator.model.network import Loss
 from emulator.model.system import System
+from emulator.verification.exact.clocks import kinks_of
 from emulator.verification.exact.expected import Floats
 from emulator.verification.exact.network import FixedNetwork, Link
 
@@ -43,6 +45,14 @@ def exponential(mean: float, loss: float = 0.0, least: float = 0.0) -> Delay:
         return np.asarray((1.0 - loss) * -np.expm1(-np.maximum(since - least, 0.0) / mean))
 
     return Delay(arrived, (least,))
+
+
+def of_law(law: Law, mean: float, loss: float = 0.0) -> Delay:
+    """Return that of a latency of any law of this mean."""
+    return Delay(
+        lambda since: np.asarray((1.0 - loss) * law.cdf(np.maximum(since, 0.0) / mean)),
+        tuple(mean * kink for kink in kinks_of(law)),
+    )
 
 
 def stationary(period: float, latency: float, loss: float = 0.0) -> float:

@@ -19,6 +19,9 @@ from emulator.model.system import System
 Answer = tuple[float, ...]
 """The probability of each accessible server."""
 
+UNTOLD = -1
+"""In the place of a length that nobody has told: the queue is taken as empty, as all were at first, its rate as 1."""
+
 
 class Asked:
     """A dispatcher in a system; of the system only numbers and the access lists are read."""
@@ -32,7 +35,10 @@ class Asked:
     def view(self, known: Sequence[Sequence[int]], lengths: NDArray[np.int64] | None = None) -> View:
         """Return what schedulers see that know these lengths (one list each, by column), and all `lengths` if given."""
         width = max(map(len, self.access))
-        rates = self.system.service_rates
+        rates = [
+            [1.0 if length == UNTOLD else float(self.system.service_rates[server]) for server, length in pairs]
+            for pairs in (zip(servers, row, strict=True) for servers, row in zip(self.access, known, strict=True))
+        ]
 
         def padded(rows: Sequence[Sequence[float]], padding: float) -> NDArray[np.generic]:
             return np.array([[*row, *[padding] * (width - len(row))] for row in rows])
@@ -40,8 +46,8 @@ class Asked:
         told: dict[str, Any] = {} if lengths is None else {"distribution": self._distribution(lengths)}
         return View(
             has_own=self.system.access.has_own,
-            queue_lengths=padded(known, 0),
-            service_rates=padded([rates[servers].tolist() for servers in self.access], 1.0),
+            queue_lengths=padded([[max(length, 0) for length in row] for row in known], 0),
+            service_rates=padded(rates, 1.0),
             accessible=padded([[True] * len(servers) for servers in self.access], False),
             sharing=padded([self.system.access.sharing[servers].tolist() for servers in self.access], 1),
             buffer=self.system.buffer,
@@ -84,7 +90,13 @@ class Asked:
         read: set[str] = set()
         for known in product(range(self.system.buffer + 1), repeat=count):
             read |= self.law_of(scheduler, known)[1]
-        return list(range(count if "queue_lengths" in read else 1 if "own_lengths" in read else 0))
+        reads_all = "queue_lengths" in read or ("service_rates" in read and self.has_unequal_rates)
+        return list(range(count if reads_all else 1 if "own_lengths" in read else 0))
+
+    @property
+    def has_unequal_rates(self) -> bool:
+        """Whether a server's message tells a rate that was not known."""
+        return bool((self.system.service_rates != 1.0).any())
 
     def _choices(self, probabilities: NDArray[np.float64]) -> dict[Answer, float]:
         if self.dispatcher.draws == "job":

@@ -6,53 +6,13 @@ it out again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from emulator.verification.exact import age, dispatch, phases, solve
-
-DROPS, AGE = "drops_per_queue", "age_of_knowledge"
-"""Jobs per queue, scaled to 50 ms; ms, of what schedulers know of the servers that are not their own."""
-
-
-class Case(NamedTuple):
-    """A scenario of which something is known exactly."""
-
-    scenario: Mapping[str, Any]
-    measure: str
-    """A column of the episodes, of which the value is the mean over all replications."""
-    value: float
-    how: Callable[[], float] | None = None
-    """What works it out, where that is not `solve.measures`."""
-
-    def solved(self) -> float:
-        """Return the value, worked out again."""
-        if self.how is not None:
-            return self.how()
-        if self.measure == AGE:
-            return solve.mean_age(self.scenario)
-        return solve.measures(self.scenario)[self.measure]
-
-
-def pair(**keys: Any) -> dict[str, Any]:
-    """Return two nodes on an edge under JSQ at a rate of 0.9, with other keys as given."""
-    return {
-        "topology": {"kind": "edge_list", "edges": [[0, 1]]},
-        "delta_t": 5.0,
-        "horizon": 50.0,
-        "buffer": 5,
-        "arrivals": {"high": 0.9, "low": 0.9},
-        "dispatchers": ["JSQ"],
-    } | keys
-
-
-def path(**keys: Any) -> dict[str, Any]:
-    """Return three nodes in a row, with a buffer of 3, else the same."""
-    return pair(topology={"kind": "edge_list", "edges": [[0, 1], [1, 2]]}, buffer=3) | keys
-
+from emulator.verification.exact import age, dispatch, phases
+from emulator.verification.exact.case import AGE, DROPS, Case, pair, path
+from emulator.verification.exact.law_cases import LAW_CASES
 
 BIPARTITE = {"kind": "bipartite", "schedulers": 100, "servers": 150, "choices": 3, "balanced": True}
 TWO_SETS = {"kind": "edge_list", "directed": True, "edges": [[0, 1], [0, 0], [1, 1], [1, 2]]}
@@ -117,11 +77,20 @@ RULE_CASES = {
             service=UNEQUAL,
             messages={"latency": 1.0, "loss": 0.1, "phase": [0.0, 1.0, 3.0]},
         ),
-        13.592636,
+        13.648253,
+    ),
+    "SED, rates that nobody tells": (
+        pair(
+            dispatchers=["SED"],
+            service={"rates": [0.5, 2.0], "assignment": "given"},
+            messages={"loss": 1.0, "own": "alike"},
+        ),
+        13.451951,
     ),
     "OWN, dispatch time": (pair(dispatchers=["OWN"], dispatch={"latency": 1.0, "own": "alike"}), 4.865240),
 }
 """Drops under other rules, by the joint chains (`messages.py`, `synchronous.py`)."""
+
 
 EXACT: dict[str, Case] = {
     **{name: Case(scenario, DROPS, value) for name, (scenario, value) in (JSQ_CASES | RULE_CASES).items()},
@@ -149,5 +118,6 @@ EXACT: dict[str, Case] = {
         3.839383,
         partial(age.mean_over_phases, 50.0, 5.0, age.fixed(1.0, loss=0.1)),
     ),
+    **LAW_CASES,
 }
 """All cases by name."""

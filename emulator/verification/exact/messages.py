@@ -19,7 +19,7 @@ import numpy as np
 
 from dispatchers.contract import Dispatcher
 from emulator.model.system import System
-from emulator.verification.exact.asking import Asked
+from emulator.verification.exact.asking import UNTOLD, Asked
 from emulator.verification.exact.expected import Expected, Floats
 from emulator.verification.exact.law import Law, Name, Parts, Step, Values, needed_after
 from emulator.verification.exact.network import FixedNetwork, Link
@@ -92,10 +92,11 @@ class MessageChain:
         return link.is_sure and self.network.difference == 0
 
     def _begin(self) -> Step:
-        """All queues are known to be empty, no jobs are under way, and the rate is high or low."""
+        """All queues are known to be empty, no rate is told, no jobs are under way, and the rate is high or low."""
+        known = UNTOLD if self.asked.has_unequal_rates else 0
         start: Values = {("rate",): 0} | {("told", server): 0 for server in range(self.system.servers)}
         for link in self.network.links:
-            start |= {("known", link): 0, ("toward", link): 0.0, ("heard", link.scheduler): False}
+            start |= {("known", link): known, ("toward", link): 0.0, ("heard", link.scheduler): False}
 
         def act(values: Values, mass: Floats) -> Parts:
             return [(start | {("rate",): rate}, mass / 2) for rate in (0, 1)]

@@ -1,8 +1,7 @@
-"""One server as a Markov chain: M/M/1/B, or with hyperexponential work, between two instants and for ever."""
+"""One server as a Markov chain: M/M/1/B, or with work of phase type, between two instants and for ever."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
@@ -11,25 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.errors import InputError
-from emulator.model.laws import Exponential, Hyperexponential, Law
+from emulator.model.laws import Law
 from emulator.verification.exact.expected import ARRIVALS, DROPS, PRESENCE, Floats
+from emulator.verification.exact.phase_type import Phases, phases_of
 
 
 class Queue:
-    """One server as a Markov chain: empty, or `n` jobs of which the first is in a phase of its service.
-
-    `phases` are (probability, mean work): one for exponential work, two for hyperexponential.
-    """
+    """One server as a Markov chain: empty, or `n` jobs of which the first is in a phase of its service."""
 
     def __init__(self, buffer: int, work: Law):
-        if isinstance(work, Exponential):
-            self.phases = [(1.0, 1.0)]
-        elif isinstance(work, Hyperexponential):
-            short = (1 + math.sqrt((work.scv - 1) / (work.scv + 1))) / 2
-            self.phases = [(short, 0.5 / short), (1 - short, 0.5 / (1 - short))]
-        else:
-            raise InputError(f"service.work must be exponential or hyperexponential to be solved, got {work}")
-        self.states = [(0, 0), *product(range(1, buffer + 1), range(len(self.phases)))]
+        try:
+            self.work: Phases = phases_of(work)
+        except InputError as error:
+            raise InputError(f"service.work {error}") from None
+        self.states = [(0, 0), *product(range(1, buffer + 1), range(len(self.work.start)))]
         self.lengths: NDArray[np.int64] = np.array([length for length, _ in self.states])
         self.full = (self.lengths == buffer).astype(float)
         size = len(self.states)
@@ -45,13 +39,13 @@ class Queue:
             else:
                 self._start(self.arrival[here], 1, 1.0)
             if length > 0:
-                rate = 1.0 / self.phases[phase][1]
-                self.service[here, here] -= rate
-                self._start(self.service[here], length - 1, rate)
+                for other, rate in enumerate(self.work.generator[phase]):
+                    self.service[here, self.states.index((length, other))] += rate
+                self._start(self.service[here], length - 1, self.work.ending[phase])
 
     def _start(self, row: Floats, length: int, amount: float) -> None:
         """Add `amount` to the states in which the first of `length` jobs begins its service."""
-        for phase, (probability, _) in enumerate(self.phases if length else [(1.0, 0.0)]):
+        for phase, probability in enumerate(self.work.start if length else [1.0]):
             row[self.states.index((length, phase))] += amount * probability
 
     def generator(self, arrival_rate: float, service_rate: float) -> Floats:

@@ -75,6 +75,10 @@ def built(scenario: Mapping[str, Any], dispatcher: int = 0) -> tuple[System, Dis
 
 
 def _states(system: System) -> float:
+    """Return how many states all queues have together. Raises `InputError` where servers are no FIFO queues."""
+    if not system.station.is_plain:
+        left_out = "server, service.speeds, classes, patience, failures and retries"
+        raise InputError(f"{left_out} must be left out to be solved exactly")
     return math.pow(system.buffer + 1, min(system.servers, 100))
 
 
