@@ -30,9 +30,9 @@ class Renewal(ArrivalProcess):
         """See `ArrivalProcess.highest_rate`."""
         return self.rate
 
-    def dispersion(self) -> float:
-        """See `ArrivalProcess.dispersion`: it is the squared coefficient of variation of the gaps."""
-        return self.gap.variance()
+    def dispersion(self) -> float | None:
+        """See `ArrivalProcess.dispersion`: it is the squared coefficient of variation of gaps that are independent."""
+        return None if self.gap.is_in_order() else self.gap.variance()
 
     def laws(self) -> tuple[Law, ...]:
         """See `ArrivalProcess.laws`."""
