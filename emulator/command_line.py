@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,6 +17,7 @@ from emulator.machine.interruption import INTERRUPTED
 from emulator.version import __version__
 
 if TYPE_CHECKING:
+    from emulator.results.measures import Measure
     from emulator.results.reader import Results
     from emulator.scenario.plan import Plan
 
@@ -31,6 +33,8 @@ EXAMPLES = """\
 examples:
   python -m emulator scenarios/torus70.yaml
   python -m emulator scenarios/quick.yaml --set delta_t=[1,3,5] --set dispatchers=[JSQ,JSQ-M] --out runs/memory
+  python -m emulator scenarios/quick.yaml --set "delta_t={from: 1, to: 9, step: 2}" --set seed=[1,2] --dry-run
+  python -m emulator scenarios/quick.yaml --measures loss,p99
   python -m emulator scenarios/quick.yaml --dry-run
   python -m emulator schema > scenario.schema.json      JSON Schema of scenario files, for editors
 
@@ -46,12 +50,27 @@ class Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"{one_line(f'{self.prog}: {message}', 250)} (see {self.prog} --help)\n")
 
 
+class _WithMeasures(Parser):
+    """A parser whose help ends with the names of all measures, which take a second to import."""
+
+    def format_help(self) -> str:
+        """See `argparse.ArgumentParser.format_help`."""
+        from emulator.results.measures import names_of_all
+
+        measures = textwrap.fill(f"measures: {names_of_all()}", 110, subsequent_indent="  ", break_on_hyphens=False)
+        return f"{super().format_help()}\n{measures}\n"
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     style = argparse.RawDescriptionHelpFormatter
-    result = Parser(prog="python -m emulator", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=style)
+    result = _WithMeasures(prog="python -m emulator", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=style)
     result.add_argument("scenario", metavar="SCENARIO", help="a scenario file (YAML), or the word schema")
-    result.add_argument("--out", metavar="DIR", help="folder of the results (default: runs/<scenario name>)")
+    result.add_argument(
+        "--out",
+        metavar="DIR",
+        help="folder of the results (default: runs/<scenario name>); what is finished there is kept, and more is added",
+    )
     result.add_argument("--engine", choices=["auto", "simpy", "compiled", "ordered"], help="instead of the scenario's")
     result.add_argument("--seed", type=int, metavar="N", help="instead of the scenario's")
     result.add_argument("--replications", type=int, metavar="N", help="instead of the scenario's")
@@ -67,7 +86,12 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         dest="settings",
         metavar="KEY.PATH=VALUE",
-        help="instead of the scenario's value, e.g. topology.side=11 or delta_t=[1,2,5]; may be repeated",
+        help="instead of the scenario's value, e.g. topology.side=11; a list or a range sweeps; may be repeated",
+    )
+    result.add_argument(
+        "--measures",
+        metavar="A,B",
+        help="what the table shows, with intervals and differences: any of the measures below",
     )
     result.add_argument(
         "--cluster", metavar="local|ADDRESS", help="run on a Ray cluster: one started here, or that at an address"
@@ -121,6 +145,9 @@ def _run(options: argparse.Namespace) -> int:
     from emulator.runs.run import Interrupted, execute, import_all, load_plan, results_folder
     from emulator.runs.tasks import cells_of, extent_of
 
+    measures = _measures_of(options)
+    if any(measure.is_on_request for measure in measures):
+        options.settings.append("measures=all")
     chosen = {name: getattr(options, name) for name in ("engine", "seed", "replications", "settings")}
     plan = load_plan(options.scenario, **chosen)
     if options.dry_run:
@@ -131,15 +158,19 @@ def _run(options: argparse.Namespace) -> int:
     try:
         with interruption.raised(), progress_bar(extent_of(cells_of(plan)).seconds, quiet=options.quiet) as advance:
             how = {name: getattr(options, name) for name in ("out", "workers", "fresh", "cluster")}
-            results, failures = execute(plan, advance=advance, checked=checked, **how)
+            results, failures = execute(plan, advance=advance, tell=_tell, checked=checked, **how)
     except Interrupted as interrupted:
         if interrupted.results is not None:
-            _print_results(plan, interrupted.results)
+            _print_results(plan, interrupted.results, measures)
         raise
-    _print_results(plan, results)
+    _print_results(plan, results, measures)
     for failure in failures:
         print(failure, file=sys.stderr)
     return FAILED if failures else 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _print_plan(plan: Plan, options: argparse.Namespace) -> None:
@@ -180,17 +211,30 @@ def _title(plan: Plan) -> str:
     sizes = [point.size() for point in sorted(plan.points, key=lambda point: point.node_count())]
     size = sizes[0] if sizes[0] == sizes[-1] else f"{sizes[0].removesuffix(' nodes')} to {sizes[-1]}"
     delta_t, horizon = (setting_text(key, getattr(scenario, key)).replace(" =", "") for key in ("delta_t", "horizon"))
-    what = f"swept over {' and '.join(plan.swept)}" if plan.swept else delta_t
-    title = f"{plan.name}: {kinds} of {size}, {what}, {horizon}, seed {scenario.seed}, engine {scenario.engine}"
+    what = [f"swept over {' and '.join(plan.axes)}" if plan.axes else delta_t]
+    fixed = {"horizon": horizon, "seed": f"seed {scenario.seed}"}
+    what += [text for key, text in fixed.items() if key not in plan.swept]
+    title = f"{plan.name}: {kinds} of {size}, {', '.join(what)}, engine {scenario.engine}"
     return f"{shortened(title)}\n{shortened(f'  dispatchers: {names}')}"
 
 
-def _print_results(plan: Plan, results: Results) -> None:
+def _measures_of(options: argparse.Namespace) -> list[Measure]:
+    """Return the measures that the table is to show, none for the usual ones."""
+    from emulator.results.measures import measure_named
+
+    words = [] if options.measures is None else options.measures.split(",")
+    try:
+        return [measure_named(word.strip()) for word in words]
+    except InputError as error:
+        raise InputError(f"--measures {error}") from None
+
+
+def _print_results(plan: Plan, results: Results, measures: Sequence[Measure]) -> None:
     from emulator.results.table import summary_table
 
     print(_title(plan))
     print()
-    print(summary_table(results.summary, plan.swept, plan.first_dispatcher))
+    print(summary_table(results.summary, plan.swept, plan.first_dispatcher, measures))
     for line in [*results.engines, *results.remarks]:
         print(line)
     print()

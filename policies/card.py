@@ -17,7 +17,7 @@ from dispatchers.view import Floats
 from emulator.command_line import BAD_INPUT, Parser
 from emulator.errors import InputError
 from emulator.machine.starting import start
-from emulator.results.statistics import mean_interval
+from emulator.results.estimates import mean_interval
 from policies.process.scoring import EPISODES
 from policies.provenance import metadata_of
 

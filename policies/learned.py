@@ -12,7 +12,7 @@ from dispatchers.catalogue import make
 from dispatchers.contract import Dispatcher
 from dispatchers.view import Floats
 from emulator.errors import InputError
-from emulator.results.statistics import mean_interval
+from emulator.results.estimates import mean_interval
 from emulator.scenario.plot import KINDS_OF_TRAINING
 from policies.export import write
 from policies.log import TrainingLog, lines_of

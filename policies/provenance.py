@@ -27,7 +27,9 @@ SCENARIOS = ("training_scenario", "score_on")
 """What is told of scenarios, as JSON."""
 
 NETWORK, STATION = ("messages", "decide", "dispatch"), ("server", "classes", "patience", "failures", "retries")
-"""Keys of a scenario that are not told: policies are learned and scored with schedulers in step and FIFO queues."""
+MEASURING = ("warmup", "batches", "measures", "power")
+"""Keys of a scenario that are not told: policies are learned and scored with schedulers in step and FIFO queues, by
+the drops of whole episodes."""
 
 FILES = (("topology", "path"), ("training", "score"))
 """Keys of a scenario that name files: a graph's, told by its hash, and the scenario whose values are `score_on`."""
@@ -73,6 +75,7 @@ def values_of(scenario: Scenario) -> str:
             "plot",
             *NETWORK,
             *STATION,
+            *MEASURING,
         },
         exclude_none=True,
         mode="json",

@@ -71,7 +71,7 @@ def emulate(
     first, *others = names
     if not others:
         return engine(first).episode(workload, traces, progress)
-    everything = Traces(jobs=True, epochs=True)
+    everything = Traces(jobs=True, epochs=True, nodes=traces.nodes)
     episode = engine(first).episode(workload, everything._replace(messages=traces.messages), progress)
     for name in others:
         check_equal(episode, engine(name).episode(workload, everything))

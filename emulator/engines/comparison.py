@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Any
+
 import numpy as np
 
 from emulator.engines.episode import Episode
+
+PARTS = ("jobs", "epochs", "totals", "account", "nodes")
 
 
 class EnginesDifferError(RuntimeError):
@@ -12,19 +18,30 @@ class EnginesDifferError(RuntimeError):
 
 
 def check_equal(one: Episode, other: Episode) -> None:
-    """Raise `EnginesDifferError` unless two episodes are the same in every bit of their jobs, epochs and sums."""
-    for part in ("jobs", "epochs", "totals"):
-        mine, theirs = getattr(one, part), getattr(other, part)
+    """Raise `EnginesDifferError` unless two episodes are the same in every bit of all that was counted and traced."""
+    pairs = {part: (getattr(one, part), getattr(other, part)) for part in PARTS}
+    batches = zip_longest(one.batches, other.batches)
+    pairs |= {f"batch {number}": both for number, both in enumerate(batches)}
+    for part, (mine, theirs) in pairs.items():
         if mine is None and theirs is None:
             continue
         if mine is None or theirs is None:
             raise EnginesDifferError(f"{one.engine} and {other.engine} differ in whether they trace {part}")
-        for name, values in vars(mine).items():
-            here, there = np.asarray(values), np.asarray(getattr(theirs, name))
+        for name, values in _columns(mine):
+            here, there = np.asarray(values), np.asarray(dict(_columns(theirs))[name])
             same_kind = (here.shape, here.dtype) == (there.shape, there.dtype)
             if not same_kind or here.tobytes() != there.tobytes():
                 place = _first_difference(here, there)
                 raise EnginesDifferError(f"{one.engine} and {other.engine} differ in {name} of the {part}{place}")
+
+
+def _columns(part: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the columns of a part with their names; those of a tuple each for itself."""
+    for name, values in vars(part).items():
+        if hasattr(values, "_asdict"):
+            yield from ((f"{name}.{inner}", column) for inner, column in values._asdict().items())
+        else:
+            yield name, values
 
 
 def _first_difference(here: np.ndarray, there: np.ndarray) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numba import uint64
 from numpy.typing import NDArray
 
+from emulator.engines.account import Account, NodeTrace
 from emulator.engines.news import Ages, Mail
 from emulator.machine.compiling import compiled
 from emulator.model.access import Access
@@ -35,6 +36,7 @@ class Traces(NamedTuple):
     jobs: bool = False
     epochs: bool = False
     messages: bool = False
+    nodes: bool = False
 
 
 UNTRACED = Traces()
@@ -199,9 +201,14 @@ class Episode:
 
     engine: str
     totals: Totals
+    """Of the whole episode."""
+    account: Account
+    """Of what follows the warm-up; and of each batch, if there are any."""
+    batches: tuple[Account, ...] = ()
     jobs: JobTrace | None = None
     epochs: EpochTrace | None = None
     messages: list[MessageRecord] | None = None
+    nodes: NodeTrace | None = None
 
 
 @compiled(inline="always")

@@ -57,11 +57,14 @@ def topology_of(
         stands = ", ".join([*(f"{what}" for _, what in changes), *([names] if names else [])])
         raise InputError(f"{source} has {stands}; simplify: true drops, merges and renumbers them")
     remark = _remark(source, links, changes, names) if changes or names else ""
-    if not links.is_directed:
-        return from_edges(kind, links.ends, len(links.names), links.lengths, remark)
     if is_bipartite:
         return _two_sets(links, kind, remark, home)
-    return _with_own(links, kind, remark)
+    if links.is_directed:
+        topology: AnyTopology = _with_own(links, kind, remark)
+    else:
+        topology = from_edges(kind, links.ends, len(links.names), links.lengths, remark)
+    places = None if links.places is None else links.places[:, ::-1]
+    return replace(topology, places=places)
 
 
 def _in_order(links: Links) -> Links:

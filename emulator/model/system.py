@@ -12,6 +12,7 @@ from emulator.errors import InputError
 from emulator.model.access import Access
 from emulator.model.arrivals import ArrivalProcess, Switched
 from emulator.model.laws import Exponential, Law
+from emulator.model.measuring import Measuring
 from emulator.model.network import Network
 from emulator.model.station import Station
 from emulator.model.timetable import Timetable
@@ -37,6 +38,8 @@ class System:
     """When messages leave and how they travel, when schedulers decide, how long jobs take to servers."""
     station: Station = field(default_factory=Station)
     """How servers serve their jobs."""
+    measuring: Measuring = field(default_factory=Measuring)
+    """What is measured; it changes nothing of what happens."""
 
     def __post_init__(self) -> None:
         rates = np.ones(self.servers) if self.service_rates is None else np.asarray(self.service_rates, dtype=float)

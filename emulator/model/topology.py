@@ -31,6 +31,8 @@ class Topology:
     """How long the edge to each neighbour is, ms, the same both ways; None if nobody has said so."""
     remark: str = ""
     """What was changed when the graph was read, if anything was."""
+    places: Floats | None = None
+    """Nodes x 2: x and y, or longitude and latitude; None if nodes are nowhere."""
 
     def __post_init__(self) -> None:
         for array in (self.offsets, self.neighbours, self.lengths):
@@ -124,6 +126,8 @@ class AccessLists:
     access: Access
     remark: str = ""
     """What was changed when the lists were read, if anything was."""
+    places: Floats | None = None
+    """As in `Topology`, where each scheduler stands beside the server of its number."""
 
     def __post_init__(self) -> None:
         for array in (self.access.offsets, self.access.servers, self.access.lengths):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,10 +12,12 @@ import numpy as np
 
 from emulator.machine.files import whole_file
 from emulator.report.style import add_legend, fit_texts, style, text_width
+from emulator.scenario.options import OPTION
 from emulator.scenario.plot import Plot
 from emulator.text import UNITS, text_of
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
@@ -33,20 +35,36 @@ SIZES = {f"topology.{key}" for key in ("nodes", "side", "order", "depth", "dimen
 """Keys that the number of nodes follows from."""
 
 
-def others_than(key: str | None, varied: Sequence[str]) -> list[str]:
-    """Return the keys that tell rows apart where the axis `key` does not, of those that take several values."""
-    return [other for other in varied if other != key and not (key == "nodes" and other in SIZES)]
+def others_than(key: str | None, varied: Sequence[str], along: Collection[str] = ()) -> list[str]:
+    """Return the keys that tell rows apart where the axis `key` does not, of those that take several values.
+
+    Those `along` follow from the axis, as the number of nodes follows from some.
+    """
+    return [
+        other for other in varied if other != key and other not in along and not (key == "nodes" and other in SIZES)
+    ]
+
+
+def moving_along(rows: pd.DataFrame, key: str | None, zipped: Sequence[Sequence[str]]) -> list[str]:
+    """Return the keys that `zip` moves along with an axis, if they have one value at each place of it."""
+    if key is None or key not in rows:
+        return []
+    sizes = SIZES if key == "nodes" else {key}
+    moved = [other for group in zipped if sizes & set(group) for other in group if other not in sizes]
+    return [other for other in moved if other in rows and rows.groupby(key)[other].nunique().max() <= 1]
 
 
 def named_value(key: str, value: object) -> str:
     """Return what panels and legends call a value of a key: Δt = 5 ms."""
     unit = UNITS.get(key)
-    return f"{SYMBOLS.get(key, key)} = {text_of(value)}{f' {unit}' if unit else ''}"
+    return f"{SYMBOLS.get(key, key.removeprefix(OPTION))} = {text_of(value)}{f' {unit}' if unit else ''}"
 
 
-def axis_label(key: str) -> str:
-    """Return what stands along an axis of a key: Δt (ms)."""
-    return NAMES.get(key, key) + (f" ({UNITS[key]})" if key in UNITS else "")
+def axis_label(key: str, along: Sequence[str] = ()) -> str:
+    """Return what stands along an axis of a key: Δt (ms); and what moves along with it."""
+    label = NAMES.get(key, key.removeprefix(OPTION)) + (f" ({UNITS[key]})" if key in UNITS else "")
+    others = [NAMES.get(other, other.removeprefix(OPTION)) for other in along]
+    return label + (f", and with it {' and '.join(others)}" if along else "")
 
 
 def set_axes(

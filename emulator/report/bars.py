@@ -52,12 +52,13 @@ def _draw_bars_of(axes: Axes, drawing: Drawing, dispatcher: str, places: Sequenc
     draw: Any = axes.bar if upright else axes.barh
     rows = pd.concat(group.rows.assign(place=place) for group, place in zip(drawing.groups, places, strict=True))
     rows = rows[rows["dispatcher"] == dispatcher]
-    means = rows["mean_drops"]
+    names = drawing.names
+    means = rows[names.value]
     mark_outside(axes, drawing.plot.ends, rows["place"], means, look.colour, upright)
     return draw(
         rows["place"],
         means,
-        **{"yerr" if upright else "xerr": [means - rows["ci_low"], rows["ci_high"] - means]},
+        **{"yerr" if upright else "xerr": [means - rows[names.low], rows[names.high] - means]},
         color=look.colour,
         hatch=HATCHES[look.dash],
         edgecolor="white",
@@ -81,13 +82,13 @@ def _draw_level(axes: Axes, drawing: Drawing, group: Group, ends: tuple[float, f
 
 
 def _label_bars(figure: Figure, drawing: Drawing, names: dict[float, str], ends: tuple[float, float]) -> None:
-    """Put names, by their places, along one axis, from one end to the other, and the drops along the other axis."""
+    """Put names, by their places, along one axis, from one end to the other, and what is shown along the other axis."""
     (axes,), plot = figure.axes, drawing.plot
     upright = plot.kind == "columns"
     along, across = (axes.xaxis, axes.yaxis) if upright else (axes.yaxis, axes.xaxis)
     along.set_ticks(list(names), list(names.values()))
     along.set_label_text(plot.x_label or "")
-    across.set_label_text(drawing.drops)
+    across.set_label_text(drawing.label)
     if upright:
         axes.set(xlim=ends, ylim=plot.ends)
     else:
@@ -112,7 +113,7 @@ def _turn_names(axes: Axes, names: dict[float, str], length: float) -> None:
 
 
 def _break_axis(axes: Axes, upright: bool) -> None:
-    """Strike the axis of the drops through where it begins, as the lengths of bars no longer show their ratios."""
+    """Strike the axis of what is shown through where it begins, as the lengths of bars no longer show their ratios."""
     axes.text(
         *((0.0, 0.03) if upright else (0.015, 0.0)),
         "//",

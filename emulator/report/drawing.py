@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emulator.report.figure import Level
 from emulator.report.style import Look
+from emulator.results.measures import Names
 from emulator.scenario.plot import Plot
 
 if TYPE_CHECKING:
@@ -28,12 +29,16 @@ class Drawing(NamedTuple):
     plot: Plot
     swept: Sequence[str]
     levels: Mapping[tuple[Any, ...], Level]
-    drops: str
-    """What stands along the axis of the drops."""
+    names: Names
+    """The columns of what is shown."""
+    label: str
+    """What stands along its axis."""
     first: str
     """The dispatcher that differences are from."""
     members: Mapping[str, int]
     """How many dispatchers are drawn as one, by its name."""
+    along: Sequence[str] = ()
+    """The keys that move along with the horizontal axis."""
 
     def levels_of(self, rows: pd.DataFrame) -> list[Level]:
         """Return the number to compare with at each row of a summary."""

@@ -7,13 +7,16 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from dispatchers.errors import DispatcherError, one_line
 from dispatchers.onnx_files import model as model_file
 from emulator.errors import InputError
 from emulator.keys import ScenarioError
+from emulator.results.measures import measure_asked
 from emulator.scenario.dispatchers import filled
+from emulator.scenario.options import OPTION
 from emulator.scenario.plan import Plan, Point
 from emulator.scenario.plot import KINDS_OF_TRAINING, OF_LINES, Plot, Reference
 from emulator.scenario.scenario import single_values
@@ -43,6 +46,10 @@ class Picture(NamedTuple):
     """The number to compare with at each point of the sweep, by its values; empty if there is none."""
     first: str | None = None
     """The dispatcher that differences are from."""
+    options: Mapping[str, str] = MappingProxyType({})
+    """Of dispatchers whose options sweep, their families, by their names: JSQ-M of JSQ-M weight=2."""
+    zipped: Sequence[Sequence[str]] = ()
+    """Columns that take their values together, group by group."""
 
 
 def picture_of(plan: Plan, shipped: Path | None) -> Picture:
@@ -55,6 +62,8 @@ def picture_of(plan: Plan, shipped: Path | None) -> Picture:
             raise ScenarioError("plot.kind", f"must be lines, bars or columns in an emulation, {told}")
         title = _title(plan, plot)
         _check_axis(plan, plot)
+        if plot.y is not None:
+            measure_asked(plot.y, "plot.y", first.scenario)
         labels = [spec.display for spec in first.scenario.dispatchers]
         _check_together(plot.together or {}, labels)
         if plot.differences_within is not None and len(labels) < 2:
@@ -64,7 +73,9 @@ def picture_of(plan: Plan, shipped: Path | None) -> Picture:
         for point in plan.points:
             with _placed(point):
                 levels[tuple(point.values.values())] = _level(plot.reference, point, shipped)
-    return Picture(title, plot, levels, labels[0])
+    specs = first.scenario.dispatchers
+    families = {spec.display: spec.family for spec in specs if spec.display != spec.family}
+    return Picture(title, plot, levels, labels[0], families, plan.zipped)
 
 
 def picture_of_training(plan: Plan) -> Picture | None:
@@ -111,6 +122,18 @@ def quantities(values: Mapping[str, Collection[int | float | str]]) -> list[str]
     ]
 
 
+def usual_axes(values: Mapping[str, Collection[int | float | str]], zipped: Sequence[Sequence[str]]) -> list[str]:
+    """Return the quantities of which one may be the horizontal axis unasked.
+
+    An option of dispatchers is none beside another, and no number is one that moves along with names.
+    """
+    numbers = quantities(values)
+    options = [key for key in numbers if key.startswith(OPTION)]
+    named = {key for key, some in values.items() if any(isinstance(value, str) for value in some)}
+    of_names = {key for group in zipped if named & set(group) for key in group}
+    return [key for key in numbers if key not in of_names and (len(options) == 1 or key not in options)]
+
+
 def axis_of(numbers: Sequence[str], plot: Plot) -> str | None:
     """Return the key of the horizontal axis, None where there are bars; `numbers` are the quantities that vary."""
     if plot.kind in ("bars", "columns"):
@@ -126,18 +149,25 @@ def axis_of(numbers: Sequence[str], plot: Plot) -> str | None:
 
 def _check_axis(plan: Plan, plot: Plot) -> None:
     values = {key: {point.values[key] for point in plan.points} for key in plan.swept}
+    values |= {key: _values_of_option(plan, key) for key in plan.options}
     numbers = {key: values[key] for key in quantities(values)}
     allowed, where = [*ALWAYS_THERE, *(key for key in numbers if key not in ALWAYS_THERE)], "in this sweep"
     if plot.kind == "learning_curve":
         allowed, where = [*PROGRESS], f"beside kind: {plot.kind}"
     if plot.x is not None and plot.x not in allowed:
         raise ScenarioError("plot.x", f"must be one of {', '.join(allowed)} {where}, got {show(plot.x)}")
-    axis = axis_of([key for key, some in numbers.items() if len(some) > 1], plot)
+    axis = axis_of(usual_axes({key: some for key, some in values.items() if len(some) > 1}, plan.zipped), plot)
     if plot.log_x and axis in numbers and 0 in numbers[axis]:
         raise ScenarioError("plot.log_x", f"must be false where {axis} takes the value 0, got true")
     for key in OF_LINES:
         if axis is None and getattr(plot, key) is not None:
             raise ScenarioError(f"plot.{key}", "must stand beside kind: lines where no number is swept")
+
+
+def _values_of_option(plan: Plan, column: str) -> set[int | float | str]:
+    option = column.removeprefix(OPTION)
+    specs = (spec for point in plan.points for spec in point.scenario.dispatchers)
+    return {spec.swept[option] for spec in specs if option in spec.swept}
 
 
 def _check_together(together: Mapping[str, Sequence[str]], dispatchers: Sequence[str]) -> None:

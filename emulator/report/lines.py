@@ -1,4 +1,4 @@
-"""Lines of a summary: drops against a swept number, in a panel for each combination of the other swept values."""
+"""Lines of a summary: a measure against a swept number, in a panel for each combination of the other swept values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.report.axes import axis_label, draw_interval, mark_outside, set_axes
 from emulator.report.drawing import Drawing
-from emulator.report.pooling import DIFFERENCES, MEANS
 from emulator.report.style import GREY, REFERENCE_COLOUR, draw_line
 from emulator.text import text_of
 
@@ -24,16 +23,17 @@ def draw_lines(figure: Figure, drawing: Drawing, key: str) -> None:
     within = drawing.plot.differences_within
     uppers, *lowers = _panels(figure, len(drawing.groups), [1.0] if within is None else [1.0, 0.4])
     lines: list[Line2D] = []
+    columns = drawing.names[:3]
     for group, panel in zip(drawing.groups, uppers, strict=True):
         panel.set_title(group.name, fontsize="small")
-        in_panel = [_draw_line(panel, drawing, name, group.rows, key, MEANS) for name in drawing.looks]
+        in_panel = [_draw_line(panel, drawing, name, group.rows, key, columns) for name in drawing.looks]
         if drawing.levels:
             in_panel.append(_draw_reference(panel, drawing, group.rows, key))
         lines = lines or in_panel
     if within is not None:
         _draw_differences(lowers[0], drawing, key, within)
     values = sorted({value for group in drawing.groups for value in group.rows[key].tolist()})
-    set_axes(figure, drawing.plot, values, lines, axis_label(key), drawing.drops)
+    set_axes(figure, drawing.plot, values, lines, axis_label(key, drawing.along), drawing.label)
 
 
 def _panels(figure: Figure, count: int, heights: list[float]) -> list[list[Axes]]:
@@ -65,7 +65,7 @@ def _draw_differences(panels: Sequence[Axes], drawing: Drawing, key: str, within
         panel.axhline(0.0, color=GREY, linewidth=1.0)
         for dispatcher in drawing.looks:
             if dispatcher != drawing.first:
-                _draw_line(panel, drawing, dispatcher, group.rows, key, DIFFERENCES, (-within, within))
+                _draw_line(panel, drawing, dispatcher, group.rows, key, drawing.names[3:6], (-within, within))
         spec = panel.get_subplotspec()
         if spec is not None and spec.is_first_col():
             panel.set_ylabel(f"less {drawing.first}", fontsize="small")

@@ -13,7 +13,18 @@ import pyarrow as pa
 
 from emulator.engines.episode import FATES, OUTCOMES
 from emulator.results.column import COUNT, FLOATING, INDEX, NUMBER, RUNNING, TEXT, Column
-from emulator.results.measures import DROPS, MEASURES
+from emulator.results.measures import (
+    COUNTS,
+    FIRST,
+    INDICES,
+    MEASURES,
+    SHOWN,
+    TIME_SHARES,
+    Measure,
+    measure_named,
+    names_of,
+)
+from emulator.scenario.options import OPTION
 from emulator.text import UNITS
 
 _DISPATCHER = Column("dispatcher", TEXT, "none", "dispatcher, as the scenario calls it")
@@ -33,8 +44,18 @@ _SYSTEM = (
 _EPISODE = (_REPLICATION, _DISPATCHER, _DELTA_T)
 """What tells an episode from the others, in each row of its traces."""
 
-_ALIKE = "95 % interval (Student t); null if all replications are alike"
-_DIFFERENCE = "the difference's 95 % interval (Student t); null if all are alike"
+_SAMPLES = tuple(
+    Column(f"{times}_{what}", type_, unit, f"{meaning} {times} times of completed jobs{null}", nullable=bool(null))
+    for times, null in (("sojourn", ""), ("waiting", "; null unless measures: all, warmup or batches ask for it"))
+    for what, type_, unit, meaning in (
+        ("bins", INDICES, "none", "bins that hold some of the"),
+        ("counts", COUNTS, "jobs", "how many each of these bins holds of the"),
+    )
+)
+"""The histograms: a bin is the upper 18 bits of a time's float."""
+
+_BATCH = (*(measure.column for measure in MEASURES if measure.is_of_account), TIME_SHARES.column, *_SAMPLES)
+"""What is told of each batch of an episode."""
 
 EPISODES = (
     *_SYSTEM,
@@ -42,27 +63,59 @@ EPISODES = (
     Column("seed", COUNT, "none", "seed of the scenario"),
     Column("topology_hash", TEXT, "none", "SHA-256 of the graph; equal ones stand for equal graphs"),
     Column("engine", TEXT, "none", "engine that emulated the episode"),
-    *(measure.column for measure in MEASURES),
+    *(measure.column for measure in FIRST),
+    Column("cell", TEXT, "none", "16 hexadecimal digits; equal ones stand for equal systems and dispatchers"),
     Column("fingerprint", TEXT, "none", "16 hexadecimal digits; equal ones stand for equal trajectories"),
+    *(measure.column for measure in MEASURES[len(FIRST) :]),
+    Column("measured_time", NUMBER, "ms", "time that is measured: the horizon less the warm-up"),
+    Column("measures", TEXT, "none", "all, if the scenario asked for what costs more; else usual"),
+    TIME_SHARES.column,
+    *_SAMPLES,
+    Column(
+        "batches",
+        pa.list_(pa.struct([(column.name, column.type) for column in _BATCH])),
+        "none",
+        "the same measures of each batch, by their names; null without batches",
+        nullable=True,
+    ),
 )
+
+_WHEN_NULL = "null with one replication, or if all are alike"
+
+
+def _about(measure: Measure) -> tuple[Column, ...]:
+    """Return the columns of the summary that are about a measure: its value, its intervals, its correlation."""
+    assert measure.mean is not None
+    names, (_, type_, unit, _, _, _) = names_of(measure), measure.mean
+    base = "drops_per_queue" if measure.name == "drops_per_queue" else names.value
+    of_losses = measure.name in ("drops_per_queue", "loss_probability")
+    zero, three = ("; 0 if no job was lost", "; 3 / jobs seen if none was lost") if of_losses else ("", "")
+    told = {
+        names.low: f"lower end of the 95 % interval of {base}{zero}; {_WHEN_NULL}",
+        names.high: f"upper end of the 95 % interval of {base}{three}; {_WHEN_NULL}",
+        names.difference: f"{base} less that of the scenario's first dispatcher in the same replications",
+        names.difference_low: f"lower end of the 95 % interval of the difference in {base}; {_WHEN_NULL}",
+        names.difference_high: f"upper end of the 95 % interval of the difference in {base}; {_WHEN_NULL}",
+        names.lag_one: f"correlation of {base} in a batch and the next one; null without batches",
+    }
+    *ends, lag_one = (Column(name, type_, unit, meaning, nullable=True) for name, meaning in told.items())
+    return (measure.mean, *ends, lag_one._replace(type=NUMBER, unit="1"))
+
+
+_DROPS = {column.name: column for column in _about(measure_named("drops_per_queue"))}
 
 SUMMARY = (
     *_SYSTEM,
-    Column("mean_drops", NUMBER, DROPS, "mean of drops_per_queue over the replications"),
-    Column("ci_low", NUMBER, DROPS, f"lower end of its {_ALIKE}", nullable=True),
-    Column("ci_high", NUMBER, DROPS, f"upper end of its {_ALIKE}", nullable=True),
+    *(_DROPS[name] for name in ("mean_drops", "ci_low", "ci_high")),
     Column("replications", INDEX, "replications", "replications that this row is about"),
-    Column(
-        "difference",
-        NUMBER,
-        DROPS,
-        "mean of drops_per_queue less that of the scenario's first dispatcher in the same replication",
-        nullable=True,
-    ),
-    Column("difference_low", NUMBER, DROPS, f"lower end of {_DIFFERENCE}", nullable=True),
-    Column("difference_high", NUMBER, DROPS, f"upper end of {_DIFFERENCE}", nullable=True),
+    *(_DROPS[name] for name in ("difference", "difference_low", "difference_high")),
     Column("drop_probability", NUMBER, "1", "share of all arrivals that was dropped", nullable=True),
-    *(measure.mean for measure in MEASURES if measure.mean is not None),
+    *(measure.mean for measure in FIRST if measure.mean is not None and measure.mean.name not in _DROPS),
+    _DROPS["mean_drops_lag_one"],
+    *(column for measure in FIRST if measure in SHOWN[1:] for column in _about(measure)[1:]),
+    *(column for measure in SHOWN if measure not in FIRST for column in _about(measure)),
+    *_about(TIME_SHARES),
+    Column("batches", INDEX, "none", "batches that the intervals are made from; null if these are replications", True),
 )
 
 JOBS = (
@@ -146,29 +199,66 @@ MESSAGES = (
     Column("fate", TEXT, "none", f"what became of the message by the horizon: {', '.join(FATES)}"),
 )
 
-TRACES = {"jobs": JOBS, "epochs": EPOCHS, "messages": MESSAGES}
+CELL = "cell"
+"""The column that tells what an episode depends on, besides its replication."""
+
+_NO_SCHEDULER = "null if there are fewer schedulers"
+
+NODES = (
+    *_EPISODE,
+    Column("node", INDEX, "none", "index of a server, and of a scheduler", encoding=RUNNING),
+    Column("degree", INDEX, "none", f"servers that the scheduler can access beside its own; {_NO_SCHEDULER}", True),
+    Column("sharing", INDEX, "none", f"schedulers that can access the server; {_NO_SERVER}", True),
+    Column("x", NUMBER, "1", "place of the node, or its longitude; null if it has none", True, FLOATING),
+    Column("y", NUMBER, "1", "place of the node, or its latitude; null if it has none", True, FLOATING),
+    Column("service_rate", NUMBER, "1/ms", f"rate of the server; {_NO_SERVER}", True),
+    Column("arrivals", COUNT, "jobs", f"jobs that reached the server, dropped ones too; {_NO_SERVER}", True),
+    Column("drops", COUNT, "jobs", f"jobs that the server dropped; {_NO_SERVER}", True),
+    Column("busy_time", NUMBER, "ms", f"time in which the server served; {_NO_SERVER}", True, FLOATING),
+    Column("down_time", NUMBER, "ms", f"time in which the server was down; {_NO_SERVER}", True),
+    Column("mean_queue_length", NUMBER, "jobs", f"its jobs, mean over time; {_NO_SERVER}", True, FLOATING),
+    Column("jobs", COUNT, "jobs", f"jobs that arrived at the scheduler; {_NO_SCHEDULER}", True),
+    Column("lost", COUNT, "jobs", f"those of the scheduler's jobs that will never be completed; {_NO_SCHEDULER}", True),
+    Column(
+        "mean_sojourn_time",
+        NUMBER,
+        "ms",
+        "mean time from arrival to departure of the scheduler's completed jobs; null if there were none",
+        True,
+        FLOATING,
+    ),
+)
+
+TRACES = {"jobs": JOBS, "epochs": EPOCHS, "messages": MESSAGES, "nodes": NODES}
 """The traces of an episode, each in a folder and under a key of the scenario's `trace` of that name."""
 
 TABLES = {"episodes": EPISODES, "summary": SUMMARY, **TRACES}
 """The tables of a run by name: two files, and a folder of files for each kind of trace."""
 
 
-def with_swept(columns: Sequence[Column], values: Mapping[str, Iterable[Any]]) -> list[Column]:
+def with_swept(
+    columns: Sequence[Column], values: Mapping[str, Iterable[Any]], swept: Iterable[Column] = ()
+) -> list[Column]:
     """Return `columns` with one more, right after `delta_t`, for each key that is not among them yet.
 
-    `values` holds each key's values, which decide the type: integers, floats, booleans, otherwise text.
+    `values` holds each key's values. Its column is that of `swept`; if there is none, the values decide its type.
     """
-    known = {column.name for column in columns}
-    swept = [_swept_column(key, list(some)) for key, some in values.items() if key not in known]
+    known, given = {column.name for column in columns}, {column.name: column for column in swept}
+    swept = [given.get(key) or swept_column(key, some) for key, some in values.items() if key not in known]
     place = next(place for place, column in enumerate(columns, start=1) if column.name == "delta_t")
     return [*columns[:place], *swept, *columns[place:]]
 
 
-def _swept_column(key: str, values: list[Any]) -> Column:
+def swept_column(key: str, values: Iterable[Any]) -> Column:
+    """Return the column of a swept key, of the type of its values; None says that a dispatcher has no such option."""
+    some = list(values)
     try:
-        type_ = pa.array(values).type
+        type_ = pa.array([value for value in some if value is not None]).type
     except pa.ArrowException:
         type_ = TEXT
     is_number = pa.types.is_integer(type_) or pa.types.is_floating(type_)
     unit = UNITS.get(key, "1" if is_number else "none")
-    return Column(key, type_, unit, f"value of the scenario's key {key}, which is swept")
+    meaning = f"value of the scenario's key {key}, which is swept"
+    if key.startswith(OPTION):
+        meaning = f"value of the dispatcher's option {key.removeprefix(OPTION)}, which is swept; null if it has none"
+    return Column(key, type_, unit, meaning, nullable=key.startswith(OPTION))

@@ -16,6 +16,7 @@ from emulator.machine.files import whole_file
 from emulator.results.column import Column
 from emulator.results.columns import EPISODES, SUMMARY, TRACES, with_swept
 from emulator.results.parquet import write_table
+from emulator.scenario.options import OPTION
 from emulator.text import text_of
 
 try:
@@ -110,13 +111,15 @@ class ResultsFolder:
         """Where the picture of the summary is to be written."""
         return self.staging / PICTURE_FILE
 
-    def write_episodes(self, rows: Sequence[Mapping[str, Any]], metadata: Mapping[str, str]) -> None:
-        """Write one row per episode; keys that are not in `EPISODES` are swept keys."""
-        self._write(EPISODES_FILE, EPISODES, {key: [row[key] for row in rows] for key in rows[0]}, metadata)
+    def write_episodes(
+        self, rows: Sequence[Mapping[str, Any]], metadata: Mapping[str, str], swept: Sequence[Column] = ()
+    ) -> None:
+        """Write one row per episode; keys that are not in `EPISODES` are swept keys, whose columns may be told."""
+        self._write(EPISODES_FILE, EPISODES, {key: [row[key] for row in rows] for key in rows[0]}, metadata, swept)
 
-    def write_summary(self, summary: pd.DataFrame, metadata: Mapping[str, str]) -> None:
+    def write_summary(self, summary: pd.DataFrame, metadata: Mapping[str, str], swept: Sequence[Column] = ()) -> None:
         """Write what `emulator.results.statistics.summarise` returns."""
-        self._write(SUMMARY_FILE, SUMMARY, {str(key): summary[key].tolist() for key in summary}, metadata)
+        self._write(SUMMARY_FILE, SUMMARY, {str(key): summary[key].tolist() for key in summary}, metadata, swept)
 
     def _write(
         self,
@@ -124,9 +127,10 @@ class ResultsFolder:
         columns: Sequence[Column],
         values: Mapping[str, list[Any]],
         metadata: Mapping[str, str],
+        swept: Sequence[Column],
     ) -> None:
         rows = len(values["dispatcher"])
-        write_table(self.staging / name, with_swept(columns, values), [(rows, values)], metadata)
+        write_table(self.staging / name, with_swept(columns, values, swept), [(rows, values)], metadata)
 
     def write_scenario(self, resolved_yaml: str) -> None:
         """Write the resolved scenario."""
@@ -188,9 +192,14 @@ def _move(files: Iterable[Path], folder: Path) -> None:
 def part_name(keys: Mapping[str, int | float | str]) -> str:
     """Return the file name of an episode's traces, such as `JSQ-M_delta_t=5_r000.parquet`.
 
-    `keys` are replication, dispatcher, delta_t and other swept keys; different keys get different names.
+    `keys` are replication, dispatcher, delta_t and other swept keys; different keys get different names. Options of
+    dispatchers stand in what these are called.
     """
-    rest = (f"_{key}={_safe(value)}" for key, value in keys.items() if key not in ("replication", "dispatcher"))
+    rest = (
+        f"_{key}={_safe(value)}"
+        for key, value in keys.items()
+        if key not in ("replication", "dispatcher") and not key.startswith(OPTION)
+    )
     name = f"{_safe(keys['dispatcher'])}{''.join(rest)}"
     if len(name) > LONGEST_NAME:
         name = f"{name[: LONGEST_NAME - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -59,11 +60,35 @@ def _array(values: Any, rows: int, column: Column) -> pa.Array:
     if isinstance(values, pa.Array):
         return values.cast(column.type)
     if isinstance(values, str) or not hasattr(values, "__len__"):
-        value = str(values) if column.type == pa.string() else values
+        value = str(values) if column.type == pa.string() and values is not None else values
         return pa.repeat(pa.scalar(value, type=column.type), rows)
     if column.type == pa.string():
-        values = [str(value) for value in values]
+        values = [None if value is None else str(value) for value in values]
+    if pa.types.is_list(column.type):
+        return _lists(values, column.type)
     return pa.array(values, type=column.type, from_pandas=column.nullable)
+
+
+def _lists(values: Any, type_: pa.ListType) -> pa.Array:
+    """Return several numbers, or several batches, of each row; None where there are none."""
+    if pa.types.is_struct(type_.value_type):
+        plain = [None if some is None else [_plain(one) for one in some] for some in values]
+        return pa.array(plain, type=type_)
+    some = [() if _is_missing(value) else value for value in values]
+    offsets = np.cumsum([0, *map(len, some)], dtype=np.int32)
+    numbers = np.concatenate([np.asarray(value, dtype=type_.value_type.to_pandas_dtype()) for value in some])
+    flat = pa.array(numbers, type=type_.value_type, from_pandas=True)
+    missing = pa.array([_is_missing(value) for value in values], type=pa.bool_())
+    return pa.ListArray.from_arrays(pa.array(offsets), flat, type=type_, mask=missing)
+
+
+def _plain(batch: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in batch.items()}
+
+
+def _is_missing(value: Any) -> bool:
+    """Return whether there is nothing: None, or what pandas makes of it."""
+    return value is None or isinstance(value, float)
 
 
 def read_table(path: Path) -> pa.Table:

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from emulator.errors import InputError
 from emulator.results.folder import EPISODES_FILE, SCENARIO_FILE, SUMMARY_FILE, TRACE_FILES
+from emulator.results.measures import HISTOGRAMS, compact
 from emulator.results.parquet import read_table
 from emulator.scenario.yaml_tree import read_file
 
@@ -55,8 +56,18 @@ class Results:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The episodes as plain values, None where one is missing."""
-        rows: list[dict[str, Any]] = self._episodes.to_pylist()
-        return rows
+        few: list[dict[str, Any]] = self._episodes.drop_columns(self._histograms).to_pylist()
+        for name in self._histograms:
+            column = self._episodes.column(name).combine_chunks()
+            numbers, ends = column.values.to_numpy(), column.offsets.to_numpy()
+            for place, row in enumerate(few):
+                is_there = column[place].is_valid
+                row[name] = numbers[ends[place] : ends[place + 1]] if is_there else None
+        return [compact(row) for row in few]
+
+    @property
+    def _histograms(self) -> list[str]:
+        return [name for name in HISTOGRAMS if name in self._episodes.column_names]
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -74,6 +85,10 @@ class Results:
     def messages(self) -> Dataset:
         """Return the messages of the traced episodes."""
         return self._traces("messages")
+
+    def nodes(self) -> Dataset:
+        """Return what was counted of servers and schedulers in the traced episodes: one row per node."""
+        return self._traces("nodes")
 
     def _traces(self, kind: str) -> Dataset:
         from pyarrow.dataset import dataset
@@ -114,6 +129,11 @@ class Results:
     def identity(self) -> dict[str, str] | None:
         """What the episodes depend on; None if that is not told."""
         return self._told("identity")
+
+    @property
+    def swept(self) -> dict[str, str] | None:
+        """The columns of what was swept, and their types; None if that is not told."""
+        return self._told("swept")
 
     def _told(self, name: str) -> Any:
         """Return what the metadata has as JSON. Raises `InputError` if it is none."""

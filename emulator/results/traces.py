@@ -1,4 +1,4 @@
-"""The traces of an episode as Parquet files: its jobs, its epochs and its messages.
+"""The traces of an episode as Parquet files: its jobs, its epochs, its messages and its nodes.
 
 Every row carries the keys of its episode (replication, dispatcher, delta_t, other swept keys), so that a
 folder of such files reads as one table. Times in ms.
@@ -13,14 +13,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from emulator.engines.account import NodeTrace
 from emulator.engines.episode import FATES, OUTCOMES, EpochTrace, JobTrace, MessageRecord
+from emulator.model.system import System
 from emulator.results.column import Column
-from emulator.results.columns import EPOCHS, JOBS, MESSAGES, with_swept
+from emulator.results.columns import EPOCHS, JOBS, MESSAGES, NODES, TRACES, with_swept
 from emulator.results.parquet import write_table
 
-Keys = Mapping[str, int | float | str]
+Keys = Mapping[str, int | float | str | None]
 """What tells an episode from the others: replication, dispatcher, delta_t, then other swept keys."""
 
 Parts = Iterator[tuple[int, dict[str, Any]]]
@@ -30,10 +33,13 @@ ROW_GROUP = 2**17
 """Rows that are turned into a file at a time; about 10 MB."""
 
 
-def write_jobs(path: Path, traces: Iterable[JobTrace], keys: Keys, metadata: Mapping[str, str]) -> None:
+def write_jobs(
+    path: Path, traces: Iterable[JobTrace], keys: Keys, metadata: Mapping[str, str], swept: Sequence[Column] = ()
+) -> None:
     """Write the jobs of an episode, one row each; times that did not happen are null.
 
-    `traces` are those of the episode one after another, the whole or epoch by epoch.
+    `traces` are those of the episode one after another, the whole or epoch by epoch. `swept` may say which columns the
+    swept keys have in the files of all episodes.
     """
     outcomes = pa.array(OUTCOMES)
 
@@ -48,7 +54,7 @@ def write_jobs(path: Path, traces: Iterable[JobTrace], keys: Keys, metadata: Map
                 yield stop - start, columns
             before += len(trace.epoch)
 
-    _write(path, JOBS, parts(), keys, metadata)
+    _write(path, JOBS, parts(), keys, metadata, swept)
 
 
 def write_epochs(
@@ -58,6 +64,7 @@ def write_epochs(
     times: NDArray[np.float64],
     arrival_rates: Iterator[NDArray[np.float64]],
     metadata: Mapping[str, str],
+    swept: Sequence[Column] = (),
 ) -> None:
     """Write the epochs of an episode, one row for each epoch and node.
 
@@ -95,7 +102,7 @@ def write_epochs(
                 )
             before += epochs
 
-    _write(path, EPOCHS, parts(), keys, metadata)
+    _write(path, EPOCHS, parts(), keys, metadata, swept)
 
 
 def write_messages(
@@ -104,6 +111,7 @@ def write_messages(
     keys: Keys,
     times: NDArray[np.float64],
     metadata: Mapping[str, str],
+    swept: Sequence[Column] = (),
 ) -> None:
     """Write the messages of an episode, one row each; `times` (ms) are the starts of epochs.
 
@@ -122,7 +130,81 @@ def write_messages(
                 columns[name] = _unless_negative(np.array(columns[name], dtype=np.int32))
             yield stop - start, columns
 
-    _write(path, MESSAGES, parts(), keys, metadata)
+    _write(path, MESSAGES, parts(), keys, metadata, swept)
+
+
+def rewrite(source: Path, target: Path, keys: Keys, swept: Sequence[Column], fingerprint: str) -> Path | None:
+    """Return where the trace of an episode stands, None if the file `source` is none: it is known by its fingerprint.
+
+    One that carries other keys, or in other columns, is written anew as `target`.
+    """
+    if not source.is_file():
+        return None
+    try:
+        file = pq.ParquetFile(source)
+    except (OSError, pa.ArrowException):
+        return None
+    with file:
+        metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+        if metadata.get("fingerprint") != fingerprint:
+            return None
+        own = TRACES[target.parent.name]
+        columns = with_swept(own, {key: [value] for key, value in keys.items()}, swept)
+        is_alike = [(field.name, field.type) for field in file.schema_arrow] == [
+            (column.name, column.type) for column in columns
+        ]
+        if source.name == target.name and is_alike and _first_keys(file, keys) in (None, dict(keys)):
+            return source
+        names = [column.name for column in own if column.name not in keys]
+
+        def parts() -> Parts:
+            for number in range(file.num_row_groups):
+                table = file.read_row_group(number, names)
+                yield table.num_rows, {**keys, **{name: table[name].combine_chunks() for name in names}}
+
+        write_table(target, columns, parts(), metadata)
+    return target
+
+
+def _first_keys(file: pq.ParquetFile, keys: Keys) -> dict[str, Any] | None:
+    """Return the keys of the first row of a file, None if it has no rows."""
+    for batch in file.iter_batches(batch_size=1, columns=list(keys)):
+        (row,) = batch.to_pylist()
+        return {key: row[key] for key in keys}
+    return None
+
+
+def write_nodes(
+    path: Path,
+    trace: NodeTrace,
+    system: System,
+    keys: Keys,
+    metadata: Mapping[str, str],
+    swept: Sequence[Column] = (),
+) -> None:
+    """Write what was counted of servers and schedulers, one row for each number that any of them has."""
+    access, nodes = system.access, max(system.servers, system.schedulers)
+    places = np.full((nodes, 2), np.nan) if system.topology.places is None else system.topology.places
+    columns = vars(trace) | {
+        "degree": access.others,
+        "sharing": access.sharing,
+        "service_rate": system.service_rates,
+        "x": places[:, 0],
+        "y": places[:, 1],
+    }
+
+    def parts() -> Parts:
+        for start, stop in _pieces(nodes):
+            some = {name: _unless_missing(values[start:stop], stop - start) for name, values in columns.items()}
+            yield stop - start, {"node": np.arange(start, stop, dtype=np.int32), **some}
+
+    _write(path, NODES, parts(), keys, metadata, swept)
+
+
+def _unless_missing(values: NDArray[Any], rows: int) -> pa.Array:
+    """Return values that are null where they are NaN, and in the rows behind the last of them."""
+    missing = np.arange(rows) >= len(values)
+    return pa.array(np.append(values, np.zeros(rows - len(values), dtype=values.dtype)), mask=missing, from_pandas=True)
 
 
 def _unless_negative(numbers: NDArray[np.int32]) -> pa.Array:
@@ -135,6 +217,13 @@ def _pieces(rows: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + ROW_GROUP, rows)
 
 
-def _write(path: Path, columns: Sequence[Column], parts: Parts, keys: Keys, metadata: Mapping[str, str]) -> None:
+def _write(
+    path: Path,
+    columns: Sequence[Column],
+    parts: Parts,
+    keys: Keys,
+    metadata: Mapping[str, str],
+    swept: Sequence[Column],
+) -> None:
     with_keys = ((rows, {**keys, **part}) for rows, part in parts)
-    write_table(path, with_swept(columns, {key: [value] for key, value in keys.items()}), with_keys, metadata)
+    write_table(path, with_swept(columns, {key: [value] for key, value in keys.items()}, swept), with_keys, metadata)

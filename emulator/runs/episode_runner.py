@@ -19,10 +19,11 @@ from emulator.engines.episode import GONE, Episode, Traces
 from emulator.errors import InputError
 from emulator.model.system import System
 from emulator.results import traces as trace_files
+from emulator.results.column import Column
 from emulator.results.columns import TRACES
-from emulator.results.measures import MEASURES
+from emulator.results.measures import batch_values, values_of
 from emulator.runs.check import make_dispatcher
-from emulator.runs.tasks import Cell, Cells, Row, Task
+from emulator.runs.tasks import Cell, Cells, Row, Task, swept_columns
 from emulator.scenario.plan import Point
 from emulator.scenario.scenario import Scenario
 from emulator.version import __version__
@@ -41,6 +42,11 @@ class Study:
     """The resolved scenario, seen from where the scenario stands."""
     hashes: Mapping[str, str] = field(default_factory=dict)
     """Of the files that the run has begun with, by their absolute paths."""
+
+    @cached_property
+    def swept(self) -> list[Column]:
+        """The columns of what is swept."""
+        return swept_columns(self.cells)
 
     def task(self, address: tuple[int, int, int]) -> Task:
         """Return the task of an address."""
@@ -93,7 +99,9 @@ class EpisodeRunner:
         """Have compiled what the first episodes need, so that no episode's time holds it."""
         cells = self.study.cells[0]
         system = self._system_of(cells[0].point, 0)
-        tiny = replace(system, horizon=1e-3 * min(system.delta_t, system.horizon))
+        measuring = replace(system.measuring, warmup=0.0)
+        tiny = replace(system, horizon=1e-3 * min(system.delta_t, system.horizon), measuring=measuring)
+        traced = Traces(jobs=True, epochs=True, nodes=cells[0].scenario.trace.nodes > 0)
         workload = Workload(tiny, 0)
         for draw in (workload.jobs, workload.decision_coins, workload.decision_orders):
             draw(0)
@@ -104,19 +112,21 @@ class EpisodeRunner:
                 with prepared.world:
                     for name in used - {REFERENCE} if prepared.obstacle is None else ():
                         engine = ENGINES[name].load()(tiny, prepared.dispatcher, self.threads)
-                        for traces in (Traces(jobs=True, epochs=True), Traces()):
+                        for traces in (traced, Traces()):
                             engine.episode(workload, traces)
 
     def run(self, task: Task, progress: Callable[[float], None] | None = None) -> Row:
         """Run one episode, write its traces, and return its row."""
         prepared = self._prepared(task.cell, task.replication)
         trace = task.cell.scenario.trace
-        wanted = Traces(*(task.replication < count for count in (trace.jobs, trace.epochs, trace.messages)))
+        counts = trace.jobs, trace.epochs, trace.messages, trace.nodes
+        wanted = Traces(*(task.replication < count for count in counts))
         with prepared.world:
             workload = Workload(prepared.system, task.replication)
             names = task.cell.engines(task.replication, prepared.obstacle)
             if names[0] != REFERENCE and task.cell.jobs > HELD_JOBS:
-                wanted = Traces()  # too much to hold: the episode is emulated again while its traces are written
+                # Jobs are too much to hold: the episode is emulated again while its traces are written.
+                wanted = Traces(nodes=wanted.nodes)
             try:
                 episode = emulate(names, prepared.engine, workload, wanted, progress)
             except EnginesDifferError as error:
@@ -128,7 +138,7 @@ class EpisodeRunner:
 
     def _write_traces(self, task: Task, episode: Episode, workload: Workload, prepared: _Prepared) -> None:
         """Write the traces asked for; those that the episode does not hold are emulated again meanwhile."""
-        trace, keys = task.cell.scenario.trace, task.keys
+        trace, keys, swept = task.cell.scenario.trace, task.keys, self.study.swept
         metadata = {
             "scenario": task.cell.scenario.name,
             "resolved_scenario": self.study.resolved,
@@ -148,12 +158,15 @@ class EpisodeRunner:
             return (part for pair in both for part in pair if part is not None)
 
         if task.replication < trace.jobs:
-            trace_files.write_jobs(paths["jobs"], parts("jobs"), keys, metadata)
+            trace_files.write_jobs(paths["jobs"], parts("jobs"), keys, metadata, swept)
         if task.replication < trace.epochs:
             times, rates = workload.times[:-1], workload.scheduler_rates()
-            trace_files.write_epochs(paths["epochs"], parts("epochs"), keys, times, rates, metadata)
+            trace_files.write_epochs(paths["epochs"], parts("epochs"), keys, times, rates, metadata, swept)
+        if task.replication < trace.nodes and episode.nodes is not None:
+            trace_files.write_nodes(paths["nodes"], episode.nodes, prepared.system, keys, metadata, swept)
         if episode.messages is not None:
-            trace_files.write_messages(paths["messages"], episode.messages, keys, workload.times[:-1], metadata)
+            times = workload.times[:-1]
+            trace_files.write_messages(paths["messages"], episode.messages, keys, times, metadata, swept)
 
     def _prepared(self, cell: Cell, replication: int) -> _Prepared:
         system = self._system_of(cell.point, replication)
@@ -199,8 +212,11 @@ def row_of(task: Task, episode: Episode, system: System, information: str) -> Ro
         "seed": system.seed,
         "topology_hash": system.topology.graph_hash,
         "engine": episode.engine,
-        **{measure.column.name: measure.of(episode, system) for measure in MEASURES},
+        **values_of(episode, system),
         "fingerprint": f"{episode.totals.fingerprint:016x}",
+        "measured_time": episode.account.span,
+        "measures": "all" if system.measuring.needs_census else "usual",
+        "batches": [batch_values(episode, system, batch) for batch in episode.batches] or None,
     }
 
 

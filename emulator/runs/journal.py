@@ -8,23 +8,17 @@ up to its last full line.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any, NamedTuple
 
-from dispatchers.files import read_regular
 from emulator.errors import InputError
 from emulator.machine.files import whole_file
-from emulator.results.columns import TRACES
-from emulator.results.folder import EPISODES_FILE, ResultsFolder
-from emulator.results.reader import Results
-from emulator.runs.identity import Identity, difference
-from emulator.runs.tasks import Cell, Cells, Row, Task
-
-JOURNAL_FILE = "journal.jsonl"
-
-LARGEST_JOURNAL = 2**36
-"""Bytes; a million episodes have less than a hundredth of that."""
+from emulator.results.columns import CELL
+from emulator.results.folder import ResultsFolder
+from emulator.runs.earlier import JOURNAL_FILE, Earlier
+from emulator.runs.identity import Identity
+from emulator.runs.tasks import Cell, Cells, Row, Task, swept_columns, types_of
 
 
 class Failure(NamedTuple):
@@ -37,33 +31,38 @@ class Failure(NamedTuple):
 class Journal:
     """The finished episodes of a run: those found in its folder, and those that are added; and the cells that fail.
 
-    Raises `InputError` if the folder holds results of another identity, unless a fresh start is asked for.
+    Raises `InputError` if the folder holds results that do not belong to the run, unless a fresh start is asked for.
     """
 
-    def __init__(self, folder: ResultsFolder, identity: Identity, cells: Cells, *, fresh: bool = False):
+    def __init__(
+        self,
+        folder: ResultsFolder,
+        identity: Identity,
+        cells: Cells,
+        hashes: Mapping[Cell, str],
+        *,
+        fresh: bool = False,
+    ):
         self.folder = folder
         self.identity = identity
         self.cells = cells
+        self.hashes = hashes
+        self.swept = swept_columns(cells)
         self.path = folder.staging / JOURNAL_FILE
-        self.rows: dict[Task, Row] = {}
-        """Those that the run asks for, and those beyond its replications, which are kept."""
         self.failures: dict[Cell, Failure] = {}
         self._file: IO[bytes] | None = None
         if fresh:
             folder.clear_staging()
-            return
-        known = {_texts(cell.keys, cell.keys): cell for row in cells for cell in row}
-        names = list(cells[0][0].keys)
-        for row in [*self._published(), *self._journaled()]:
-            cell, replication = known.get(_texts(row, names)), row.get("replication")
-            if cell is not None and isinstance(replication, int) and self._has_traces(task := Task(cell, replication)):
-                self.rows[task] = row
+        self.earlier = None if fresh else Earlier(folder, identity, cells, hashes)
+        """What was found; None if nobody looked."""
+        self.rows: dict[Task, Row] = {} if self.earlier is None else dict(self.earlier.rows)
+        """Those that the run asks for, and those beyond its replications, which are kept."""
 
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Keep the journal open: it starts with the identity and what was found."""
         with whole_file(self.path) as file:
-            for line in ({"identity": self.identity}, *self.rows.values()):
+            for line in ({"identity": self.identity, "swept": types_of(self.swept)}, *self.rows.values()):
                 file.write(_line(line))
         with self.path.open("ab") as self._file:
             yield
@@ -71,6 +70,7 @@ class Journal:
     def add(self, task: Task, row: Row) -> None:
         """Note a finished episode, whose traces are written. Raises `InputError` if that cannot be done."""
         assert self._file is not None
+        row = {**row, CELL: self.hashes[task.cell]}
         try:
             self._file.write(_line(row))
             self._file.flush()
@@ -92,64 +92,6 @@ class Journal:
         """Give up the finished episodes that come after one that failed."""
         self.rows = {task: row for task, row in self.rows.items() if self.counts(task)}
 
-    def trace_files(self, tasks: Iterable[Task]) -> set[str]:
-        """Return the names of the trace files that belong to some episodes, with their folder."""
-        return {
-            f"{kind}/{task.part}"
-            for task in tasks
-            for kind in TRACES
-            if task.replication < getattr(task.cell.scenario.trace, kind)
-        }
-
-    def _has_traces(self, task: Task) -> bool:
-        places = (self.folder.staging, self.folder.path)
-        return all(any((place / name).is_file() for place in places) for name in self.trace_files([task]))
-
-    def _published(self) -> Iterator[Row]:
-        """Yield the rows of episodes.parquet."""
-        if not (self.folder.path / EPISODES_FILE).exists():
-            return
-        results = Results(self.folder.path)
-        try:
-            found = results.identity
-        except InputError as error:
-            raise self._refusal(str(error)) from None
-        self._check(found)
-        yield from results.rows
-
-    def _journaled(self) -> Iterator[Row]:
-        """Yield the rows of an unfinished run's journal up to the first line that is not whole."""
-        if not self.path.exists():
-            return
-        try:
-            content = read_regular(self.path, LARGEST_JOURNAL)
-        except OSError as error:
-            raise self._refusal(f"{self.folder.path}: {self.path} cannot be read: {error.strerror}") from None
-        for number, line in enumerate(content.split(b"\n")[:-1]):
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                return
-            if not isinstance(entry, dict):
-                return
-            if number == 0:
-                self._check(entry.get("identity"))
-            else:
-                yield entry
-
-    def _check(self, found: Any) -> None:
-        """Raise `InputError` if results in the folder have another identity."""
-        other = difference(found, self.identity) if isinstance(found, dict) else "results of unknown origin"
-        if other is not None:
-            raise self._refusal(f"{self.folder.path}: it holds {other}")
-
-    def _refusal(self, why: str) -> InputError:
-        return InputError(f"output folder {why}; choose another --out, or --fresh to start over")
-
 
 def _line(entry: Mapping[str, Any]) -> bytes:
-    return json.dumps(entry, default=lambda number: number.item()).encode() + b"\n"
-
-
-def _texts(row: Mapping[str, Any], names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(str(row.get(name)) for name in names)
+    return json.dumps(entry, default=lambda value: value.tolist()).encode() + b"\n"

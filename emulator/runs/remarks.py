@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from dispatchers.errors import DispatcherError, describe, one_line
+from dispatchers.errors import DispatcherError, describe, one_line, shortened
 from emulator.engines.auto import COMPARED_JOBS
 from emulator.engines.engine import REFERENCE
+from emulator.runs.journal import Journal
+from emulator.runs.stopping import next_round
 from emulator.runs.tasks import Cell, Cells
-from emulator.text import setting_text
+from emulator.scenario.plan import Point
+from emulator.text import setting_text, text_of
 
 
 def failure_line(cell: Cell, error: Exception) -> str:
@@ -18,6 +21,52 @@ def failure_line(cell: Cell, error: Exception) -> str:
     text = str(error) if isinstance(error, DispatcherError) else describe(error)
     where = f" at {one_line(settings, 100)}" if settings else ""
     return one_line(f"{cell.spec.display}{where} failed: {text}")
+
+
+def line_of_addition(journal: Journal) -> str:
+    """Return the line that says what a run adds to the results of one that asked for something else; empty if nothing.
+
+    Points and dispatchers are new of which nothing was finished; others have more replications, or traces.
+    """
+    earlier = journal.earlier
+    if earlier is None or not earlier.is_extended:
+        return ""
+    missing = list(next_round(journal.cells, journal.rows, ()).missing(journal.rows))
+    if not missing:
+        return ""
+    known = {task.cell for task in [*earlier.rows, *earlier.again]}
+    points = {cell.place[0]: cell.point for cell in known}
+    dispatchers = {cell.spec.display for cell in known}
+    new_points, new_names, replications = dict[int, Point](), dict[str, None](), set[int]()
+    has_traces = False
+    for task in missing:
+        cell = task.cell
+        if cell.place[0] not in points:
+            new_points[cell.place[0]] = cell.point
+        if cell.spec.display not in dispatchers:
+            new_names[cell.spec.display] = None
+        if task in earlier.again:
+            has_traces = True
+        elif cell in known:
+            replications.add(task.replication)
+    parts = [f"{len(new_points):,} {_in_words(points.values(), new_points.values())}"] if new_points else []
+    parts += [f"dispatcher{'s' * (len(new_names) > 1)} {shortened(', '.join(new_names), 60)}"] if new_names else []
+    parts += [f"{len(replications):,} replication{'s' * (len(replications) > 1)}"] if replications else []
+    parts += ["traces"] if has_traces else []
+    kept = f"{len(journal.rows):,} finished ones are kept"
+    return one_line(f"{journal.folder.path}: adds {', '.join(parts) or 'cells'}: {len(missing):,} episodes; {kept}")
+
+
+def _in_words(points: Collection[Point], new: Collection[Point]) -> str:
+    """Return what is new of points, key by key: points (delta_t = 1, 3 ms; seed = 2)."""
+    told = []
+    for key in next(iter(new)).values:
+        before = {point.values[key] for point in points}
+        values = dict.fromkeys(text_of(point.values[key]) for point in new if point.values[key] not in before)
+        if values:
+            told.append(setting_text(key, shortened(", ".join(values), 40)))
+    what = f" ({shortened('; '.join(told), 120)})" if told else ""
+    return f"point{'s' * (len(new) > 1)}{what}"
 
 
 def engine_lines(cells: Cells, obstacles: Mapping[str, str]) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emulator.machine import interruption
 from emulator.machine.caches import place_for_matplotlib
@@ -17,10 +17,10 @@ from emulator.results.reader import Results
 from emulator.runs.check import Checked, check_plan
 from emulator.runs.episode_runner import Study
 from emulator.runs.executors.workers import executor_for, workers_for
-from emulator.runs.identity import identity_of
+from emulator.runs.identity import hashes_of, identity_of
 from emulator.runs.journal import Journal
 from emulator.runs.publication import publish
-from emulator.runs.remarks import failure_line
+from emulator.runs.remarks import failure_line, line_of_addition
 from emulator.runs.stopping import next_round
 from emulator.runs.tasks import cells_of, extent_of, tasks_of
 from emulator.scenario.plan import Plan, load
@@ -75,15 +75,17 @@ def run(
 
     The arguments are those of the command line (`settings` are its `--set`); `workers=None` takes all cores, and then
     a script needs the usual `if __name__ == "__main__":`. The frame's `attrs["folder"]` is where the files are, which
-    `emulator.Results.open` reads. Raises `InputError` or `DispatcherError`, both a `ValueError`, with one line that
-    says what to mend.
+    `emulator.Results.open` reads; `attrs["added"]` says what was added to earlier results. Raises `InputError` or
+    `DispatcherError`, both a `ValueError`, with one line that says what to mend.
     """
     plan = load_plan(scenario, engine=engine, seed=seed, replications=replications, settings=settings)
-    results, failures = execute(plan, out=out, workers=workers, fresh=fresh, cluster=cluster)
+    added: list[str] = []
+    how: dict[str, Any] = {"out": out, "workers": workers, "fresh": fresh, "cluster": cluster}
+    results, failures = execute(plan, tell=added.append, **how)
     for failure in failures:
         warnings.warn(failure, RuntimeWarning, stacklevel=2)
     summary = results.summary
-    summary.attrs |= {"folder": str(results.path), "engines": results.engines, "failures": failures}
+    summary.attrs |= {"folder": str(results.path), "engines": results.engines, "failures": failures, "added": added}
     return summary
 
 
@@ -121,11 +123,13 @@ def execute(
     fresh: bool = False,
     cluster: str | None = None,
     advance: Advance = lambda seconds: None,
+    tell: Callable[[str], None] = lambda line: None,
     checked: Checked | None = None,
 ) -> Finished:
     """Run what is not finished of a plan, and write its folder; a cell that fails does not stop the others.
 
-    `advance` is told of the expected seconds of work dealt with; `checked` is what `check_plan` has said, if it was
+    `advance` is told of the expected seconds of work dealt with, `tell` in a line what is added to the results of an
+    earlier run that asked for less; `checked` is what `check_plan` has said, if it was
     asked. Raises `Interrupted` after Ctrl-C, with whole files.
     """
     cells = cells_of(plan)
@@ -133,7 +137,9 @@ def execute(
     checked = check_plan(plan) if checked is None else checked
     study = Study(cells, plan.resolved_yaml(), checked.hashes)
     with ResultsFolder(results_folder(plan, out)) as folder:
-        journal = Journal(folder, identity_of(plan, checked), cells, fresh=fresh)
+        journal = Journal(folder, identity_of(plan, checked), cells, hashes_of(cells, checked), fresh=fresh)
+        if line := line_of_addition(journal):
+            tell(line)
         advance(sum(task.seconds for task in journal.rows))
         try:
             with journal.recording(), interruption.as_such():

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from emulator.results.statistics import MEASURE, mean_interval
+from emulator.results.measures import measure_named
+from emulator.results.statistics import columns_for, difference_of, interval_of
 from emulator.runs.tasks import Cell, Cells, Row, Task
+from emulator.scenario.measuring import Precision
 from emulator.scenario.scenario import Scenario
 
 FIRST_BATCH = 10
@@ -63,21 +65,21 @@ def _batches(scenario: Scenario) -> Iterable[int]:
 
 
 def _is_precise(scenario: Scenario, cells: Sequence[Cell], count: int, finished: Mapping[Task, Row]) -> bool:
-    samples = [[finished[Task(cell, replication)][MEASURE] for replication in range(count)] for cell in cells]
-    if not all(_is_within(scenario.precision, sample) for sample in samples):
-        return False
-    if scenario.paired_precision is None:
+    samples = [[finished[Task(cell, replication)] for replication in range(count)] for cell in cells]
+    if (wanted := scenario.precision) is not None:
+        measure = measure_named(wanted.of)
+        if not all(_is_within(wanted, interval_of(measure, columns_for(measure, sample))) for sample in samples):
+            return False
+    if (wanted := scenario.paired_precision) is None:
         return True
     if not cells or cells[0].place[1] != 0:
         return False  # the first dispatcher has failed
-    first, *others = samples
-    differences = ([a - b for a, b in zip(sample, first, strict=True)] for sample in others)
-    return all(_is_within(scenario.paired_precision, difference) for difference in differences)
+    measure = measure_named(wanted.of)
+    first, *others = (columns_for(measure, sample) for sample in samples)
+    return all(_is_within(wanted, difference_of(measure, sample, first)) for sample in others)
 
 
-def _is_within(share: float | None, sample: list[float]) -> bool:
-    """Return whether a mean is known to within a share of itself; never by values that are all alike."""
-    if share is None:
-        return True
-    mean, low, high = mean_interval(sample)
-    return (high - low) / 2.0 <= share * abs(mean)  # False if there is no interval, for it is NaN
+def _is_within(wanted: Precision, interval: tuple[float, float, float]) -> bool:
+    """Return whether a number is known to within a share of itself; never if it is 0, or by values that are alike."""
+    value, low, high = interval
+    return (high - low) / 2.0 <= wanted.half_width * abs(value)  # False if there is no interval, for it is NaN

@@ -8,8 +8,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from emulator.engines.auto import Names, engines_of, seconds_of
+from emulator.results.column import Column
+from emulator.results.columns import TRACES, swept_column
 from emulator.results.folder import part_name
 from emulator.scenario.dispatchers import DispatcherSpec
+from emulator.scenario.options import OPTION
 from emulator.scenario.plan import Plan, Point
 from emulator.scenario.scenario import Scenario
 
@@ -26,6 +29,8 @@ class Cell:
     point: Point = field(compare=False, repr=False)
     is_compared: bool = field(compare=False, repr=False)
     """Whether engine auto lets SimPy emulate its first replication, too."""
+    options: Sequence[str] = field(compare=False, repr=False, default=())
+    """The columns of dispatchers' options that sweep."""
 
     @property
     def scenario(self) -> Scenario:
@@ -39,8 +44,9 @@ class Cell:
 
     @cached_property
     def keys(self) -> Row:
-        """What tells the cell from the others: dispatcher, delta_t, then other swept keys."""
-        return {"dispatcher": self.spec.display, "delta_t": self.scenario.delta_t, **self.point.values}
+        """What tells the cell from the others: dispatcher, delta_t, then other swept keys, and its swept options."""
+        options = {column: self.spec.swept.get(column.removeprefix(OPTION)) for column in self.options}
+        return {"dispatcher": self.spec.display, "delta_t": self.scenario.delta_t, **self.point.values, **options}
 
     @cached_property
     def jobs(self) -> float:
@@ -87,6 +93,12 @@ class Task(NamedTuple):
         return part_name(self.keys)
 
     @property
+    def trace_files(self) -> list[str]:
+        """The names of the episode's trace files, with their folder, as far as they are asked for."""
+        trace, part = self.cell.scenario.trace, self.part
+        return [f"{kind}/{part}" for kind in TRACES if self.replication < getattr(trace, kind)]
+
+    @property
     def seconds(self) -> float:
         """About how long the episode takes."""
         return self.cell.seconds(self.replication)
@@ -99,15 +111,29 @@ Cells = Sequence[Sequence[Cell]]
 def cells_of(plan: Plan) -> list[list[Cell]]:
     """Return the cells of a plan."""
     return [
-        [Cell((place, number), point, place in plan.compared) for number in range(len(point.scenario.dispatchers))]
+        [
+            Cell((place, number), point, place in plan.compared, plan.options)
+            for number in range(len(point.scenario.dispatchers))
+        ]
         for place, point in enumerate(plan.points)
     ]
+
+
+def swept_columns(cells: Cells) -> list[Column]:
+    """Return the columns of what is swept: the same in the tables of a run and in the traces of each episode."""
+    keys = [cell.keys for row in cells for cell in row]
+    return [swept_column(key, (row[key] for row in keys)) for key in keys[0] if key not in ("dispatcher", "delta_t")]
 
 
 def tasks_of(cells: Cells) -> Iterator[Task]:
     """Yield every episode: by point, then replication, then dispatcher."""
     for row in cells:
         yield from (Task(cell, number) for number in range(row[0].scenario.replications) for cell in row)
+
+
+def types_of(columns: Sequence[Column]) -> dict[str, str]:
+    """Return the types of some columns, as text."""
+    return {column.name: str(column.type) for column in columns}
 
 
 class Extent(NamedTuple):

@@ -5,12 +5,23 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from emulator.keys import OneLine, ScenarioError, Section, check_name_or_class
 from emulator.text import show, text_of
+
+
+class Swept(NamedTuple):
+    """One value of an option that sweeps."""
+
+    value: Any
+    """What is passed to the dispatcher."""
+    told: int | float | str
+    """What its column has."""
+    text: str
+    """What the dispatcher's name has."""
 
 
 class DispatcherSpec(Section):
@@ -26,6 +37,8 @@ class DispatcherSpec(Section):
     """What tables and traces call it; the name, or the class, if not given."""
 
     _folder: Path = PrivateAttr(default=Path())
+    _swept: dict[str, int | float | str] = PrivateAttr(default_factory=dict)
+    _distinction: str = PrivateAttr(default="")
 
     @property
     def folder(self) -> Path:
@@ -38,9 +51,19 @@ class DispatcherSpec(Section):
         return dict(self.model_extra or {})
 
     @property
-    def display(self) -> str:
-        """What tables and traces call it."""
+    def swept(self) -> Mapping[str, int | float | str]:
+        """The values of its options that sweep, as tables have them."""
+        return self._swept
+
+    @property
+    def family(self) -> str:
+        """What it is called whatever values its options take."""
         return self.label or self.name or str(self.class_).partition(":")[2]
+
+    @property
+    def display(self) -> str:
+        """What tables and traces call it: its family, and what tells it from others of it, as `JSQ-M weight=2`."""
+        return self.family + self._distinction
 
     @model_validator(mode="before")
     @classmethod
@@ -60,6 +83,16 @@ class DispatcherSpec(Section):
         spec._folder = folder
         assert spec.model_extra is not None
         spec.model_extra.update({key: filled(value, values, key) for key, value in self.options.items()})
+        return spec
+
+    def variant(self, options: Mapping[str, Swept], *, is_told: bool) -> DispatcherSpec:
+        """Return the same with values of options that sweep; `is_told` says whether they are a part of its name."""
+        spec = self.model_copy()
+        assert spec.model_extra is not None
+        spec.model_extra.update({option: swept.value for option, swept in options.items()})
+        spec._swept = self._swept | {option: swept.told for option, swept in options.items()}
+        if is_told:
+            spec._distinction += "".join(f" {option}={swept.text}" for option, swept in options.items())
         return spec
 
 

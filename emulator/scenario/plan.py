@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from emulator.errors import InputError
 from emulator.keys import ScenarioError, Section
+from emulator.scenario.options import OPTION
 from emulator.scenario.problems import Problem, locate, problems_in
 from emulator.scenario.scenario import Scenario, Sizes
-from emulator.scenario.sweep import Axis, axes, doubtful_values, points
+from emulator.scenario.sweep import Axis, Group, axes, points, written_out
+from emulator.scenario.together import doubtful_values, groups_of, without_zip
 from emulator.scenario.tree import Anchored, Override, read_scenario
-from emulator.scenario.yaml_tree import Place
-from emulator.text import to_document
+from emulator.scenario.variants import Variants, alike, variants_in
+from emulator.scenario.yaml_tree import Node, Place
+from emulator.text import show, to_document
 
 if TYPE_CHECKING:
     from emulator.model.system import System
@@ -36,6 +39,7 @@ PROVED_LATE += [
     f"arrivals.{key}" for key in ("path", "unit", "rate", "assign", "period", "generator", "gap", "weights")
 ]
 PROVED_LATE += ["plot.title", "plot.reference.policy", "plot.reference.key", "plot.differences_within", "plot.together"]
+PROVED_LATE += ["plot.y", "precision.of", "paired_precision.of"]
 """Keys that can prove wrong only when the system or the picture is made; beside them those of the dispatchers."""
 
 
@@ -106,12 +110,24 @@ class Plan:
     points: list[Point]
     """The points of the sweep, the first swept key varying slowest."""
     data: dict[str, Any] = field(compare=False, repr=False)
-    """The file's keys, merged with what it extends and with the command line's."""
+    """The file's keys, merged with what it extends and with the command line's; ranges are lists."""
+    options: list[str] = field(default_factory=list)
+    """The columns of dispatchers' options that sweep, such as dispatchers.weight."""
+    zipped: list[list[str]] = field(default_factory=list)
+    """The columns that take their values together, group by group."""
 
     @property
     def name(self) -> str:
         """What the results are called."""
         return self.points[0].scenario.name
+
+    @property
+    def axes(self) -> list[str]:
+        """What is swept, as titles say it: keys that move together are one."""
+        columns = [*self.swept, *self.options]
+        groups = {group[0]: group for group in self.zipped}
+        later = {key for group in self.zipped for key in group[1:]}
+        return [" with ".join(groups.get(key, [key])) for key in columns if key not in later]
 
     @property
     def first_dispatcher(self) -> str:
@@ -153,44 +169,104 @@ class Plan:
         return relative
 
 
+class Found(NamedTuple):
+    """A point whose keys are right."""
+
+    numbers: tuple[int, ...]
+    """Which values it has, by group of keys."""
+    tree: Node
+    scenario: Scenario
+
+
 def load(path: str | Path, overrides: Sequence[str | Override] = ()) -> Plan:
     """Read a scenario file, with overrides (text is what `--set` says), and check its points. Raises `InputError`."""
     path = Path(path)
-    tree = read_scenario(
-        path, [Override(each, f"--set {each}") if isinstance(each, str) else each for each in overrides]
-    )
-    swept = list(axes(tree))
-    labels = [axis.labels() for axis in swept]
-    plan = Plan(path, [axis.key for axis in swept], [], tree.plain)
-    problems = {problem for axis in swept for problem in doubtful_values(axis)}
+    said = [Override(each, f"--set {each}") if isinstance(each, str) else each for each in overrides]
+    tree = written_out(read_scenario(path, said))
+    groups = groups_of(tree, list(axes(tree)))
+    problems = {problem for group in groups for problem in doubtful_values(group)}
+    variants, groups = variants_in(groups)
+    variants.check_count()
+    found: list[Found] = []
     wrong_points = 0
-    for numbers, point in points(tree, swept):
+    for numbers, point in points(without_zip(tree), groups):
         try:
-            scenario = Scenario.model_validate(point.plain)
+            found.append(Found(numbers, point, Scenario.model_validate(point.plain)))
         except ValidationError as error:
             problems |= set(problems_in(error, point))
             wrong_points += 1
             if wrong_points == PROBLEM_LIMIT:
                 break
-            continue
-        values = {
-            axis.key: _value(scenario, axis, number, texts[number])
-            for axis, texts, number in zip(swept, labels, numbers, strict=True)
-        }
-        keys = [tuple(key.split(".")) for key in PROVED_LATE] + _keys_in_lists(scenario)
-        places = {".".join(key): locate(point, key)[0].place for key in keys}
-        plan.points.append(Point(values, scenario, places))
+    if found and not problems:
+        problems |= set(_problems_of_dispatchers(found[0], groups, variants))
     if problems:
         raise InputError(_first(problems, str(path)))
-    return plan
+    return Plan(
+        path,
+        [axis.key for group in groups for axis in group if axis.dispatcher is None],
+        list(_points(found, groups, variants)),
+        tree.plain,
+        variants.columns,
+        [list(dict.fromkeys(map(_column, group))) for group in [*groups, *variants.own] if len(group) > 1],
+    )
 
 
-def _keys_in_lists(scenario: Scenario) -> list[tuple[str, ...]]:
-    """Return the keys of the dispatchers, and of their groups in the picture, whose names may hold dots."""
-    keys: list[tuple[str, ...]] = [("dispatchers", str(index)) for index in range(len(scenario.dispatchers))]
-    for name, labels in (scenario.plot.together or {}).items():
-        keys += [("plot", "together", name, *index) for index in [(), *zip(map(str, range(len(labels))))]]
-    return keys
+def _points(found: Sequence[Found], groups: Sequence[Group], variants: Variants) -> Iterator[Point]:
+    """Yield the points, each with the dispatchers that its options make."""
+    told = _values(found, groups)
+    for numbers, tree, scenario in found:
+        at = {axis.key: number for group, number in zip(groups, numbers, strict=True) for axis in group}
+        specs = list(variants.of(scenario.dispatchers, at))
+        keys = [tuple(key.split(".")) for key in PROVED_LATE] + _keys_of_groups(scenario)
+        places = {".".join(key): locate(tree, key)[0].place for key in keys}
+        nodes = {index: locate(tree, ("dispatchers", index))[0] for index, _ in specs}
+        places |= {f"dispatchers.{number}": nodes[index].place for number, (index, _) in enumerate(specs)}
+        if variants.columns:
+            scenario = scenario.model_copy(update={"dispatchers": [spec for _, spec in specs]})
+        yield Point({key: values[at[key]] for key, values in told.items()}, scenario, places)
+
+
+def _values(found: Sequence[Found], groups: Sequence[Group]) -> dict[str, list[int | float | str]]:
+    """Return each swept key's values as tables have them, in columns of one type."""
+    told = {}
+    for place, group in enumerate(groups):
+        firsts = {point.numbers[place]: point.scenario for point in reversed(found)}
+        for axis in group:
+            if axis.dispatcher is None:
+                texts = axis.labels()
+                values = [_value(firsts[number], axis, number, text) for number, text in enumerate(texts)]
+                told[axis.key] = alike(values, texts)
+    return told
+
+
+def _problems_of_dispatchers(found: Found, groups: Sequence[Group], variants: Variants) -> Iterator[Problem]:
+    """Yield what is wrong with the dispatchers that options make: they must have names of their own."""
+    scenario, seen = found.scenario, dict[str, int]()
+    numbers = {axis.key: number for group, number in zip(groups, found.numbers, strict=True) for axis in group}
+    for count, (index, spec) in enumerate(variants.of(scenario.dispatchers, numbers), 1):
+        first = seen.setdefault(spec.display, index)
+        if len(seen) < count:
+            place, key = locate(found.tree, ("dispatchers", index))
+            told = f"is called {show(spec.display)} like dispatchers.{first}; give one of them a label of its own"
+            yield Problem(place.place, f"{key} {told}")
+            return
+    if scenario.paired_precision is not None and len(seen) < 2:
+        place, key = locate(found.tree, ("paired_precision",))
+        yield Problem(place.place, f"{key} needs at least two dispatchers, got 1")
+
+
+def _column(axis: Axis) -> str:
+    """Return the column that has an axis's values."""
+    return axis.key if axis.dispatcher is None else OPTION + axis.option
+
+
+def _keys_of_groups(scenario: Scenario) -> list[tuple[str, ...]]:
+    """Return the keys of groups of dispatchers in the picture, whose names may hold dots."""
+    return [
+        ("plot", "together", name, *index)
+        for name, labels in (scenario.plot.together or {}).items()
+        for index in [(), *zip(map(str, range(len(labels))))]
+    ]
 
 
 def _first(problems: set[Problem], source: str) -> str:
@@ -209,8 +285,6 @@ def _value(scenario: Any, axis: Axis, number: int, text: str) -> int | float | s
 
     Where numbers are short for a mapping, as latencies are, they stay numbers if all values are.
     """
-    if axis.key.startswith("dispatchers."):
-        return text
     value = reduce(getattr, axis.key.split("."), scenario)
     if isinstance(value, Section) and all(type(node.value) in (int, float) for node in axis.values):
         value = float(axis.values[number].value)

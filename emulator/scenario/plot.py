@@ -37,24 +37,26 @@ class Plot(Section):
     x: Annotated[str, Field(min_length=1)] | None = None
     """The horizontal axis of lines and training_time: delta_t, nodes (how many there are), or another number that is
     swept; of learning_curve: decisions (the default), iteration or seconds."""
+    y: Annotated[str, Field(min_length=1)] | None = None
+    """Of an emulation: the measure that is shown, by its name or its short name; drops_per_queue if not given."""
     interval: Literal["band", "bars"] = "band"
     """How lines show the 95 % intervals: as a shaded band or as error bars."""
     x_label: OneLine | None = None
     """Text along the axis of x, or along the dispatchers where there are bars or columns."""
     y_label: OneLine | None = None
-    """Text along the axis of the drops, returns or seconds."""
+    """Text along the axis of the measure, returns or seconds."""
     title: OneLine | None = None
     """Text above the picture, by default the name; braces are filled in with {nodes} and keys of the scenario."""
     log_x: bool | None = None
     """Whether the axis of x is logarithmic; by default if its values are far apart, but not of learning_curve."""
     y_min: float | None = None
-    """Where the axis of the drops, returns or seconds begins; by default at 0, returns below the lowest one."""
+    """Where the axis of the measure, returns or seconds begins; by default at 0, returns below the lowest one."""
     y_max: float | None = None
-    """Where the axis of the drops, returns or seconds ends."""
+    """Where the axis of the measure, returns or seconds ends."""
     reference: Reference | None = None
     """A number from a policy file to compare with."""
     differences_within: Annotated[float, Field(gt=0)] | None = None
-    """Of lines: below each panel a second one shows the differences of the drops from those of the first dispatcher,
+    """Of lines: below each panel a second one shows the differences from the first dispatcher,
     paired by replication; its axis reaches from minus this number to this number."""
     together: dict[OneLine, Annotated[list[str], Field(min_length=2)]] | None = None
     """Of lines: labels of dispatchers that are one thing several times, such as an algorithm trained with several
@@ -68,6 +70,8 @@ class Plot(Section):
         for key in ("x", "log_x"):
             if self.kind in ("bars", "columns") and getattr(self, key) is not None:
                 raise ScenarioError(key, f"must stand beside kind: lines or one of trainings, got {self.kind}")
+        if self.kind in KINDS_OF_TRAINING and self.y is not None:
+            raise ScenarioError("y", f"must stand beside kind: lines, bars or columns, got {self.kind}")
         if self.kind in KINDS_OF_TRAINING and self.reference is not None:
             raise ScenarioError("reference", f"must stand beside kind: lines, bars or columns, got {self.kind}")
         if self.y_max is not None and self.bottom is not None and self.y_max <= self.bottom:
@@ -76,7 +80,7 @@ class Plot(Section):
 
     @property
     def ends(self) -> tuple[float | None, float | None]:
-        """Where the axis of the drops, returns or seconds begins and ends; None where what is drawn decides."""
+        """Where the axis of the measure, returns or seconds begins and ends; None where what is drawn decides."""
         return self.bottom, self.y_max
 
     @property

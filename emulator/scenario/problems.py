@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-NEVER_SWEPT = {"name", "folder", "extends", "dispatchers", "replications", "seed", "engine", "trace"} | {
+NEVER_SWEPT = {"name", "folder", "extends", "zip", "dispatchers", "replications", "engine", "trace"} | {
     "compared_points",
     "precision",
     "paired_precision",
+    "warmup",
+    "batches",
+    "measures",
+    "power",
     "plot",
 }
 """Keys, with all below them, that have one value for the whole file."""
@@ -59,7 +63,7 @@ def _problem(details: ErrorDetails, tree: Node) -> Problem:
             node.place, f"{key}.kind is missing: one of {', '.join(KINDS[str(location[0])])}", is_missing=True
         )
     if kind == "extra_forbidden" and section is not None:
-        allowed = [*section.model_fields, *(["extends"] if section is Scenario else [])]
+        allowed = [*section.model_fields, *(["extends", "zip"] if section is Scenario else [])]
         return Problem(node.key_place or node.place, f"{key} {unknown(str(location[-1]), allowed)}")
     return Problem(node.place, f"{key} {_expectation(kind, context, location, node)}, got {node.shown}")
 

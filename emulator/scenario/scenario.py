@@ -30,6 +30,7 @@ from emulator.model.topologies.kind import TopologyKind, check_size
 from emulator.scenario import arrivals as arrival_keys
 from emulator.scenario.arrivals import AnyArrivals, RenewalKeys
 from emulator.scenario.dispatchers import DispatcherSpec
+from emulator.scenario.measuring import PowerKeys, Precision
 from emulator.scenario.network import (
     Decide,
     Dispatch,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from emulator.model.measuring import Measuring
     from emulator.model.network import Network
     from emulator.model.station import Station
     from emulator.model.system import System
@@ -179,6 +181,8 @@ class Trace(Section):
     """Replications whose queues and decisions are traced epoch by epoch."""
     messages: Count = 0
     """Replications whose messages are traced."""
+    nodes: Count = 0
+    """Replications of which each server and scheduler is told."""
 
 
 class Sizes(NamedTuple):
@@ -239,10 +243,18 @@ class Scenario(Section):
     """How jobs come to servers; by default at once."""
     replications: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Independent repetitions; at most as many where a precision is asked for."""
-    precision: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Stop when each mean's 95 % interval is within this share of the mean."""
-    paired_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
+    precision: Precision | None = None
+    """Stop when each 95 % interval is within this share of its middle, for drops or for another measure."""
+    paired_precision: Precision | None = None
     """Stop when each paired difference's 95 % interval is within this share of the difference."""
+    warmup: Annotated[float, Field(ge=0)] = 0.0
+    """Jobs that are born before, and times before, are left out of what is measured, ms."""
+    batches: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Into how many batches one long run is cut, whose means tell its precision; beside replications: 1."""
+    measures: Literal["usual", "all"] = "usual"
+    """all: also what takes more time: waiting times, time shares of queue lengths, fairness."""
+    power: PowerKeys | None = None
+    """What a server takes while it is busy, idle or down, W: gives the energy."""
     seed: Seed = 1
     """Seed of all randomness."""
     engine: Literal["auto", "simpy", "compiled", "ordered"] = "auto"
@@ -289,13 +301,6 @@ class Scenario(Section):
     @field_validator("dispatchers")
     @classmethod
     def _resolve(cls, specs: list[DispatcherSpec], info: ValidationInfo) -> list[DispatcherSpec]:
-        displays = [spec.display for spec in specs]
-        for index, display in enumerate(displays):
-            if (first := displays.index(display)) < index:
-                raise ScenarioError(
-                    str(index),
-                    f"is called {show(display)} like dispatchers.{first}; give one of them a label of its own",
-                )
         if len(info.data) < len(cls.model_fields) - 1:
             return specs  # another key is wrong, which is told
         values, folder = single_values(info.data), Path(info.data["folder"])
@@ -312,8 +317,13 @@ class Scenario(Section):
         if self.horizon > EPOCH_LIMIT * self.delta_t:
             limit = f"at most {EPOCH_LIMIT} epochs up to the horizon {text_of(self.horizon)}"
             raise ScenarioError("delta_t", f"must make {limit}, got {text_of(self.delta_t)}")
-        if self.paired_precision is not None and len(self.dispatchers) < 2:
-            raise ScenarioError("paired_precision", "needs at least two dispatchers, got 1")
+        if self.warmup >= self.horizon:
+            raise ScenarioError("warmup", f"must be < horizon {text_of(self.horizon)}, got {text_of(self.warmup)}")
+        if self.batches is not None and self.replications != 1:
+            raise ScenarioError("batches", f"must stand beside replications: 1, got {self.replications}")
+        for key in ("precision", "paired_precision"):
+            if self.batches is not None and getattr(self, key) is not None:
+                raise ScenarioError(key, "must not stand beside batches, which are of one run")
         if self.engine in ("compiled", "ordered") and self.trace.messages:
             allowed = "must be auto or simpy where messages are traced, for they travel in SimPy alone"
             raise ScenarioError("engine", f"{allowed}, got {self.engine}")
@@ -353,6 +363,13 @@ class Scenario(Section):
         plugins["the law of patience"] = self.patience
         plugins |= {f"the law of class {one.name}": one.work for one in self.classes or ()}
         return {name: plugin for name, plugin in plugins.items() if isinstance(plugin, Plugin)}
+
+    def measuring(self) -> Measuring:
+        """Return what is measured."""
+        from emulator.model.measuring import Measuring
+
+        power = None if self.power is None else self.power.power()
+        return Measuring(self.warmup, self.batches or 0, self.measures == "all", power)
 
     def network(self) -> Network:
         """Return when messages leave and how they travel, when schedulers decide, how long jobs take to servers."""
@@ -445,6 +462,7 @@ class Scenario(Section):
             work=self.service.law(),
             seed=self.seed,
             network=self.network(),
+            measuring=self.measuring(),
             station=self.station(),
         )
 
@@ -501,6 +519,9 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("decide",): Decide,
     ("dispatch",): Dispatch,
     ("dispatch", "latency"): LatencyKeys,
+    ("precision",): Precision,
+    ("paired_precision",): Precision,
+    ("power",): PowerKeys,
     ("trace",): Trace,
     ("plot",): Plot,
     ("training",): Training,

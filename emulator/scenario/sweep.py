@@ -1,24 +1,27 @@
-"""Lists that sweep: where a scenario takes one value, a list of them makes a point of each."""
+"""Lists that sweep: where a scenario takes one value, a list of them makes a point of each.
+
+A range is such a list. Options of a dispatcher make dispatchers, not points.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, get_args, get_origin
 
 from emulator.errors import InputError
+from emulator.keys import unknown
+from emulator.scenario.options import FIXED, Options, options_of
 from emulator.scenario.plugins import PluggedLaw, PluggedTopology, Plugin
-from emulator.scenario.problems import NEVER_SWEPT, Problem
+from emulator.scenario.problems import NEVER_SWEPT
+from emulator.scenario.ranges import POINT_LIMIT, is_range, numbers_of
 from emulator.scenario.scenario import SECTIONS, dotted
 from emulator.scenario.yaml_tree import Node
-from emulator.text import show, text_of, to_text
-
-POINT_LIMIT = 100_000
-"""Points of a sweep."""
+from emulator.text import text_of, to_text
 
 
 def _list_depth(annotation: Any) -> int:
@@ -43,11 +46,34 @@ class Axis:
     key: str
     values: list[Node]
 
+    @property
+    def dispatcher(self) -> int | None:
+        """The number of the dispatcher whose option this is, in the file; None if it is none."""
+        first, *rest = self.key.split(".")
+        return int(rest[0]) if first == "dispatchers" else None
+
+    @property
+    def option(self) -> str:
+        """The last part of the key: an option's name."""
+        return self.key.rpartition(".")[2]
+
     def labels(self) -> list[str]:
-        """Return a short text for each value, no two the same."""
-        texts = [label(node.plain) for node in self.values]
-        unique = len(set(texts)) == len(texts)
-        return texts if unique else [f"{text} #{number}" for number, text in enumerate(texts, 1)]
+        """Return a short text for each value; those of different values that would be the same are numbered."""
+        identities = [identity_of_value(node.plain) for node in self.values]
+        texts = {identity: label(node.plain) for identity, node in zip(identities, self.values, strict=True)}
+        alike: dict[str, list[Any]] = {}
+        for identity, text in texts.items():
+            alike.setdefault(text, []).append(identity)
+        for text, some in alike.items():
+            if len(some) > 1:
+                texts |= {identity: f"{text} #{number}" for number, identity in enumerate(some, 1)}
+        if len(set(texts.values())) < len(texts):  # one is written as if it had a number
+            texts = {identity: f"{text} #{number}" for number, (identity, text) in enumerate(texts.items(), 1)}
+        return [texts[identity] for identity in identities]
+
+
+Group = Sequence[Axis]
+"""Keys that take their values together: one alone, or those that `zip` names."""
 
 
 PLUGINS: dict[str, type[Plugin]] = {
@@ -71,15 +97,15 @@ WORDS_OR_NUMBERS = {"messages.phase", "decide.phase", "arrivals.weights"}
 
 
 def axes(tree: Node, prefix: str = "", folder: Path | None = None) -> Iterator[Axis]:
-    """Yield the swept keys of a scenario, or of a mapping of it, in their order in the file."""
-    folder = folder or Path(str(tree.value["folder"].value) if "folder" in tree.value else ".")
+    """Yield the swept keys of a scenario, or of a mapping of it, in their order in the file; ranges are lists here."""
+    folder = folder or folder_of(tree)
     depths = LIST_DEPTHS | _depths_of_plugin(tree, prefix, folder)
     for key, node in tree.value.items():
         if "." in key:
             continue  # which is no key, though it looks like one in a section
         name = prefix + key
         if name == "dispatchers" and isinstance(node.value, list):
-            yield from _policy_axes(node)
+            yield from _option_axes(node, folder)
         if name not in depths:
             continue
         if node.value != [] and _depth(node) > _depth_of_one(name, node, depths):
@@ -87,6 +113,69 @@ def axes(tree: Node, prefix: str = "", folder: Path | None = None) -> Iterator[A
             yield Axis(name, list(itertools.islice(variants, POINT_LIMIT + 1)))
         elif isinstance(node.value, dict):
             yield from axes(node, f"{name}.", folder)
+
+
+def folder_of(tree: Node) -> Path:
+    """Return where relative paths and modules of a scenario's dispatchers are looked up."""
+    return Path(str(tree.value["folder"].value) if "folder" in tree.value else ".")
+
+
+def written_out(tree: Node, prefix: str = "", folder: Path | None = None) -> Node:
+    """Return a scenario, or a mapping of it, in which each range is the list that it stands for."""
+    folder = folder or folder_of(tree)
+    depths = LIST_DEPTHS | _depths_of_plugin(tree, prefix, folder)
+    values = {}
+    for key, node in tree.value.items():
+        name = prefix + key
+        if name == "dispatchers" and isinstance(node.value, list):
+            items = [
+                _with_options_written_out(spec, f"{name}.{index}", folder) for index, spec in enumerate(node.value)
+            ]
+            values[key] = Node(items, node.place, node.key_place)
+        else:
+            values[key] = _written_out(node, name, folder, depths[name]) if name in depths and "." not in key else node
+    return Node(values, tree.place, tree.key_place)
+
+
+def _written_out(node: Node, name: str, folder: Path, depth: int) -> Node:
+    """Return the value of a key, lists of which are nested so deep, with the numbers of ranges in it."""
+    if depth == 0 and is_range(node):
+        return Node(numbers_of(node, name), node.place, node.key_place)
+    if isinstance(node.value, dict):
+        return written_out(node, f"{name}.", folder)
+    if isinstance(node.value, list):
+        items = (_written_out(item, name, folder, depth) for item in node.value)
+        spliced = [
+            number
+            for item, out in zip(node.value, items, strict=True)
+            for number in (out.value if depth == 0 and is_range(item) else [out])
+        ]
+        return Node(spliced, node.place, node.key_place, node.written)
+    return node
+
+
+def _with_options_written_out(spec: Node, name: str, folder: Path) -> Node:
+    """Return a dispatcher whose ranges are lists, unless its class takes mappings there."""
+    options = _swept_options(spec, folder)
+    if options is None:
+        return spec
+    values = {
+        key: node
+        if key in FIXED or options.takes_mappings(key)
+        else _written_out(node, f"{name}.{key}", folder, options.depth(key))
+        for key, node in spec.value.items()
+    }
+    return Node(values, spec.place, spec.key_place)
+
+
+def _swept_options(spec: Node, folder: Path) -> Options | None:
+    """Return the options of a dispatcher's class if one may be swept here, else None: classes are not asked in vain."""
+    if not isinstance(spec.value, dict):
+        return None
+    some = [node for key, node in spec.value.items() if key not in FIXED and "." not in key]
+    if not any(is_range(node) or (isinstance(node.value, list) and node.value) for node in some):
+        return None
+    return options_of(spec, folder)
 
 
 def _depth_of_one(key: str, node: Node, depths: dict[str, int]) -> int:
@@ -109,14 +198,19 @@ def _depths_of_plugin(tree: Node, prefix: str, folder: Path) -> dict[str, int]:
     return {}  # what is wrong will be told
 
 
-def _policy_axes(dispatchers: Node) -> Iterator[Axis]:
-    """Yield the dispatchers' policies that are lists of files; a class may mean something else by that word."""
+def _option_axes(dispatchers: Node, folder: Path) -> Iterator[Axis]:
+    """Yield the options of dispatchers that sweep. Raises `InputError` for one that the class does not have."""
     for index, spec in enumerate(dispatchers.value):
-        policy = spec.value.get("policy") if isinstance(spec.value, dict) else None
-        if policy is None or not isinstance(policy.value, list) or not policy.value:
+        options = _swept_options(spec, folder)
+        if options is None:
             continue
-        if "class" not in spec.value or all(str(item.value).endswith(".onnx") for item in policy.value):
-            yield Axis(f"dispatchers.{index}.policy", policy.value)
+        for key, node in spec.value.items():
+            if key in FIXED or "." in key or node.value == [] or _depth(node) <= options.depth(key):
+                continue
+            if not options.is_known(key):
+                message = f"dispatchers.{index}.{key} {unknown(key, options.names)}"
+                raise InputError(f"{node.key_place or node.place}: {message}")
+            yield Axis(f"dispatchers.{index}.{key}", node.value)
 
 
 def _depth(node: Node) -> int:
@@ -128,23 +222,29 @@ def _depth(node: Node) -> int:
 def _variants(item: Node, key: str, folder: Path) -> Iterator[Node]:
     """Yield the values that one element of a swept list stands for: several if lists sweep inside it."""
     if isinstance(item.value, dict):
-        inner = [Axis(axis.key.removeprefix(f"{key}."), axis.values) for axis in axes(item, f"{key}.", folder)]
+        inner = [[Axis(axis.key.removeprefix(f"{key}."), axis.values)] for axis in axes(item, f"{key}.", folder)]
         yield from (tree for _, tree in points(item, inner))
     else:
         yield item
 
 
-def points(tree: Node, swept: list[Axis]) -> Iterator[tuple[tuple[int, ...], Node]]:
-    """Yield each point, the first axis slowest: the number of each axis's value, and the tree with them."""
-    count = math.prod(len(axis.values) for axis in swept)
-    if count > POINT_LIMIT:
-        place, keys = swept[0].values[0].place, ", ".join(axis.key for axis in swept)
-        raise InputError(f"{place}: the lists of {keys} make {count} points, at most {POINT_LIMIT} are allowed")
-    for numbers in itertools.product(*(range(len(axis.values)) for axis in swept)):
+def points(tree: Node, groups: Sequence[Group]) -> Iterator[tuple[tuple[int, ...], Node]]:
+    """Yield each point, the first group slowest: the number of each group's values, and the tree with them."""
+    check_count(groups)
+    for numbers in itertools.product(*(range(len(group[0].values)) for group in groups)):
         point = tree
-        for axis, number in zip(swept, numbers, strict=True):
-            point = _replaced(point, axis.key.split("."), axis.values[number])
+        for group, number in zip(groups, numbers, strict=True):
+            for axis in group:
+                point = _replaced(point, axis.key.split("."), axis.values[number])
         yield numbers, point
+
+
+def check_count(groups: Sequence[Group]) -> None:
+    """Raise `InputError` if some groups make too many points, or dispatchers."""
+    count = math.prod(len(group[0].values) for group in groups)
+    if count > POINT_LIMIT:
+        place, keys = groups[0][0].values[0].place, ", ".join(axis.key for group in groups for axis in group)
+        raise InputError(f"{place}: the lists of {keys} make {count} points, at most {POINT_LIMIT} are allowed")
 
 
 def _replaced(tree: Node, keys: list[str], node: Node) -> Node:
@@ -157,24 +257,12 @@ def _replaced(tree: Node, keys: list[str], node: Node) -> Node:
     return Node(content, tree.place, tree.key_place)
 
 
-def doubtful_values(axis: Axis) -> Iterator[Problem]:
-    """Yield a problem for each value that stands twice or is null."""
-    seen = set()
-    for node in axis.values:
-        identity = _identity(node.plain)
-        if identity in seen:
-            yield Problem(node.place, f"{axis.key} takes the value {show(node.plain)} twice")
-        if node.value is None:
-            yield Problem(node.place, f"{axis.key} must not be null in a list of values")
-        seen.add(identity)
-
-
-def _identity(plain: Any) -> Any:
+def identity_of_value(plain: Any) -> Any:
     """Return something hashable that is equal for equal data, so 5 and 5.0 are the same."""
     if isinstance(plain, dict):
-        return frozenset((key, _identity(value)) for key, value in plain.items())
+        return frozenset((key, identity_of_value(value)) for key, value in plain.items())
     if isinstance(plain, list):
-        return tuple(map(_identity, plain))
+        return tuple(map(identity_of_value, plain))
     return to_text(plain) if isinstance(plain, bool) else plain  # for True == 1
 
 
@@ -191,5 +279,5 @@ def label(plain: Any) -> str:
     elif isinstance(plain, str):
         text = PurePath(plain).name
     else:
-        text = text_of(plain) if isinstance(plain, int | float) else to_text(plain)
+        text = text_of(plain) if type(plain) in (int, float) else to_text(plain)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from dispatchers.errors import one_line
 from emulator.errors import InputError
+from emulator.scenario.ranges import FORMS, KEYS
 from emulator.scenario.yaml_tree import Node, Place, read_file, read_text
 from emulator.text import show
 
@@ -29,6 +30,7 @@ DISPLACED = {
     "sizes": {"law", "mean"},
     "name": {"class"},
     "class": {"name"},
+    **{form: set(FORMS) - {form} for form in FORMS},
 }
 """What a key puts aside in a mapping that it is merged into, because the two exclude each other."""
 
@@ -117,7 +119,7 @@ def merge(parent: Node, child: Node) -> Node:
         return child
     if isinstance(parent.value, list) and not child.place.line:
         return _merge_elements(parent, child)
-    if not isinstance(parent.value, dict):
+    if not isinstance(parent.value, dict) or _is_of_range(parent) != _is_of_range(child):
         return child
     if _sorts(child) and _sorts(parent) and not _sorts(child) & _sorts(parent):
         return child
@@ -133,6 +135,11 @@ def _sorts(node: Node) -> set[str]:
     """Return what a mapping says of the sort of thing that its other keys belong to; classes are all one sort."""
     said = {f"{key} {node.plain[key]}" for key in ("kind", "law") if key in node.value}
     return said | {key for key in ("class",) if key in node.value}
+
+
+def _is_of_range(node: Node) -> bool:
+    """Return whether a mapping is a range of numbers, or a part of one."""
+    return bool(node.value) and all(key in KEYS for key in node.value)
 
 
 def _merge_elements(parent: Node, child: Node) -> Node:

@@ -19,7 +19,7 @@ from emulator.model.laws import Deterministic, Exponential, Gamma, Hyperexponent
 from emulator.model.network import Clock, Duration, Latency, Loss, Network, Phase
 from emulator.model.system import System
 from emulator.model.topology import AccessLists
-from emulator.verification.random_systems import Case, Impatient, Levelling, random_case
+from emulator.verification.random_systems import Case, Impatient, Levelling, random_case, random_measuring
 
 MESSAGES = 6000.0
 """Expected messages of a system at most, or one from each sender."""
@@ -127,7 +127,8 @@ def random_network(number: int) -> Case:
     if is_coarse := bool(generator.random() < 0.4):
         case = replace(case, system=_on_ticks(generator, case.system))
     network = _network(generator, case.system, is_coarse)
-    return replace(case, system=replace(case.system, network=network))
+    measuring = random_measuring(number, case.system.horizon)
+    return replace(case, system=replace(case.system, network=network, measuring=measuring))
 
 
 def _on_ticks(generator: np.random.Generator, system: System) -> System:

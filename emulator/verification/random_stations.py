@@ -11,7 +11,7 @@ from emulator.model.laws import Deterministic, Exponential, Hyperexponential, La
 from emulator.model.network import Duration
 from emulator.model.station import AtFailure, Failures, JobClass, Patience, Reason, Retries, Station
 from emulator.verification.random_networks import Coarse, Ticking, random_network
-from emulator.verification.random_systems import Case, random_case
+from emulator.verification.random_systems import Case, random_case, random_measuring
 
 
 def random_station(number: int, *, on_networks: bool = False) -> Case:
@@ -31,7 +31,8 @@ def random_station(number: int, *, on_networks: bool = False) -> Case:
             arrivals=Ticking(rate=rate),
             work=Coarse() if generator.random() < 0.7 else Deterministic(),
         )
-    return replace(case, system=replace(system, station=_station(generator, system.buffer, is_coarse)))
+    station, measuring = _station(generator, system.buffer, is_coarse), random_measuring(number, system.horizon)
+    return replace(case, system=replace(system, station=station, measuring=measuring))
 
 
 def _station(generator: np.random.Generator, buffer: int, is_coarse: bool) -> Station:

@@ -20,6 +20,7 @@ from dispatchers.view import Floats, View
 from emulator.model import topologies
 from emulator.model.arrivals import Switched
 from emulator.model.laws import Deterministic, Exponential, Hyperexponential
+from emulator.model.measuring import Measuring
 from emulator.model.system import System
 from emulator.model.topology import Topology
 from emulator.runs.check import shipped_policies
@@ -150,6 +151,7 @@ def random_case(number: int) -> Case:
         Switched(high=high, low=low, high_to_low=float(generator.random()), low_to_high=float(generator.random())),
         works[generator.integers(len(works))],
         int(generator.integers(2**32)),
+        measuring=random_measuring(number, horizon),
     )
     choices = _dispatchers(generator, system)
     return Case(
@@ -158,6 +160,15 @@ def random_case(number: int) -> Case:
         int(generator.integers(100)),
         int(generator.integers(1, 4)),
     )
+
+
+def random_measuring(number: int, horizon: float) -> Measuring:
+    """Return what is measured in the random scenario of a number; in half of them no more than always."""
+    generator = np.random.default_rng([number, 17])
+    if generator.random() < 0.5:
+        return Measuring()
+    warmup = float(generator.choice([0.0, generator.uniform(0.0, 0.9)])) * horizon
+    return Measuring(warmup, int(generator.choice([0, 2, 7])), everything=bool(generator.random() < 0.5))
 
 
 def _graph(generator: np.random.Generator) -> Topology:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emulator.results.statistics import mean_interval
+from emulator.results.estimates import mean_interval
 
 POWER = 0.8
 """The probability with which a difference would have been seen that is called the smallest one."""

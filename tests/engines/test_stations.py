@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from emulator.engines.episode import COMPLETED, DROPPED, GAVE_UP, IN_SYSTEM, LOST_JOB, REFUSED
+from emulator.engines.service import Times
 from emulator.engines.simpy.event_loop import ARRIVAL, SAMPLE, EventLoop, turn
 from emulator.engines.simpy.job import Job
 from emulator.engines.simpy.server_queue import QueueServer
@@ -30,7 +31,8 @@ def served(station, jobs, *, buffer=5, horizon=100.0, cycles=(), looks=()):
     """
     loop = EventLoop()
     kind = SharingServer if station.discipline == "ps" else QueueServer
-    server = kind(loop, 0, 1.0, buffer, station, iter([*cycles, (1000.0, 1.0)]))
+    spent = Times(1.0, np.array([0, int(horizon)]), np.zeros((1, buffer + 1), np.int64), *np.zeros((2, 1), np.int64))
+    server = kind(loop, 0, 1.0, buffer, station, iter([*cycles, (1000.0, 1.0)]), spent)
     made = []
     for number, (arrival, work, *marks) in enumerate(jobs):
         class_, patience = [*marks, *(0, np.inf)[len(marks) :]]

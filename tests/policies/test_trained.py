@@ -8,7 +8,7 @@ import pytest
 from own_process import ROOT, python
 
 from dispatchers.catalogue import make
-from emulator.results.statistics import mean_interval
+from emulator.results.estimates import mean_interval
 from emulator.scenario.scenario import Scenario
 from policies.card import card
 from policies.process.scoring import score

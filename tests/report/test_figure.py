@@ -261,9 +261,9 @@ def test_what_is_drawn_is_what_the_section_says(folder, monkeypatch):
     drawn = []
     monkeypatch.setattr("emulator.report.plots.summary_picture", lambda *arguments: drawn.append(arguments))
     emulator.run(write("{title: A title, reference: {policy: p.onnx, key: drops}}"))
-    ((_, swept, _, title, plot, levels, first),) = drawn
+    ((_, swept, _, title, plot, levels, first, options, zipped),) = drawn
     assert (swept, title, plot.reference.key, len(levels)) == (["topology.nodes"], "A title", "drops", 2)
-    assert first == "JSQ"
+    assert (first, options, zipped) == ("JSQ", {}, [])
 
 
 def test_another_picture_runs_no_episode_again(folder, monkeypatch):

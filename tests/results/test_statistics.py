@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from emulator.engines.histogram import counts_of, sparse
 from emulator.results.columns import SUMMARY
-from emulator.results.statistics import mean_interval, summarise
+from emulator.results.estimates import mean_interval
+from emulator.results.measures import SHOWN, measure_named, names_of
+from emulator.results.statistics import interval_of, summarise
 
 
 def episode(dispatcher, replication, drops_per_queue, **values):
@@ -37,6 +40,9 @@ def episode(dispatcher, replication, drops_per_queue, **values):
         "age_of_knowledge": 2.5,
         "age_at_decisions": 0.25,
         "age_at_jobs": 2.75,
+        "completions": 90,
+        "loss_probability": 0.1,
+        "measured_time": 50.0,
     } | values
 
 
@@ -102,8 +108,10 @@ def test_a_summary_by_hand():
     )
     assert (first["dispatcher"], second["dispatcher"]) == ("JSQ", "RND")
     assert (first["mean_drops"], second["mean_drops"]) == (2.0, 3.5)
-    # Half the width is 12.7062 (Student's t, 1 degree of freedom) times the standard error, here |a - b| / 2.
-    assert (first["ci_low"], first["ci_high"]) == pytest.approx((2.0 - 12.7062, 2.0 + 12.7062), rel=1e-5)
+    # Student's half width is 12.7062 (t, 1 degree of freedom) times the standard error, here |a - b| / 2.
+    for end in (first["ci_low"], first["ci_high"]):
+        assert (2.0 - end) ** 2 == pytest.approx(12.7062**2 * end / 2.0, rel=1e-5)
+    assert 0.0 < first["ci_low"] < 2.0 < first["ci_high"]
     assert first["difference"] == 0.0
     assert math.isnan(first["difference_low"])
     assert second["difference"] == 1.5
@@ -118,7 +126,7 @@ def test_a_summary_by_hand():
 
 def test_the_difference_is_that_of_scipys_paired_test():
     noise = np.random.default_rng(2).normal(size=(2, 30))
-    mine, others = noise[0], noise[0] + 0.1 * noise[1]
+    mine, others = 10.0 + noise[0], 10.0 + noise[0] + 0.1 * noise[1]
     summary = summary_of(
         *(episode("JSQ", place, value) for place, value in enumerate(mine)),
         *(episode("RND", place, value) for place, value in enumerate(others)),
@@ -186,3 +194,90 @@ def test_the_columns_are_those_of_the_summary_file():
     place = names.index("delta_t") + 1
     swept = summary_of(episode("JSQ", 0, 1.0, seed=7), swept=["seed", "delta_t"])
     assert list(swept.columns) == [*names[:place], "seed", *names[place:]]
+
+
+def test_every_measure_has_its_value_its_interval_and_its_difference():
+    rows = []
+    for place in range(6):
+        for dispatcher, factor in (("JSQ", 1.0), ("RND", 1.5)):
+            scale = factor * (1.0 + 0.1 * place + 0.01 * place**2)
+            values = {measure.name: scale if measure.most > 1.0 else 0.1 * scale for measure in SHOWN}
+            times = np.random.default_rng(place).exponential(factor, 2000)
+            for kind in ("sojourn", "waiting"):
+                values[f"{kind}_bins"], values[f"{kind}_counts"] = sparse(counts_of(times))
+            rows.append(episode(dispatcher, place, **{"drops_per_queue": 1.0} | values))
+    first, second = summarise(pd.DataFrame(rows), []).to_dict("records")
+    for measure in SHOWN:
+        names = names_of(measure)
+        assert second[names.low] < second[names.value] < second[names.high], names
+        gap = second[names.difference]
+        assert gap == pytest.approx(second[names.value] - first[names.value]), names
+        assert second[names.difference_low] < gap < second[names.difference_high], names
+        assert first[names.difference] == 0.0
+        assert math.isnan(first[names.difference_low])
+
+
+def test_ratios_divide_sums_and_quantiles_merge_histograms():
+    samples = [np.random.default_rng(place).exponential(1.0, 500 * (place + 1)) for place in range(5)]
+    rows = []
+    for place, sample in enumerate(samples):
+        bins, counts = sparse(counts_of(sample))
+        jobs = {"arrivals": 100 * (place + 1), "loss_probability": 0.1 * place}
+        rows.append(episode("JSQ", place, 1.0, **jobs, sojourn_bins=bins, sojourn_counts=counts))
+    (row,) = summarise(pd.DataFrame(rows), []).to_dict("records")
+    jobs = np.arange(1, 6) * 100
+    assert row["loss_probability"] == pytest.approx((jobs * 0.1 * np.arange(5)).sum() / jobs.sum())
+    assert row["p90_sojourn_time"] == pytest.approx(np.quantile(np.concatenate(samples), 0.9), rel=5e-3)
+
+
+def test_what_was_not_measured_is_null():
+    row = summary_of(*(episode("JSQ", place, 1.0 + place) for place in range(3))).iloc[0]
+    for name in ("mean_waiting_time", "p99_waiting_time", "fairness_of_service", "energy"):
+        assert math.isnan(row[name])
+        assert math.isnan(row[f"{name}_low"])
+        assert math.isnan(row[f"{name}_difference"])
+    assert row["time_shares"] is None
+
+
+def test_no_job_lost_is_at_most_three_in_those_seen():
+    """Ten replications of 100 jobs each, a job in 450 ms and server: (1 - 0.003)**1000 is 0.0496."""
+    nothing = [episode("JSQ", place, 0.0, drops=0, loss_probability=0.0) for place in range(10)]
+    row = summary_of(*nothing).iloc[0]
+    assert (row["loss_probability"], row["loss_probability_low"]) == (0.0, 0.0)
+    assert row["loss_probability_high"] == pytest.approx(0.003)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.0, 0.003 * 100 / 9))
+    assert math.isnan(row["difference_low"])
+    for rows in (nothing[:1], [one | {"arrivals": 0} for one in nothing]):  # one replication, and no jobs at all
+        row = summary_of(*rows).iloc[0]
+        assert row[["loss_probability_low", "loss_probability_high", "ci_low", "ci_high"]].isna().all()
+
+
+def test_other_measures_of_zero_have_no_interval():
+    row = summary_of(*(episode("JSQ", place, 1.0 + place, messages_lost=0) for place in range(5))).iloc[0]
+    assert row["mean_messages_lost"] == 0.0
+    assert row[["mean_messages_lost_low", "mean_messages_lost_high"]].isna().all()
+
+
+def batched(dispatcher, replication, values, **more):
+    """An episode of batches whose drops are `values`."""
+    batches = [
+        {"drops_per_queue": value, "loss_probability": value / 10, "arrivals": 100, "completions": 90}
+        for value in values
+    ]
+    mean = float(np.mean(values))
+    return episode(dispatcher, replication, mean, loss_probability=mean / 10, batches=batches, **more)
+
+
+def test_batches_take_the_place_of_replications():
+    mine, theirs = [1.0, 2.0, 4.0, 3.0], [2.0, 3.5, 5.0, 4.0]
+    first, second = summary_of(batched("JSQ", 0, mine), batched("RND", 0, theirs)).to_dict("records")
+    assert (first["replications"], first["batches"], second["batches"]) == (1, 4, 4)
+    expected = interval_of(measure_named("drops"), {"drops_per_queue": mine})
+    assert (first["mean_drops"], first["ci_low"], first["ci_high"]) == pytest.approx(expected)
+    gaps = np.array(theirs) - mine
+    reference = scipy.stats.ttest_1samp(gaps, 0.0).confidence_interval(0.95)
+    assert second["difference"] == pytest.approx(gaps.mean())
+    assert (second["difference_low"], second["difference_high"]) == pytest.approx(tuple(reference))
+    off = np.array(mine) - 2.5
+    assert first["mean_drops_lag_one"] == pytest.approx((off[1:] * off[:-1]).sum() / (off**2).sum())
+    assert math.isnan(first["mean_messages_low"])  # they are told of the whole run alone

@@ -115,3 +115,46 @@ def test_what_dispatchers_may_know_is_told_where_it_differs():
     assert lines[0].split()[-2:] == ["n", "information"]
     assert [line[lines[0].index("information") :] for line in lines[2:4]] == ["broadcast", "broadcast, own sends"]
     assert "information" not in summary_table(pd.DataFrame([memory, memory | {"dispatcher": "RR"}]), [])
+
+
+def test_no_interval_looks_as_if_it_had_no_width():
+    narrow = row("JSQ", 3.0) | {"ci_low": 2.9999991, "ci_high": 3.0000008}
+    cells = summary_table(pd.DataFrame([narrow]), []).splitlines()[2].split()
+    assert cells[2:4] == ["[2.999999,", "3.000001]"]
+    nothing = row("JSQ", 0.0) | {"ci_low": 0.0, "ci_high": 3e-7}
+    table = summary_table(pd.DataFrame([nothing]), [])
+    assert "[0.0000000, 0.0000003]" in table
+    assert "an interval from 0: no job was lost; its upper end is 3 / jobs seen" in table
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "told"),
+    [
+        ("seed", [1, 2], "seed: its values share no arrivals"),
+        ("arrivals.high", [0.5, 0.9], "arrivals.high: its values share no arrivals"),
+        ("topology.side", [3, 5], "topology.side: its values do not share all arrivals"),
+        ("buffer", [3, 5], None),
+        ("messages.latency", [0.0, 1.0], None),
+    ],
+)
+def test_points_that_share_no_arrivals_are_not_to_be_compared(key, values, told):
+    frame = pd.DataFrame([row("JSQ", 3.0) | {key: value, "schedulers": int(10 * value)} for value in values])
+    notes = [line for line in summary_table(frame, [key]).splitlines() if "compare dispatchers at one value" in line]
+    assert notes == (
+        [] if told is None else [f"{told}; compare dispatchers at one value, not one dispatcher at several"]
+    )
+
+
+def test_graphs_of_one_size_share_all_arrivals():
+    frame = pd.DataFrame([row("JSQ", 3.0) | {"topology": kind, "schedulers": 49} for kind in ("torus", "cycle")])
+    assert "compare dispatchers at one value" not in summary_table(frame, ["topology"])
+
+
+def test_batches_have_their_correlation_beside_them():
+    one = row("JSQ", 3.0, replications=1) | {"batches": 20, "mean_drops_lag_one": 0.125}
+    lines = summary_table(
+        pd.DataFrame([one, row("RND", 4.0) | {"batches": 20, "mean_drops_lag_one": -0.5}]), []
+    ).splitlines()
+    assert lines[0].split()[-4:] == ["sojourn", "lag", "1", "n"]
+    assert lines[2].split()[-2:] == ["0.12", "20"]
+    assert "drops: dropped jobs per queue and 50 ms, mean of n batches of one run" in lines

@@ -17,7 +17,7 @@ from emulator.command_line import main
 from emulator.results.reader import Results
 from emulator.runs.check import check_plan
 from emulator.runs.episode_runner import EpisodeRunner
-from emulator.runs.identity import difference, identity_of
+from emulator.runs.identity import contradiction, difference, identity_of
 from emulator.runs.run import load_plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,8 +216,39 @@ def test_a_difference_is_told_by_what_was_and_what_is():
     assert difference(identity, identity) is None
     assert difference(identity | {"buffer": "4"}, identity) == "results of another scenario (buffer: 4, now 5)"
     assert difference(identity | {"file p of A": "3"}, identity) == "results of another p of A"
-    assert difference(identity | {"opened q of A": "3"}, identity) == "results of another q of A"
     assert difference({"buffer": "5", "file p of A": "1"}, identity) is None
+    assert difference(identity, identity | {"buffer": "[4, 5.0]", "file p of A": "2 1", "zip": "[]"}) is None
+    assert difference(identity, identity | {"horizon": "9"}) == "results of another scenario (horizon: none, now 9)"
+
+
+def test_a_dispatcher_that_differs_is_told_by_its_name_first():
+    identity = {"dispatchers": '["JSQ", {"bonus": 0, "name": "JSQ-M", "weight": [1, 2]}]'}
+    assert difference(identity, {"dispatchers": '[{"name": "JSQ-M", "weight": [2, 1, 3], "bonus": 0}, "JSQ"]'}) is None
+    assert difference(identity, {"dispatchers": '["JSQ", {"bonus": 1, "name": "JSQ-M", "weight": [1, 2]}]'}) == (
+        "results of {name: JSQ-M, bonus: 0, weight: [1, 2]}, now {name: JSQ-M, bonus: 1, weight: [1, 2]}"
+    )
+    assert difference(identity, {"dispatchers": '["JSQ", "RND"]'}) == (
+        "results of {name: JSQ-M, bonus: 0, weight: [1, 2]}, which is not among its dispatchers now"
+    )
+
+
+def test_what_no_result_can_stand_beside_is_told():
+    identity = {"columns": "a, b", "version": "1", "engine": '"auto"', "trace": '{"jobs": 2}', "opened q of A": "2"}
+    assert contradiction(identity, identity) is None
+    assert contradiction(identity, identity | {"trace": '{"jobs": 3, "epochs": 1}'}) is None
+    told = {
+        "results of another version, whose files have other columns": {"columns": "a"},
+        "results of another scenario (version: 1, now 2)": {"version": "2"},
+        "results of another scenario (engine: auto, now simpy)": {"engine": '"simpy"'},
+        "results of another scenario (trace.jobs: 2, now 1); traces are not removed": {"trace": '{"jobs": 1}'},
+        "results of another q of A": {"opened q of A": "3 4"},
+    }
+    for line, change in told.items():
+        assert contradiction(identity, identity | change) == line
+    del identity["opened q of A"]
+    assert contradiction(identity | {"opened q of A": "2"}, identity) is None
+    assert contradiction(identity | {"opened q of A": "2"}, identity | {"opened q of B": "2"}) is None
+    assert contradiction(identity | {"opened q of A": "2"}, identity | {"opened q of B": "3"}) is not None
 
 
 def test_paths_that_were_written_absolute_are_told_relative(project, folder, counted):

@@ -6,7 +6,7 @@ from own_process import content
 from small_run import stop_after
 
 from emulator.command_line import main
-from emulator.results.statistics import mean_interval
+from emulator.results.estimates import mean_interval
 from emulator.runs.run import load_plan
 from emulator.runs.stopping import next_round
 from emulator.runs.tasks import Task, cells_of

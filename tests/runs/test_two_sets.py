@@ -109,7 +109,8 @@ def test_the_bonus_of_the_own_server_counts_for_nothing_without_one(folder):
 
 
 def test_measures_of_queues_divide_by_servers(folder):
-    episode = SimpleNamespace(totals=SimpleNamespace(drops=30, drops_by_epoch=[30], presence_time=1500.0))
+    account = SimpleNamespace(drops=30, drops_by_epoch=[30], presence_time=1500.0, span=50.0)
+    episode = SimpleNamespace(account=account)
     system = load("lists.yaml").points[0].system()
     assert drops_per_queue(episode, system) == 30 / 15
     assert discounted_drops(episode, system) == 30 / 15

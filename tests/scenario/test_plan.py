@@ -124,6 +124,16 @@ def test_lists_sweep_as_a_product_whose_first_key_in_the_file_is_slowest(folder)
             "topology.path",
             ["a.csv #1", "a.csv #2"],
         ),
+        (
+            {"topology": "{kind: edge_list, path: [sub/a.csv, b.csv, a.csv]}"},
+            "topology.path",
+            ["a.csv #1", "b.csv", "a.csv #2"],
+        ),
+        (
+            {"topology": "{kind: edge_list, path: [sub/a.csv, 'a.csv #1', a.csv]}"},
+            "topology.path",
+            ["a.csv #1 #1", "a.csv #1 #2", "a.csv #2 #3"],
+        ),
         ({"service": "{rates: [[1, 2.0], [3]], assignment: random}"}, "service.rates", ["[1,2]", "[3]"]),
         ({"service": "[{rate: 1}, {work: deterministic}]"}, "service", ["(rate=1)", "(work=deterministic)"]),
         (
@@ -455,8 +465,10 @@ def test_the_resolved_scenario_says_everything(folder):
         "decide: on_delivery\n"
         "dispatch: {own: exact}\n"
         "replications: 100\n"
+        "warmup: 0.0\n"
+        "measures: usual\n"
         "engine: auto\n"
-        "trace: {jobs: 0, epochs: 0, messages: 0}\n"
+        "trace: {jobs: 0, epochs: 0, messages: 0, nodes: 0}\n"
         "plot: {interval: band}\n"
     )
 

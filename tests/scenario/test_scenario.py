@@ -50,7 +50,9 @@ def test_a_picture_is_chosen_by_the_sweep_unless_asked_for():
 
 
 def test_braces_of_dispatchers_do_not_see_the_picture():
-    with pytest.raises(ValidationError, match=r"may hold in braces name, delta_t, .*trace\.messages, got"):
+    with pytest.raises(
+        ValidationError, match=r"may hold in braces name, delta_t, .*trace\.messages, trace\.nodes, got"
+    ):
         scenario(plot={"title": "t"}, dispatchers=[{"name": "MF-R", "policy": "{plot.title}"}])
 
 
@@ -191,7 +193,7 @@ def test_every_key_is_described():
 
 def test_keys_that_sweep_are_all_but_those_that_never_do():
     roots = {key.partition(".")[0] for key in LIST_DEPTHS}
-    assert roots | NEVER_SWEPT == {*Scenario.model_fields, "extends"}
+    assert roots | NEVER_SWEPT == {*Scenario.model_fields, "extends", "zip"}
     assert not roots & NEVER_SWEPT
     assert {key: depth for key, depth in LIST_DEPTHS.items() if depth} == {
         "arrivals.batch.probabilities": 1,
@@ -257,6 +259,10 @@ WHOLE = {"topology": {"kind": "torus", "side": 5}, "delta_t": 5, "dispatchers": 
         {"topology": {"kind": "edge_list", "edges": [[[0, 1]], [[0, 1], [1, 2]]]}},
         {"service": {"rates": [[1, 2], [3]], "assignment": "random"}},
         {"service": [{"rate": 1}, {"work": "deterministic"}]},
+        {"seed": [1, 2], "buffer": {"from": 1, "to": 9, "step": 2}, "zip": ["delta_t", "buffer"]},
+        {"delta_t": [0.5, {"from": 1, "to": 9, "linspace": 3}], "topology": {"kind": "torus", "side": [5, 5, 7, 9]}},
+        {"messages": {"latency": {"from": 0.1, "to": 10, "logspace": 3}}, "zip": [["a.b", "c"], ["d", "e"]]},
+        {"dispatchers": [{"name": "JSQ-M", "weight": {"from": 1, "to": 2, "step": 1}, "bonus": [0, 1]}]},
         {
             "dispatchers": [
                 {"name": "MF-R", "policy": "x", "label": "y"},
@@ -297,8 +303,15 @@ def test_the_schema_takes_what_is_right(keys, validator):
         {"topology": {"side": 7}},
         {"topology": {"kind": "torus", "nodes": 7}},
         {"topology": {"kind": "doughnut", "side": 7}},
-        {"seed": [1, 2]},
         {"engine": "fast"},
+        {"engine": ["auto", "simpy"]},
+        {"delta_t": {"from": 1, "to": 3, "step": 0}},
+        {"delta_t": {"from": 1, "to": 3, "stepp": 1}},
+        {"delta_t": [{"from": 1, "to": 3, "linspace": 1}]},
+        {"service": {"rates": {"from": 1, "to": 3, "step": 1}, "assignment": "given"}},
+        {"topology": {"kind": "edge_list", "path": {"from": 1, "to": 3, "step": 1}}},
+        {"zip": "delta_t"},
+        {"zip": [["delta_t"]]},
         {"dispatchers": []},
         {"dispatchers": [{"weight": 1}]},
         {"trace": {"jobs": True}},

@@ -42,6 +42,11 @@ def longer(rows: Rows, count: int, room: int) -> Rows:
     return more
 
 
+def first(rows: Rows, count: int) -> Rows:
+    """Return so many of the rows."""
+    return Rows(*(column[:count] for column in rows))
+
+
 def in_job_order(rows: Rows, count: int, *, at_once: bool) -> JobTrace:
     """Return the first rows by epoch, then scheduler, then number; `at_once` if all reach their servers on arrival."""
     columns = {name: column[:count] for name, column in rows._asdict().items()}

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from emulator.engines.compiled.lanes import BUFFER, LANES, SLOTS, enter
 from emulator.engines.compiled.lanes import serve as serve_lanes
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, job_fingerprint
+from emulator.engines.histogram import place_of
+from emulator.engines.ticks import tick_at
 from emulator.machine.compiling import compiled
 
 Integers = NDArray[np.int64]
@@ -85,14 +87,23 @@ def group(counts, totals, records, starts, jobs, first, last):
 
 
 @kernel
-def offsets_of(counts, starts):
-    """Fill `starts` (servers + 1) with the jobs of all servers before each, from counts by thread and server."""
-    total = 0
+def offsets_of(counts, starts, received, is_first):
+    """Fill `starts` (servers + 1) with the jobs of all servers before each, from counts by thread and server.
+
+    `received` adds up what each server has received in an epoch, of which this is the first window or a later one.
+    Returns the sum of the squares of that.
+    """
+    total, squares = 0, 0
     for server in range(counts.shape[1]):
         starts[server] = total
+        before = total
         for part in range(len(counts)):
             total += counts[part, server]
+        here = np.int64(total - before + (0 if is_first else received[server]))
+        received[server] = here
+        squares += here * here
     starts[-1] = total
+    return squares
 
 
 @kernel
@@ -125,51 +136,54 @@ def sort(time, work, place, schedulers):
 
 
 @kernel
-def serve(servers, records, starts, jobs, lanes, horizon, rows, first, last):
-    """Let the servers `first` to `last` - 1 take their jobs, and return (drops, completions, fingerprint) of these.
+def serve(servers, records, starts, jobs, lanes, book, rows, first, last):
+    """Let the servers `first` to `last` - 1 take their jobs; return (drops, completions, fingerprint, busy ticks).
 
     With `rows` (None, or room for every job of the window, in the order of `starts`) the fates of the jobs are kept.
     """
-    dropped, completed, fingerprint = 0, 0, uint64(0)
+    dropped, completed, fingerprint, busy = 0, 0, uint64(0), 0
     is_plain = rows is None and servers.departures.shape[1] <= BUFFER
     for start in range(first, last, LANES):
         stop, most = min(start + LANES, last), 0
         if is_plain and enter(lanes, servers, starts, jobs, start, stop):
-            d, c, f = serve_lanes(lanes, servers, horizon)
+            d, c, f, b = serve_lanes(lanes, servers, book)
             dropped += d
             completed += c
             fingerprint += f
+            busy += b
             most = SLOTS
-        d, c, f = _serve_one_by_one(servers, records, starts, jobs, horizon, rows, start, stop, most)
+        d, c, f, b = _serve_one_by_one(servers, records, starts, jobs, book, rows, start, stop, most)
         dropped += d
         completed += c
         fingerprint += f
-    return dropped, completed, fingerprint
+        busy += b
+    return dropped, completed, fingerprint, busy
 
 
 @kernel
-def _serve_one_by_one(servers, records, starts, jobs, horizon, rows, first, last, served):
+def _serve_one_by_one(servers, records, starts, jobs, book, rows, first, last, served):
     """Let those of the servers that have more than `served` jobs take them; see `serve`."""
     schedulers, numbers = records.scheduler.reshape(-1), records.number.reshape(-1)
-    dropped, completed, fingerprint = 0, 0, uint64(0)
+    dropped, completed, fingerprint, busy = 0, 0, uint64(0), 0
     for server in range(first, last):
         begin, end = starts[server], starts[server + 1]
         if end - begin <= served:
             continue
         time, work, place = jobs.arrival_time[begin:end], jobs.work[begin:end], jobs.place[begin:end]
         sort(time, work, place, schedulers)
-        d, c, f = _serve_one(server, servers, time, work, horizon, rows, begin)
+        d, c, f, b = _serve_one(server, servers, time, work, book, rows, begin)
         dropped += d
         completed += c
         fingerprint += f
+        busy += b
         if rows is not None:
             for i in range(len(place)):
                 rows.scheduler[begin + i], rows.number[begin + i] = schedulers[place[i]], numbers[place[i]]
-    return dropped, completed, fingerprint
+    return dropped, completed, fingerprint, busy
 
 
 @uncounted
-def _serve_one(server, servers, time, work, horizon, rows, begin):
+def _serve_one(server, servers, time, work, book, rows, begin):
     """Let a server take its jobs in order; see `serve`.
 
     A job is dropped if the oldest of the last `buffer` departures is still to come: then `buffer` jobs are there.
@@ -179,7 +193,8 @@ def _serve_one(server, servers, time, work, horizon, rows, begin):
     oldest = servers.oldest[server]
     previous = departures[oldest - 1 if oldest > 0 else buffer - 1]
     sojourn_time, waiting_time = servers.sojourn_time[server], servers.waiting_time[server]
-    dropped, completed, fingerprint = 0, 0, uint64(0)
+    horizon, per_ms = book.horizon, book.ticks_per_ms
+    dropped, completed, fingerprint, busy = 0, 0, uint64(0), 0
     for i in range(len(time)):
         arrival = time[i]
         if rows is not None:
@@ -198,12 +213,16 @@ def _serve_one(server, servers, time, work, horizon, rows, begin):
                 outcome = COMPLETED
                 completed += 1
                 sojourn_time += departure - arrival
+                book.sojourn_counts[place_of(departure - arrival)] += 1
+                busy += tick_at(departure, per_ms) - tick_at(start, per_ms)
             else:
                 outcome = IN_SYSTEM
                 waiting_time += horizon - arrival
                 departure = -1.0
                 if start > horizon:
                     start = -1.0
+                else:
+                    busy += tick_at(horizon, per_ms) - tick_at(start, per_ms)
         fingerprint += job_fingerprint(server, outcome, arrival, start, departure)
         if rows is not None:
             row = begin + i
@@ -216,7 +235,7 @@ def _serve_one(server, servers, time, work, horizon, rows, begin):
             rows.outcome[row] = outcome
     servers.oldest[server] = oldest
     servers.sojourn_time[server], servers.waiting_time[server] = sojourn_time, waiting_time
-    return dropped, completed, fingerprint
+    return dropped, completed, fingerprint, busy
 
 
 @kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from emulator.engines.engine import Part
 from emulator.engines.episode import UNTRACED, Episode, Totals, Traces, joined
@@ -20,6 +20,10 @@ class Run(Protocol):
 
     def totals(self) -> Totals:
         """Return the sums, when all has been run."""
+        ...
+
+    def accounts(self, totals: Totals) -> dict[str, Any]:
+        """Return what is counted beside the sums, by the names in `Episode`."""
         ...
 
 
@@ -38,9 +42,11 @@ class EngineInParts(ABC):
         """See `Engine.episode`. Raises `DispatcherError` if the dispatcher's answers break the contract."""
         run = self.begin(workload, traces)
         parts = list(run.parts(progress))
+        totals = run.totals()
         return Episode(
             engine=self.name,
-            totals=run.totals(),
+            totals=totals,
+            **run.accounts(totals),
             jobs=joined([jobs for jobs, _ in parts if jobs is not None]) if traces.jobs else None,
             epochs=joined([epochs for _, epochs in parts if epochs is not None]) if traces.epochs else None,
         )

@@ -14,6 +14,8 @@ from numba import njit, uint64
 from numpy.typing import NDArray
 
 from emulator.engines.episode import COMPLETED, DROPPED, IN_SYSTEM, job_fingerprint
+from emulator.engines.histogram import NOWHERE, place_of
+from emulator.engines.ticks import tick_at
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]
@@ -35,6 +37,15 @@ uncounted = njit(nogil=True, error_model="numpy", _nrt=False)  # type: ignore[ca
 """See `emulator.engines.compiled.fifo.uncounted`."""
 
 
+class Book(NamedTuple):
+    """What a thread writes down of the jobs that it serves, beside what it returns."""
+
+    horizon: float
+    ticks_per_ms: float
+    sojourn_counts: Integers
+    """See `emulator.engines.histogram`; what stands at `NOWHERE` does not count."""
+
+
 class Lanes(NamedTuple):
     """A thread's room for servers and their jobs."""
 
@@ -49,6 +60,8 @@ class Lanes(NamedTuple):
     departure: Floats
     sojourn_time: Floats
     waiting_time: Floats
+    place: Integers
+    """Where in a histogram the job's sojourn time counts."""
     active: Integers
     """How many lanes have more than so many jobs."""
 
@@ -65,6 +78,7 @@ def lanes(buffer: int) -> Lanes:
         np.empty(_ROW),
         np.empty(_ROW),
         np.empty(_ROW),
+        np.empty(_ROW, dtype=np.int64),
         np.empty(SLOTS + 1, dtype=np.int64),
     )
 
@@ -149,18 +163,20 @@ def _equal(count, time, later_time):
 
 
 @uncounted
-def serve(lanes, servers, horizon):
-    """Let the servers take their jobs, and return (drops, completions, fingerprint) of these."""
+def serve(lanes, servers, book):
+    """Let the servers take their jobs, and return (drops, completions, fingerprint, busy ticks) of these."""
     departures, active = lanes.departures, lanes.active
-    dropped, completed, fingerprint = 0, 0, uint64(0)
+    dropped, completed, fingerprint, busy = 0, 0, uint64(0), 0
     newest = len(departures) - 1
     slot = 0
     while active[slot] > 0:
         count = active[slot]
-        d, c, f = _take(count, lanes, lanes.time[slot], lanes.work[slot], departures[0], departures[newest], horizon)
+        d, c, f, b = _take(count, lanes, lanes.time[slot], lanes.work[slot], departures[0], departures[newest], book)
         dropped += d
         completed += c
         fingerprint += f
+        busy += b
+        _count(count, lanes.place, book.sojourn_counts)
         for earlier in range(newest):
             _move(count, lanes.is_accepted, departures[earlier + 1], departures[earlier])
         _move(count, lanes.is_accepted, lanes.departure, departures[newest])
@@ -171,13 +187,14 @@ def serve(lanes, servers, horizon):
             servers.departures[server, earlier] = departures[earlier, lane]
         servers.oldest[server] = 0
         servers.sojourn_time[server], servers.waiting_time[server] = lanes.sojourn_time[lane], lanes.waiting_time[lane]
-    return dropped, completed, fingerprint
+    return dropped, completed, fingerprint, busy
 
 
 @uncounted
-def _take(count, lanes, time, work, oldest, newest, horizon):
+def _take(count, lanes, time, work, oldest, newest, book):
     """Decide on a job in each of the first `count` lanes, whose departures are not yet among the remembered ones."""
-    dropped, completed, fingerprint = 0, 0, uint64(0)
+    horizon, per_ms = book.horizon, book.ticks_per_ms
+    dropped, completed, fingerprint, busy = 0, 0, uint64(0), 0
     for lane in range(count):
         arrival = time[lane]
         start = max(arrival, newest[lane])
@@ -188,8 +205,10 @@ def _take(count, lanes, time, work, oldest, newest, horizon):
         lanes.is_accepted[lane], lanes.departure[lane] = is_accepted, departure
         lanes.sojourn_time[lane] += departure - arrival if is_completed else 0.0
         lanes.waiting_time[lane] += horizon - arrival if is_accepted & ~is_completed else 0.0
+        lanes.place[lane] = place_of(departure - arrival) if is_completed else NOWHERE
         dropped += not is_accepted
         completed += is_completed
+        busy += tick_at(min(departure, horizon), per_ms) - tick_at(start, per_ms) if is_started else 0
         fingerprint += job_fingerprint(
             lanes.server[lane],
             (COMPLETED if is_completed else IN_SYSTEM) if is_accepted else DROPPED,
@@ -197,7 +216,13 @@ def _take(count, lanes, time, work, oldest, newest, horizon):
             start if is_started else -1.0,
             departure if is_completed else -1.0,
         )
-    return dropped, completed, fingerprint
+    return dropped, completed, fingerprint, busy
+
+
+@uncounted
+def _count(count, place, counts):
+    for lane in range(count):
+        counts[uint64(place[lane])] += 1
 
 
 @uncounted

@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.engines.account import Account, Received
+from emulator.engines.census import usual_account
 from emulator.engines.compiled import station
+from emulator.engines.episode import Totals
+from emulator.engines.histogram import PLACES
+from emulator.engines.service import Service, added, emptied
 from emulator.model.system import System
 from emulator.workload.marks import StationDraws
 
@@ -34,11 +39,16 @@ class Nodes:
         is_traced: bool,
         is_reported: bool = False,
         each_part: EachPart = _at_once,
+        threads: int = 1,
     ):
         self.system = system
         self.draws = StationDraws(system, replication)
         self.each_part = each_part
         self.stations = station.new_stations(system, is_traced=is_traced, is_reported=is_reported)
+        times = self.stations.times
+        self.sheets = [(times, self.stations.sojourn_counts)]
+        """What each thread adds up."""
+        self.sheets += [(emptied(times), np.zeros(PLACES, dtype=np.int64)) for _ in range(threads - 1)]
         self.lengths = np.zeros(system.servers, dtype=np.int32)
         """How many jobs each node has at the epoch's start."""
         self.told = np.zeros(system.servers, dtype=np.int32)
@@ -78,7 +88,12 @@ class Nodes:
         self.stations = self.stations._replace(toggles=times)
 
     def _catch_up(self, time: float, last_step: int) -> None:
-        self.each_part(len(self.lengths), lambda part, *some: station.catch_up(self.stations, time, last_step, *some))
+        self.each_part(len(self.lengths), lambda part, *some: station.catch_up(self.of(part), time, last_step, *some))
+
+    def of(self, part: int) -> station.Stations:
+        """Return the stations as one of the threads sees them."""
+        times, sojourn_counts = self.sheets[part]
+        return self.stations._replace(times=times, sojourn_counts=sojourn_counts)
 
     def close(self) -> None:
         """End the episode. Raises `RuntimeError` if servers have given other work than was done of jobs."""
@@ -125,6 +140,17 @@ class Nodes:
             "sojourn_time": float(np.sum(sojourns)),
             "presence_time": float(np.sum(times_here + nodes["waiting_time"])),
         }
+
+    def service(self) -> Service:
+        """Return what the nodes have done."""
+        nodes, times = self.stations.nodes, added([times for times, _ in self.sheets])
+        return Service(times, *(nodes[name].copy() for name in ("presence", "busy", "down")))
+
+    def account(self, system: System, totals: Totals, received: Received) -> Account:
+        """Return the account of the whole episode."""
+        times, counts = self.service().times, np.sum([counts for _, counts in self.sheets], axis=0)
+        spent = (int(ticks.sum()) / times.per_ms for ticks in (times.busy, times.down))
+        return usual_account(system, totals, counts, received, *spent)
 
     def fingerprint(self) -> int:
         """Return the sum of the jobs' fingerprints."""

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import Dispatcher, PerJobDispatcher, name_of
 from dispatchers.errors import DispatcherError
-from emulator.engines.compiled import fates, feedback, rules, walk
+from emulator.engines.account import Received
+from emulator.engines.census import Census, usual_account
+from emulator.engines.compiled import fates, feedback, rules, station, walk
 from emulator.engines.compiled.answers import OnDemand
 from emulator.engines.compiled.calendar import Calendar
 from emulator.engines.compiled.in_parts import EngineInParts
@@ -25,6 +27,7 @@ from emulator.engines.compiled.slices import Jobs, JobStreams, Slice
 from emulator.engines.compiled.world import (
     ANSWERED,
     ASKED,
+    BUSY,
     COMPLETIONS,
     DECISIONS,
     DROPS,
@@ -50,6 +53,7 @@ from emulator.engines.episode import (
     share_elsewhere,
 )
 from emulator.engines.news import Ages, age_over, ages_of
+from emulator.engines.service import scale_of
 from emulator.machine.compiling import is_ours
 from emulator.model.network import Network
 from emulator.model.system import System
@@ -101,7 +105,8 @@ class _Run:
         self.system = system
         self.workload = workload
         self.traces = traces
-        self.is_traced = traces.jobs or traces.epochs
+        self.census = Census(system) if traces.nodes or system.measuring.needs_census else None
+        self.is_traced = traces.jobs or traces.epochs or self.census is not None
         self.observations = engine.observations
         self.draws = MessageDraws(system, workload.replication)
         self.calendar = Calendar(system, self.draws, self.observations.is_global)
@@ -135,6 +140,7 @@ class _Run:
         self.offload_probability: list[NDArray[np.float64]] = []
         """Of each traced epoch."""
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
+        self.received = Received(*np.zeros((2, workload.epochs), dtype=np.int64))
 
     @property
     def hears(self) -> bool:
@@ -158,6 +164,7 @@ class _Run:
             per_length=float(network.dispatch.per_length),
             lengths=np.empty(0) if access.lengths is None else access.lengths,
             is_traced=self.is_traced,
+            ticks_per_ms=scale_of(system),
         )
 
     def parts(self, progress: Callable[[float], None] | None = None) -> Iterator[Part]:
@@ -188,6 +195,8 @@ class _Run:
         if self.is_traced:
             self.born.append(self.streams.cursor.number.copy())
         self.drops_by_epoch[epoch] = self._drops() - before
+        of_epoch = walk.close_epoch(self.world) if self.nodes is None else station.close_epoch(self.nodes.stations)
+        self.received.jobs[epoch], self.received.squares[epoch] = of_epoch
 
     def _drops(self) -> int:
         return int(self.world.tally[DROPS]) if self.nodes is None else self.nodes.count("dropped")
@@ -290,6 +299,17 @@ class _Run:
         rows = self.rows
         if self.nodes is not None:
             rows = rows._replace(**self.nodes.fates(self.traced))
+        if self.census is not None:
+            self.census.add(fates.first(rows, self.traced), float(self.workload.times[epoch + 1]))
+        part = self._traces(epoch, rows) if self.traces.jobs or self.traces.epochs else (None, None)
+        self.traced = 0
+        self.born.clear()
+        self.lengths.clear()
+        self.offload_probability.clear()
+        return part
+
+    def _traces(self, epoch: int, rows: fates.Rows) -> Part:
+        """Return those that are wanted of them."""
         jobs = fates.in_job_order(rows, self.traced, at_once=self.system.network.dispatch.is_none)
         first = epoch + 1 - len(self.born)
         epochs = None
@@ -301,10 +321,6 @@ class _Run:
                 probability = share_elsewhere(relative, self.system.access, probability.shape)
             relative_epoch = np.where(reached < 0, reached, reached - first)
             epochs = epoch_trace(queue_length, probability, relative_epoch, jobs.server, jobs.outcome)
-        self.traced = 0
-        self.born.clear()
-        self.lengths.clear()
-        self.offload_probability.clear()
         return jobs if self.traces.jobs else None, epochs
 
     def _offload_probability(self) -> NDArray[np.float64]:
@@ -346,6 +362,17 @@ class _Run:
             retries=arrivals - new,
             **sums,
         )
+
+    def accounts(self, totals: Totals) -> dict[str, Any]:
+        """Return what is counted beside the sums, by the names in `Episode`."""
+        nodes, received = self.nodes, self.received
+        if self.census is not None:
+            service = None if nodes is None else nodes.service()
+            return self.census.accounts(self.workload.times[:-1], self.drops_by_epoch, received, service)
+        if nodes is not None:
+            return {"account": nodes.account(self.system, totals, received)}
+        busy_time = int(self.world.tally[BUSY]) / self.settings.ticks_per_ms
+        return {"account": usual_account(self.system, totals, self.world.sojourn_counts, received, busy_time)}
 
     def _ages(self) -> Ages:
         others = self.system.access.others

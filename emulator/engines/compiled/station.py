@@ -23,6 +23,9 @@ from emulator.engines.episode import (
     job_fingerprint,
     outcome_word,
 )
+from emulator.engines.histogram import PLACES, place_of
+from emulator.engines.service import Times, new_times, spend, ticks_of
+from emulator.engines.ticks import tick_at
 from emulator.machine.compiling import compiled
 from emulator.model.system import System
 
@@ -59,6 +62,10 @@ NODE = np.dtype(
         ("given", np.float64),  # work that servers did that are never idle while a job waits
         ("done", np.float64),  # work that was done of jobs
         ("fingerprint", np.uint64),
+        ("tick", np.int64),  # when times were added up last
+        ("presence", np.int64),  # its own times after the warm-up, in ticks, see `emulator.engines.service.Service`
+        ("busy", np.int64),
+        ("down", np.int64),
         ("step", np.int32),  # what happens next
         ("place", np.int32),  # to the job in which place
         ("jobs", np.int32),
@@ -70,6 +77,7 @@ NODE = np.dtype(
         ("refused", np.int32),
         ("lost", np.int32),
         ("gave_up", np.int32),
+        ("received", np.int32),  # jobs that reached it in the present epoch
     ]
 )
 """A node."""
@@ -160,6 +168,10 @@ class Stations(NamedTuple):
     ended: Any
     """Those of which nobody has heard yet, see `ENDED`, and how many they are."""
     ended_count: Integers
+    times: Times
+    """What nodes add up together; like the following, those of one thread."""
+    sojourn_counts: Integers
+    """See `emulator.engines.histogram`."""
 
 
 @njit(**PART)
@@ -174,8 +186,21 @@ def _is_down(node):  # type: ignore[no-untyped-def]
 
 
 @njit(**PART)
+def _add_up(stations, node, now):  # type: ignore[no-untyped-def]
+    """Add up the time until now, before the number of jobs changes, or whether the node is up."""
+    tick, is_down = tick_at(now, stations.times.per_ms), _is_down(node)
+    at_work = 0 if is_down else min(np.int64(node.jobs), stations.units)
+    counted = spend(stations.times, node.jobs, at_work, is_down, node.tick, tick)
+    node.tick = tick
+    node.presence += node.jobs * counted
+    node.busy += at_work * counted
+    node.down += is_down * counted
+
+
+@njit(**PART)
 def _read_clock(stations, node, now):  # type: ignore[no-untyped-def]
     """Note what the servers have done until now, before anything changes."""
+    _add_up(stations, node, now)
     if node.jobs > 0 and node.speed > 0.0:
         capacity = node.speed * min(np.int64(node.jobs), stations.units)
         work = (now - node.since) * capacity
@@ -250,8 +275,9 @@ def _assign(stations, server, now):  # type: ignore[no-untyped-def]
 
 @njit(**PART)
 def note(stations, node, slot, now):  # type: ignore[no-untyped-def]
-    """Add up the times of a job that is completed now."""
+    """Add up, and count, the time of a job that is completed now."""
     node.sojourn_time += now - slot.arrival_time
+    stations.sojourn_counts[place_of(now - slot.arrival_time)] += 1
 
 
 @njit(**PART)
@@ -483,6 +509,7 @@ def receive(stations, server, arrival, reached, work, row, priority, patience, w
     The node has caught up until now. `who` is that of `report`, and the job may have given up on its way.
     """
     node, slots = stations.nodes[server], stations.slots[server]
+    node.received += 1
     if stations.is_traced:
         stations.fates[row].reached_time = reached
         stations.fates[row].queue_length_at_arrival = node.jobs
@@ -560,6 +587,18 @@ def look(stations, lengths, told, first, last):  # type: ignore[no-untyped-def]
 
 
 @compiled(**PART)
+def close_epoch(stations):  # type: ignore[no-untyped-def]
+    """Return how many jobs all nodes have received in an epoch, and the sum of the squares; begin the next one."""
+    jobs, squares = 0, 0
+    for server in range(len(stations.nodes)):
+        count = np.int64(stations.nodes[server].received)
+        jobs += count
+        squares += count * count
+        stations.nodes[server].received = 0
+    return jobs, squares
+
+
+@compiled(**PART)
 def close_all(stations):  # type: ignore[no-untyped-def]
     """Let all nodes catch up until the horizon, and note the jobs that are still there."""
     for server in range(len(stations.nodes)):
@@ -572,6 +611,8 @@ def new_stations(system: System, *, is_traced: bool, is_reported: bool) -> Stati
     nodes = np.zeros(servers, dtype=NODE)
     nodes["time"] = nodes["toggle"] = np.inf
     nodes["service_rate"] = system.service_rates
+    times = new_times(system)
+    nodes["tick"] = ticks_of(np.zeros(1), times.per_ms)[0]
     nodes["speed"] = system.service_rates * station.factor(0)
     failures, patience = station.failures, station.patience
     return Stations(
@@ -594,4 +635,6 @@ def new_stations(system: System, *, is_traced: bool, is_reported: bool) -> Stati
         is_reported=is_reported,
         ended=np.zeros(system.buffer + 2 if is_reported else 0, dtype=ENDED),
         ended_count=np.zeros(1, dtype=np.int64),
+        times=times,
+        sojourn_counts=np.zeros(PLACES, dtype=np.int64),
     )

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.engines.account import Account
 from emulator.engines.compiled import fates, fifo
 from emulator.engines.compiled.nodes import Nodes
 from emulator.engines.compiled.station import NOBODY, take_in
 from emulator.engines.compiled.window_run import Run, Windows
 from emulator.engines.engine import Part
 from emulator.engines.episode import GONE, JobTrace, Totals, Traces, epoch_trace
+from emulator.engines.service import Service
 from emulator.machine.compiling import compiled
 from emulator.workload.workload import Workload
 
@@ -29,7 +31,13 @@ class StationRun(Run):
 
     def __init__(self, engine: Windows, workload: Workload, traces: Traces):
         super().__init__(engine, workload, traces)
-        self.nodes = Nodes(self.system, workload.replication, is_traced=self.is_traced, each_part=engine.each_part)
+        self.nodes = Nodes(
+            self.system,
+            workload.replication,
+            is_traced=self.is_traced,
+            each_part=engine.each_part,
+            threads=engine.threads,
+        )
         self.rows, self.traced = fates.empty_rows(0), 0
         """The jobs that are traced, and how many there are."""
         self.lengths_by_epoch: list[Indices] = []
@@ -62,6 +70,14 @@ class StationRun(Run):
             **sums,
         )
 
+    def service(self) -> Service:
+        """See `Run.service`."""
+        return self.nodes.service()
+
+    def account(self, totals: Totals) -> Account:
+        """See `Run.account`."""
+        return self.nodes.account(self.system, totals, self.received)
+
     def _look(self, epoch: int) -> None:
         start, end = (float(time) for time in self.workload.times[epoch : epoch + 2])
         self.nodes.begin(start, end)
@@ -75,7 +91,7 @@ class StationRun(Run):
             self.offload_probability.append(self._offload_probability(rule))
         return None, None
 
-    def _serve(self, epoch: int) -> None:
+    def _serve(self, epoch: int, until: float) -> None:
         """Let all stations take the jobs that have been drawn."""
         filling, total, starts = self.filling, int(self.starts[-1]), self.starts
         records, jobs, filled = filling.records, filling.jobs, np.array(filling.filled)
@@ -85,7 +101,7 @@ class StationRun(Run):
 
         def serve(part: int, first: int, last: int) -> None:
             fifo.group(filling.counts, filled, records, starts, jobs, first, last)
-            _serve(self.nodes.stations, records, priority, patience, starts, jobs, self.traced, first, last)
+            _serve(self.nodes.of(part), records, priority, patience, starts, jobs, self.traced, first, last)
 
         self.engine.each_part(self.server_count, serve)
         self.arrivals += total
@@ -126,6 +142,10 @@ class StationRun(Run):
         if not self.is_traced:
             return None, None
         rows = self.rows._replace(**self.nodes.fates(self.traced))
+        if self.census is not None:
+            self.census.add(fates.first(rows, self.traced), float(self.system.horizon))
+        if not self.keeps_rows:
+            return None, None
         jobs: JobTrace = fates.in_job_order(rows, self.traced, at_once=True)
         epochs = None
         if self.traces.epochs:

@@ -34,6 +34,7 @@ from emulator.engines.compiled.posting import UNSEEN
 from emulator.engines.compiled.rules import column_of
 from emulator.engines.compiled.station import NOBODY
 from emulator.engines.compiled.world import (
+    BUSY,
     COMPLETIONS,
     DROPS,
     GAVE_UP_UNDER_WAY,
@@ -46,6 +47,8 @@ from emulator.engines.compiled.world import (
     NoStations,
 )
 from emulator.engines.episode import COMPLETED, DROPPED, GAVE_UP, IN_SYSTEM, job_fingerprint, outcome_word
+from emulator.engines.histogram import place_of
+from emulator.engines.ticks import tick_at
 from emulator.machine.compiling import compiled
 
 DONE, ASK, WRONG_COLUMN, NO_ROOM = range(4)
@@ -83,8 +86,9 @@ def _length(departures, oldest, time):  # type: ignore[no-untyped-def]
 def _receive(world, settings, rows, server, arrival, reached, work, row):  # type: ignore[no-untyped-def]
     """Let a server queue or drop a job; it is dropped if the oldest of the last `buffer` departures is to come."""
     queue, departures, tally = world.queues[server], world.departures[server], world.tally
-    oldest = queue.oldest
+    oldest, per_ms = np.int64(queue.oldest), settings.ticks_per_ms
     start, departure, outcome = -1.0, -1.0, DROPPED
+    queue.received += 1
     if settings.is_traced:
         rows.queue_length_at_arrival[row] = _length(departures, oldest, reached)
     if departures[oldest] > reached:
@@ -98,6 +102,8 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
             outcome = COMPLETED
             tally[COMPLETIONS] += 1
             queue.sojourn_time += departure - arrival
+            world.sojourn_counts[place_of(departure - arrival)] += 1
+            tally[BUSY] += tick_at(departure, per_ms) - tick_at(start, per_ms)
             if settings.has_dispatch:
                 world.time_here[server] += departure - reached
         else:
@@ -106,6 +112,8 @@ def _receive(world, settings, rows, server, arrival, reached, work, row):  # typ
             departure = -1.0
             if start > settings.horizon:
                 start = -1.0
+            else:
+                tally[BUSY] += tick_at(settings.horizon, per_ms) - tick_at(start, per_ms)
     world.fingerprint[0] += job_fingerprint(server, outcome, arrival, start, departure)
     if settings.is_traced:
         rows.reached_time[row] = reached
@@ -371,6 +379,18 @@ def close(world, settings, rows):  # type: ignore[no-untyped-def]
         world.fingerprint[0] += job_fingerprint(job.server, outcome_word(outcome), job.arrival_time, -1.0, -1.0)
         if settings.is_traced:
             write_under_way(world.stations, rows, job.place, outcome)
+
+
+@compiled(nogil=True, error_model="numpy")
+def close_epoch(world):  # type: ignore[no-untyped-def]
+    """Return how many jobs all servers have received in an epoch, and the sum of the squares; begin the next one."""
+    jobs, squares = 0, 0
+    for server in range(len(world.queues)):
+        count = np.int64(world.queues[server].received)
+        jobs += count
+        squares += count * count
+        world.queues[server].received = 0
+    return jobs, squares
 
 
 @compiled(nogil=True, error_model="numpy")

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from dispatchers.choice import Chosen, Drawn, Fixed
 from dispatchers.contract import Dispatcher, PerJobDispatcher
+from emulator.engines.account import Account, Received
+from emulator.engines.census import Census, usual_account
 from emulator.engines.compiled import fifo, lanes, routing, rules
 from emulator.engines.compiled.filling import Filling
 from emulator.engines.compiled.in_parts import EngineInParts
@@ -25,8 +27,10 @@ from emulator.engines.compiled.numbering import AllAtOnce
 from emulator.engines.compiled.rows import JobRows, empty_rows, in_job_order
 from emulator.engines.engine import Part
 from emulator.engines.episode import EpochTrace, Totals, Traces, epoch_trace
+from emulator.engines.histogram import PLACES
 from emulator.engines.news import STATE_BYTES, Ages, Mail, age_over, ages_of, distribution_bytes
 from emulator.engines.observations import EpochDraws
+from emulator.engines.service import Service, scale_of
 from emulator.machine.compiling import is_ours
 from emulator.model.system import System
 from emulator.workload import drawing
@@ -86,7 +90,9 @@ class Run:
         self.system = system
         self.workload = workload
         self.traces = traces
-        self.is_traced = traces.jobs or traces.epochs
+        self.census = Census(system) if traces.nodes or system.measuring.needs_census else None
+        self.keeps_rows = traces.jobs or traces.epochs
+        self.is_traced = self.keeps_rows or self.census is not None
         self.schedulers, self.server_count = access.scheduler_count, access.server_count
         self.cursor = workload.cursor(engine.threads)
         self.servers = fifo.Servers(
@@ -108,7 +114,13 @@ class Run:
         self.starts = np.zeros(self.server_count + 1, dtype=np.int32)
         self.most_others = int(access.others.max())
         self.drops_by_epoch = np.zeros(workload.epochs, dtype=np.int64)
-        self.arrivals = self.completions = self.fingerprint = 0
+        self.received = Received(*np.zeros((2, workload.epochs), dtype=np.int64))
+        self.received_now = np.zeros(self.server_count, dtype=np.int32)
+        """Of each server in the present epoch."""
+        self.arrivals = self.completions = self.fingerprint = self.busy = 0
+        self.per_ms = per_ms = scale_of(system)
+        self.sojourn_counts = np.zeros((engine.threads, PLACES + 1), dtype=np.int64)
+        self.books = [lanes.Book(float(system.horizon), per_ms, counts) for counts in self.sojourn_counts]
 
     @property
     def numbers_jobs(self) -> bool:
@@ -141,6 +153,21 @@ class Run:
             ages=self._ages(),
             fingerprint=self.fingerprint,
         )
+
+    def accounts(self, totals: Totals) -> dict[str, Any]:
+        """Return what is counted beside the sums, by the names in `Episode`."""
+        if self.census is not None:
+            return self.census.accounts(self.workload.times[:-1], self.drops_by_epoch, self.received, self.service())
+        return {"account": self.account(totals)}
+
+    def service(self) -> Service | None:
+        """Return what stations have done, None of FIFO queues."""
+        return None
+
+    def account(self, totals: Totals) -> Account:
+        """Return the account of the whole episode, of which no census was taken."""
+        counts = self.sojourn_counts[:, :PLACES].sum(axis=0)
+        return usual_account(self.system, totals, counts, self.received, self.busy / self.per_ms)
 
     def _mail(self) -> Mail:
         """Return the messages, which all arrive."""
@@ -221,32 +248,37 @@ class Run:
     def _run_window(self, epoch: int, begin: float, window: routing.Window, rule: Any) -> Iterator[Any]:
         """Draw and serve the jobs of a window, part by part; yield their rows if jobs are traced."""
         while begin < window.end:
+            is_first = begin == window.epoch_start
             begin = self.filling.fill(rule, window, begin)
-            fifo.offsets_of(self.filling.counts, self.starts)
-            yield self._serve(epoch)
+            squares = fifo.offsets_of(self.filling.counts, self.starts, self.received_now, is_first)
+            self.received.squares[epoch] = squares
+            self.received.jobs[epoch] += self.starts[-1]
+            yield self._serve(epoch, begin)
 
-    def _serve(self, epoch: int) -> Any:
-        """Let the servers take the jobs that have been drawn; return their rows if jobs are traced."""
+    def _serve(self, epoch: int, until: float) -> Any:
+        """Let the servers take the jobs that have been drawn, those before `until`; return their rows if traced."""
         total = int(self.starts[-1])
         rows = empty_rows(total) if self.is_traced else None
         served = self.engine.each_part(self.server_count, self._serving(rows))
-        for dropped, completed, fingerprint in served:
+        for dropped, completed, fingerprint, busy in served:
             self.drops_by_epoch[epoch] += dropped
             self.completions += completed
+            self.busy += busy
             self.fingerprint = (self.fingerprint + int(fingerprint)) % 2**64
         self.arrivals += total
-        return rows
+        if self.census is not None:
+            self.census.add(rows, until)
+        return rows if self.keeps_rows else None
 
-    def _serving(self, rows: JobRows | None) -> Callable[[int, int, int], tuple[int, int, int]]:
+    def _serving(self, rows: JobRows | None) -> Callable[[int, int, int], tuple[int, int, int, int]]:
         """Return what lets a part of the servers take their jobs."""
         engine, filling, starts = self.engine, self.filling, self.starts
         records, jobs, counts, filled = filling.records, filling.jobs, filling.counts, np.array(filling.filled)
 
-        def serve(part: int, first: int, last: int) -> tuple[int, int, int]:
+        def serve(part: int, first: int, last: int) -> tuple[int, int, int, int]:
             fifo.group(counts, filled, records, starts, jobs, first, last)
-            horizon = float(self.system.horizon)
-            room = engine.lanes[part]
-            return fifo.serve(self.servers, records, starts, jobs, room, horizon, rows, first, last)
+            room, book = engine.lanes[part], self.books[part]
+            return fifo.serve(self.servers, records, starts, jobs, room, book, rows, first, last)
 
         return serve
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.engines.histogram import PLACES
 from emulator.model.system import System
 
 Integers = NDArray[np.int64]
@@ -61,8 +62,9 @@ QUEUE = np.dtype(
     [
         ("service_rate", np.float64),
         ("sojourn_time", np.float64),  # from arrival to departure, added up over the jobs completed by the horizon
-        ("oldest", np.int32),  # where in its ring of departures the oldest one stands
-        ("told", np.int32),  # the length that it told last
+        ("received", np.int32),  # jobs that reached it in the present epoch
+        ("oldest", np.int16),  # where in its ring of departures the oldest one stands
+        ("told", np.int16),  # the length that it told last
     ]
 )
 """A server; its last departures, as many as its buffer, stand behind it in memory."""
@@ -84,11 +86,12 @@ ON_ITS_WAY = np.dtype(
 """A job between a scheduler and a server."""
 
 (ASKED, PLACE, ANSWERED, UNDER_WAY, COMPLETIONS, DROPS, SENT, RECEIVED, LOST, IGNORED, DECISIONS) = range(11)
-GAVE_UP_UNDER_WAY = 11
+GAVE_UP_UNDER_WAY, BUSY = 11, 12
 """What `World.tally` counts, and where a walk was when it had to stop.
 
 The scheduler for which an answer is missing, the place reached among the receivers of a sample or among all schedulers,
-and where the answer begins that was missing, -1 if none was; the jobs that are on their way.
+and where the answer begins that was missing, -1 if none was; the jobs that are on their way. The ticks in which
+servers served.
 """
 
 
@@ -163,6 +166,8 @@ class World(NamedTuple):
     asked_at: Floats
     """When the decision is made for which an answer is missing."""
     fingerprint: NDArray[np.uint64]
+    sojourn_counts: Integers
+    """See `emulator.engines.histogram`."""
 
 
 class Settings(NamedTuple):
@@ -188,6 +193,7 @@ class Settings(NamedTuple):
     lengths: Floats
     """Of the edges of entries; empty if none is known."""
     is_traced: bool
+    ticks_per_ms: float
 
 
 class Table(NamedTuple):
@@ -260,9 +266,10 @@ def new_world(system: System, is_per_job: bool) -> World:
         np.zeros(0),
         np.zeros(0, dtype=np.int32),
         np.zeros(0, dtype=ON_ITS_WAY),
-        np.array([-1, 0, -1, *[0] * 9], dtype=np.int64),
+        np.array([-1, 0, -1, *[0] * 10], dtype=np.int64),
         np.zeros(1),
         np.zeros(1, dtype=np.uint64),
+        np.zeros(PLACES, dtype=np.int64),
     )
 
 

@@ -21,6 +21,7 @@ from emulator.engines.engine import Part
 from emulator.engines.episode import UNTRACED, Episode, MessageRecord, Traces
 from emulator.engines.news import ages_of
 from emulator.engines.observations import OneByOne
+from emulator.engines.service import Service, new_times
 from emulator.engines.simpy.event_loop import END, EventLoop, turn
 from emulator.engines.simpy.ledger import Ledger
 from emulator.engines.simpy.monitor import Monitor, Observer
@@ -30,6 +31,7 @@ from emulator.engines.simpy.scheduler import Scheduler, TravelTime
 from emulator.engines.simpy.server import Server
 from emulator.engines.simpy.server_queue import QueueServer
 from emulator.engines.simpy.server_sharing import SharingServer
+from emulator.engines.simpy.server_station import StationServer
 from emulator.model.access import Access
 from emulator.model.network import Network
 from emulator.model.system import System
@@ -92,6 +94,7 @@ class _World:
         self.records: list[MessageRecord] | None = [] if traces.messages else None
         self.carrier = engine.carrier(loop, system, self.draws, self.records)
         self.observations = OneByOne(engine.dispatcher, system, workload)
+        self.times = new_times(system)
         rates = enumerate(system.service_rates.tolist())
         self.servers = [self._server(index, rate) for index, rate in rates]
         self.schedulers = [self._scheduler(index) for index in range(system.access.scheduler_count)]
@@ -110,7 +113,7 @@ class _World:
         if station.is_plain:
             return Server(loop, index, rate, buffer)
         kind = SharingServer if station.discipline == "ps" else QueueServer
-        return kind(loop, index, rate, buffer, station, self.station_draws.times_up_and_down(index))
+        return kind(loop, index, rate, buffer, station, self.station_draws.times_up_and_down(index), self.times)
 
     def _scheduler(self, index: int) -> Scheduler:
         access = self.system.access
@@ -202,7 +205,18 @@ class _World:
             ),
             records=self.records,
             is_chosen=self.observations.remembers,
+            service=self._service(),
         )
+
+    def _service(self) -> Service | None:
+        """Return what stations have done, None of FIFO queues."""
+        stations = [server for server in self.servers if isinstance(server, StationServer)]
+        if not stations:
+            return None
+        for server in stations:
+            server.add_up(self.system.horizon)
+        own = ([getattr(server, name) for server in stations] for name in ("presence", "busy", "down"))
+        return Service(self.times, *(np.array(times, dtype=np.int64) for times in own))
 
 
 def _report(loop: EventLoop, progress: Callable[[float], None], ledger: Ledger) -> Process:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.engines.account import Received
+from emulator.engines.census import Census, usual_account
 from emulator.engines.episode import (
     COMPLETED,
     DROPPED,
@@ -27,8 +29,11 @@ from emulator.engines.episode import (
     reached_epoch,
     share_elsewhere,
 )
+from emulator.engines.histogram import counts_of
 from emulator.engines.news import Ages, Mail
+from emulator.engines.service import Service, scale_of
 from emulator.engines.simpy.job import Job
+from emulator.engines.ticks import tick_sum
 from emulator.model.system import System
 from emulator.workload.marks import StationDraws
 from emulator.workload.workload import Workload
@@ -125,10 +130,12 @@ class Ledger:
         ages: Ages,
         records: list[MessageRecord] | None,
         is_chosen: bool,
+        service: Service | None,
     ) -> Episode:
         """Close the book: the sums over all nodes, given each server's times, and the traces asked for.
 
-        `is_chosen` says whether a rule chooses for each job, and so has no probability of its own.
+        `is_chosen` says whether a rule chooses for each job, and so has no probability of its own; `service` is what
+        stations have done, None of FIFO queues.
         """
         trace = self.job_trace()
         epoch = reached_epoch(trace, self.workload.times)
@@ -156,10 +163,32 @@ class Ledger:
         return Episode(
             engine="simpy",
             totals=totals,
+            **self._accounts(trace, epoch, totals, traces, service),
             jobs=trace if traces.jobs else None,
             epochs=self._epoch_trace(trace, epoch, is_chosen) if traces.epochs else None,
             messages=records,
         )
+
+    def _accounts(
+        self, jobs: JobTrace, epoch: NDArray[np.int32], totals: Totals, traces: Traces, service: Service | None
+    ) -> dict[str, Any]:
+        """Return what is counted beside the sums, by the names in `Episode`."""
+        system, servers, horizon = self.system, self.system.servers, float(self.system.horizon)
+        place = epoch.astype(np.int64) * servers + jobs.server
+        by_server = np.bincount(place[epoch >= 0], minlength=self.epochs * servers).reshape(self.epochs, servers)
+        received = Received(by_server.sum(axis=1), (by_server**2).sum(axis=1))
+        if traces.nodes or system.measuring.needs_census:
+            census = Census(system)
+            census.add(jobs, horizon)
+            return census.accounts(self.workload.times[:-1], totals.drops_by_epoch, received, service)
+        sojourn_times = (jobs.departure_time - jobs.arrival_time)[jobs.outcome == COMPLETED]
+        counts, per_ms = counts_of(sojourn_times), scale_of(system)
+        if service is None:
+            ends = np.where(np.isnan(jobs.departure_time), horizon, jobs.departure_time)
+            times = tick_sum(jobs.start_time, ends, per_ms) / per_ms, 0.0
+        else:
+            times = int(service.times.busy.sum()) / per_ms, int(service.times.down.sum()) / per_ms
+        return {"account": usual_account(system, totals, counts, received, *times)}
 
     def _epoch_trace(self, jobs: JobTrace, epoch: NDArray[np.int32], is_chosen: bool) -> EpochTrace:
         offload_probability = self.offload_probability

@@ -8,6 +8,7 @@ from math import inf, isnan
 import simpy
 
 from emulator.engines.episode import COMPLETED
+from emulator.engines.service import Times
 from emulator.engines.simpy.event_loop import DEPARTURE, EventLoop, turn
 from emulator.engines.simpy.job import Job
 from emulator.engines.simpy.server import Process
@@ -75,8 +76,9 @@ class QueueServer(StationServer):
         buffer: int,
         station: Station,
         times_up_and_down: Iterable[tuple[float, float]],
+        times: Times,
     ):
-        super().__init__(loop, index, service_rate, buffer, station, times_up_and_down)
+        super().__init__(loop, index, service_rate, buffer, station, times_up_and_down, times)
         self.units = [Unit(self) for _ in range(station.servers)]
         self.last_speed = self.speed
         """What servers at work reckon with."""

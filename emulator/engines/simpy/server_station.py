@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from math import inf, isnan
 
 from emulator.engines.episode import COMPLETED, DROPPED, GAVE_UP, IN_SYSTEM, LOST_JOB, REFUSED
+from emulator.engines.service import Times, spend
 from emulator.engines.simpy.event_loop import FAILURE, PATIENCE, TIMEOUT, EventLoop, turn
 from emulator.engines.simpy.job import Job
 from emulator.engines.simpy.network import StateMessage
 from emulator.engines.simpy.server import Process, Server
+from emulator.engines.ticks import tick_at
 from emulator.model.station import Patience, Station
 
 
@@ -20,7 +22,18 @@ class StationServer(Server):
     How it serves them is told by `join`, `take_away`, `restart` and `go`.
     """
 
-    __slots__ = ("admitted", "ended", "is_down", "station", "times_up_and_down")
+    __slots__ = (
+        "admitted",
+        "busy",
+        "down",
+        "ended",
+        "is_down",
+        "presence",
+        "since_tick",
+        "station",
+        "times",
+        "times_up_and_down",
+    )
 
     def __init__(
         self,
@@ -30,9 +43,16 @@ class StationServer(Server):
         buffer: int,
         station: Station,
         times_up_and_down: Iterable[tuple[float, float]],
+        times: Times,
     ):
         super().__init__(loop, index, service_rate, buffer)
         self.station = station
+        self.times = times
+        """What nodes add up together."""
+        self.since_tick = tick_at(0.0, times.per_ms)
+        """When these were added up last, in ticks."""
+        self.presence = self.busy = self.down = 0
+        """The node's own times, in ticks: see `Service`."""
         self.times_up_and_down = times_up_and_down
         """How long it is up, and then down, in turn."""
         self.is_down = False
@@ -54,6 +74,7 @@ class StationServer(Server):
         elif len(self.jobs) >= self.buffer:
             self.end(job, DROPPED)
         else:
+            self.add_up(self.loop.now)
             job.admission = self.admitted
             self.admitted += 1
             if patience is not None and job.outcome == IN_SYSTEM:
@@ -92,6 +113,7 @@ class StationServer(Server):
         assert failures is not None
         for up, down in self.times_up_and_down:
             yield loop.at(loop.now + up, turn(FAILURE, self.index))
+            self.add_up(loop.now)
             self.go(is_down=True)
             for job in [job for job in self.jobs if not isnan(job.start_time)]:
                 if failures.jobs == "restart":
@@ -99,17 +121,29 @@ class StationServer(Server):
                 elif failures.jobs == "lose":
                     self.take_away(job, LOST_JOB)
             yield loop.at(loop.now + down, turn(FAILURE, self.index))
+            self.add_up(loop.now)
             self.go(is_down=False)
 
     def leave(self, job: Job, outcome: int) -> None:
         """Let a job go."""
         now = self.loop.now
+        self.add_up(now)
         self.jobs.remove(job)
         job.departure_time = now
         self.time_here += now - job.reached_time
         self.end(job, outcome)
         if job.outcome == COMPLETED:
             self.sojourn_time += now - job.arrival_time
+
+    def add_up(self, now: float) -> None:
+        """Add up the time until now, before the number of jobs changes, or whether the node is up."""
+        tick, length = tick_at(now, self.times.per_ms), len(self.jobs)
+        at_work = 0 if self.is_down else min(length, self.station.servers)
+        counted = spend(self.times, length, at_work, int(self.is_down), self.since_tick, tick)
+        self.since_tick = tick
+        self.presence += length * counted
+        self.busy += at_work * counted
+        self.down += self.is_down * counted
 
     def end(self, job: Job, outcome: int) -> None:
         """Note what has become of a job, unless it has given up before and the server has gone on."""

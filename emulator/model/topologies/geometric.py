@@ -43,13 +43,15 @@ class Geometric(RandomKind):
 
     def build(self, seed: int) -> Topology:
         """Build the graph, see `near_pairs`."""
+        from dataclasses import replace
+
         from emulator.model.places import near_pairs, random_places, rounded
         from emulator.model.topology import from_edges
 
         places = random_places(self.nodes, seed if self.seed is None else self.seed)
         edges, distances = near_pairs(places, self.radius, wrap=self.wrap)
         lengths = None if self.pace is None else rounded(distances * self.pace)
-        return from_edges(self.kind, edges, self.nodes, lengths)
+        return replace(from_edges(self.kind, edges, self.nodes, lengths), places=places)
 
     @classmethod
     def sample(cls, generator: np.random.Generator) -> Geometric:
