@@ -155,10 +155,16 @@ def _check_systems(plan: Plan, checked: Checked) -> None:
         topology = repr(scenario.topology)
         is_read = scenario.topology.is_read
         description = repr((topology, scenario.service, None if is_read else scenario.seed))
+        files = scenario.arrivals.files()
+        has_new_arrivals = bool(files) and repr(files) not in read
+        is_new_file = has_new_arrivals or (is_read and topology not in read)
+        if has_new_arrivals:
+            read.add(repr(files))
+            for name, file in files.items():
+                _append(checked.files, name, hash_of(file) or "")
         if description in sizes:
             point.check_on(sizes[description])
             continue
-        is_new_file = is_read and topology not in read
         if sizes and not is_new_file and perf_counter() - start > PATIENCE:
             continue
         read.add(topology)

@@ -15,7 +15,7 @@ from emulator.model.laws import Deterministic, Exponential, Gamma
 from emulator.model.system import System
 from emulator.verification.random_networks import random_network
 from emulator.verification.random_stations import random_station
-from emulator.verification.random_systems import Case, random_case
+from emulator.verification.random_systems import Case, random_case, random_measuring
 
 JOBS = 4000.0
 """Expected jobs of a system at most, about."""
@@ -42,7 +42,8 @@ def random_workload(number: int, on: Callable[[int], Case] | None = None) -> Cas
     schedulers = system.access.scheduler_count
     usual = arrivals.expected_rate(schedulers) or arrivals.highest_rate(schedulers)  # a profile may end with no rate
     rate = usual * arrivals.batch_mean * schedulers
-    system = replace(system, horizon=_short_enough(system, JOBS / rate))
+    horizon = _short_enough(system, JOBS / rate)
+    system = replace(system, horizon=horizon, measuring=random_measuring(number, horizon))
     return replace(case, system=system)
 
 
