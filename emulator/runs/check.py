@@ -115,14 +115,9 @@ def check_plan(plan: Plan) -> Checked:
     of_points: dict[str, dict[str, str]] = {}
     of_cells: dict[str, About] = {}
     tried_out: set[tuple[str | None, str | None]] = set()
-    files_of_arrivals: set[str] = set()
     start = perf_counter()
     for point in plan.points:
         scenario = point.scenario
-        for name, path in scenario.arrivals.files().items():
-            if path not in files_of_arrivals:
-                files_of_arrivals.add(path)
-                _append(checked.files, name, hash_of(path) or "")
         description = repr(scenario.plugins())
         if description not in of_points:
             of_points[description] = _check_plugins(point, checked)

@@ -10,6 +10,7 @@ import numpy as np
 from emulator.model.laws import Deterministic, Exponential, Hyperexponential, Law
 from emulator.model.network import Duration
 from emulator.model.station import AtFailure, Failures, JobClass, Patience, Reason, Retries, Station
+from emulator.model.system import System
 from emulator.verification.random_networks import Coarse, Ticking, random_network
 from emulator.verification.random_systems import Case, random_case, random_measuring
 
@@ -32,7 +33,19 @@ def random_station(number: int, *, on_networks: bool = False) -> Case:
             work=Coarse() if generator.random() < 0.7 else Deterministic(),
         )
     station, measuring = _station(generator, system.buffer, is_coarse), random_measuring(number, system.horizon)
-    return replace(case, system=replace(system, station=station, measuring=measuring))
+    system = replace(system, station=station, measuring=measuring)
+    return replace(case, system=with_few_laws(system, is_coarse) if station.retries is not None else system)
+
+
+def with_few_laws(system: System, is_coarse: bool) -> System:
+    """Return a system in which clients and ways of jobs draw of one law: for each set of laws, a walk is compiled."""
+    dispatch, law = system.network.dispatch, Deterministic() if is_coarse else Exponential()
+    dispatch = replace(dispatch, base=replace(dispatch.base, law=law), jitter=replace(dispatch.jitter, law=law))
+    retries = system.station.retries
+    if retries is not None:
+        retries = replace(retries, backoff=replace(retries.backoff, law=law))
+    station = replace(system.station, retries=retries)
+    return replace(system, network=replace(system.network, dispatch=dispatch), station=station)
 
 
 def _station(generator: np.random.Generator, buffer: int, is_coarse: bool) -> Station:
@@ -51,7 +64,7 @@ def _station(generator: np.random.Generator, buffer: int, is_coarse: bool) -> St
         classes=classes,
         patience=_patience(generator, is_coarse) if generator.random() < 0.5 else None,
         failures=_failures(generator, is_coarse) if generator.random() < 0.5 else None,
-        retries=_retries(generator, is_coarse) if generator.random() < 0.3 else None,
+        retries=_retries(generator) if generator.random() < 0.3 else None,
     )
 
 
@@ -89,12 +102,11 @@ def _failures(generator: np.random.Generator, is_coarse: bool) -> Failures:
     )
 
 
-def _retries(generator: np.random.Generator, is_coarse: bool) -> Retries:
+def _retries(generator: np.random.Generator) -> Retries:
     reasons = get_args(Reason)
     chosen = tuple(reason for reason in reasons if generator.random() < 0.6) or reasons
     mean = float(generator.choice([0.0, 0.5, 4.0]))
-    law: Law = Deterministic() if is_coarse or generator.random() < 0.3 else Exponential()  # each is compiled for anew
-    return Retries(chosen, int(generator.choice([1, 3, 10])), Duration(mean, law))
+    return Retries(chosen, int(generator.choice([1, 3, 10])), Duration(mean))
 
 
 def _duration(generator: np.random.Generator, is_coarse: bool, mean: float) -> Duration:

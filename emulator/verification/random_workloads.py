@@ -14,7 +14,7 @@ from emulator.model.arrivals.weights import Weights
 from emulator.model.laws import Deterministic, Exponential, Gamma
 from emulator.model.system import System
 from emulator.verification.random_networks import random_network
-from emulator.verification.random_stations import random_station
+from emulator.verification.random_stations import random_station, with_few_laws
 from emulator.verification.random_systems import Case, random_case, random_measuring
 
 JOBS = 4000.0
@@ -39,6 +39,11 @@ def random_workload(number: int, on: Callable[[int], Case] | None = None) -> Cas
     system = replace(case.system, arrivals=arrivals, station=station)
     if generator.random() < 0.8:
         system = replace(system, work=Exponential())  # few laws beside each kind, for each pair is compiled
+    if arrivals.who() is not None:
+        station = replace(
+            station, classes=tuple(replace(one, share=1.0, law=Exponential()) for one in station.classes[:1])
+        )
+        system = with_few_laws(replace(system, station=station), is_coarse=False)
     schedulers = system.access.scheduler_count
     usual = arrivals.expected_rate(schedulers) or arrivals.highest_rate(schedulers)  # a profile may end with no rate
     rate = usual * arrivals.batch_mean * schedulers

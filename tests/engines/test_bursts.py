@@ -57,7 +57,9 @@ SPIKE = Profile(points=[[0, 0.02], [6.0, 0.02], [6.0, 150.0], [6.5, 0.0]])
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("rule", [Random, JoinShortestQueue, RoundRobin])
+@pytest.mark.parametrize(
+    "rule", [Random, *(pytest.param(rule, marks=pytest.mark.slow) for rule in (JoinShortestQueue, RoundRobin))]
+)
 def test_a_burst_within_a_window_is_served_part_by_part(rule, threads, happened, monkeypatch):
     monkeypatch.setattr(windows.Run, "_room", lambda self: BLOCK + 20)
     episode = check(System(torus(6), 4.0, 10.0, arrivals=SPIKE), rule(), threads)
