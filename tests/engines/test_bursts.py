@@ -18,6 +18,9 @@ from emulator.engines.episode import Traces
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.arrivals import Mmpp, Poisson, Profile, Switched, TraceReplay
 from emulator.model.arrivals.batch import Batch
+from emulator.model.measuring import Measuring
+from emulator.model.network import Duration
+from emulator.model.station import Failures, JobClass, Patience, Station
 from emulator.model.system import System
 from emulator.model.topologies import torus
 from emulator.workload.drawing import BLOCK
@@ -63,6 +66,26 @@ SPIKE = Profile(points=[[0, 0.02], [6.0, 0.02], [6.0, 150.0], [6.5, 0.0]])
 def test_a_burst_within_a_window_is_served_part_by_part(rule, threads, happened, monkeypatch):
     monkeypatch.setattr(windows.Run, "_room", lambda self: BLOCK + 20)
     episode = check(System(torus(6), 4.0, 10.0, arrivals=SPIKE), rule(), threads)
+    assert happened["_put_aside"] > 3
+    assert episode.totals.arrivals > 1200
+
+
+CLASSES = JobClass("short", 0.7, 1, 0.5), JobClass("long", 0.3, 0, 2.0)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"measuring": Measuring(warmup=2.0, batches=3, everything=True)},
+        {"station": Station(servers=2, has_priorities=True, classes=CLASSES, patience=Patience(Duration(1.0)))},
+        {"station": Station(failures=Failures(Duration(3.0), Duration(1.0))), "measuring": Measuring(everything=True)},
+    ],
+    ids=["a census", "classes and patience", "failures and a census"],
+)
+def test_a_burst_reaches_stations_and_the_census_part_by_part(beside, happened, monkeypatch):
+    monkeypatch.setattr(windows.Run, "_room", lambda self: BLOCK + 20)
+    arrivals = SPIKE.model_copy(update={"points": [(0.0, 0.5), (6.0, 0.5), *SPIKE.points[2:]]})
+    episode = check(System(torus(6), 4.0, 10.0, arrivals=arrivals, **beside), Random(), 2)
     assert happened["_put_aside"] > 3
     assert episode.totals.arrivals > 1200
 
