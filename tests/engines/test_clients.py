@@ -7,8 +7,8 @@ import pytest
 
 from dispatchers.rules.basic import Random, SendToOwn
 from dispatchers.rules.shortest import JoinShortestQueue
-from emulator.engines.compiled.ordered import OrderedEngine
 from emulator.engines.comparison import check_equal
+from emulator.engines.compiled.ordered import OrderedEngine
 from emulator.engines.episode import COMPLETED, IN_SYSTEM, Traces
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.arrivals import Closed, Sessions
