@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--measures",
         metavar="A,B",
-        help="what the table shows, with intervals and differences: any of the measures below",
+        help="what the table shows, with intervals and differences: any of those below; by default plot.y, or drops",
     )
     result.add_argument(
         "--cluster", metavar="local|ADDRESS", help="run on a Ray cluster: one started here, or that at an address"
@@ -230,8 +230,13 @@ def _measures_of(options: argparse.Namespace) -> list[Measure]:
 
 
 def _print_results(plan: Plan, results: Results, measures: Sequence[Measure]) -> None:
+    """Print the table of the measures; if none are asked for, that of the picture's."""
+    from emulator.results.measures import measure_named
     from emulator.results.table import summary_table
 
+    pictured = plan.points[0].scenario.plot.y or "drops"
+    if not measures and measure_named(pictured).name != "drops_per_queue":
+        measures = [measure_named(pictured)]
     print(_title(plan))
     print()
     print(summary_table(results.summary, plan.swept, plan.first_dispatcher, measures))

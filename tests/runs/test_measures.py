@@ -276,6 +276,9 @@ def test_the_table_shows_the_measures_that_are_asked_for(folder, capsys):
     heads = [line.split()[1] for line in out.splitlines() if line.startswith("dispatcher ")]
     assert heads == ["p99", "loss", "waiting"]
     assert max(map(len, out.splitlines())) <= 120
+    assert main([*options[:-2], "--set", "plot={y: p90}"]) == 0
+    heads = [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("dispatcher ")]
+    assert heads == ["p90"]  # the picture's
     assert main(["s.yaml", "--measures", "p98"]) == 2
     assert "--measures must be drops, discounted, sojourn" in capsys.readouterr().err
 
