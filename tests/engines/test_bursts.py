@@ -77,7 +77,10 @@ CLASSES = JobClass("short", 0.7, 1, 0.5), JobClass("long", 0.3, 0, 2.0)
     "beside",
     [
         {"measuring": Measuring(warmup=2.0, batches=3, everything=True)},
-        {"station": Station(servers=2, has_priorities=True, classes=CLASSES, patience=Patience(Duration(1.0)))},
+        pytest.param(
+            {"station": Station(servers=2, has_priorities=True, classes=CLASSES, patience=Patience(Duration(1.0)))},
+            marks=pytest.mark.slow,
+        ),
         {"station": Station(failures=Failures(Duration(3.0), Duration(1.0))), "measuring": Measuring(everything=True)},
     ],
     ids=["a census", "classes and patience", "failures and a census"],
@@ -94,7 +97,7 @@ def test_a_burst_reaches_stations_and_the_census_part_by_part(beside, happened, 
 @pytest.mark.parametrize(
     "arrivals",
     [
-        Switched(high=6.0, low=5.0),
+        pytest.param(Switched(high=6.0, low=5.0), marks=pytest.mark.slow),
         Poisson(rate=6.0),
         Mmpp(rates=[30.0, 0.0], generator=[[-1.0, 1.0], [0.3, -0.3]], chain="own"),
     ],

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from emulator.keys import ScenarioError
 from emulator.model.network import Duration
-
-if TYPE_CHECKING:
-    from emulator.model.arrivals.process import ArrivalProcess
 
 CLIENT_LIMIT = 100_000_000
 """Clients of all schedulers together."""
@@ -26,7 +23,7 @@ class Clients(NamedTuple):
     """Probability that a client leaves after a job."""
 
 
-def check_alone(process: ArrivalProcess, keys: Iterable[str]) -> None:
+def check_alone(process: Any, keys: Iterable[str]) -> None:
     """Raise `ScenarioError` if keys are given that clients have no use for."""
     for key in keys:
         if getattr(process, key) is not None:

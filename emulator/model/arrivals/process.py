@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from emulator.errors import InputError
 from emulator.keys import ScenarioError, Section
 from emulator.model.arrivals.batch import Batch
+from emulator.model.arrivals.clients import Clients
 from emulator.model.arrivals.weights import Weights
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from emulator.model.arrivals.clients import Clients
     from emulator.model.laws import Law
 
     Floats = NDArray[np.float64]
