@@ -29,6 +29,9 @@ from emulator.scenario.scenario import Scenario
 from emulator.version import __version__
 from emulator.workload.workload import Workload
 
+LITTLE_TOLERANCE = 1e-6
+"""By which share the two sides of Little's law may differ, as times are counted in ticks."""
+
 HELD_JOBS = 5_000_000
 """Expected jobs of an episode whose traces are held in memory until they are written."""
 
@@ -224,7 +227,8 @@ def check_conservation(episode: Episode) -> None:
     """Raise `RuntimeError` unless all jobs and all messages are accounted for.
 
     Arrivals = completions + drops + jobs refused, lost, given up and in the system; messages sent = received + lost +
-    under way.
+    under way; and where a census was taken of the whole episode, the times that queues had their lengths, times these,
+    are the times that jobs spent there (J. D. C. Little, 1961).
     """
     totals = episode.totals
     accounted = totals.in_system + sum(getattr(totals, name) for name in GONE)
@@ -233,3 +237,9 @@ def check_conservation(episode: Episode) -> None:
     mail = totals.mail
     if mail.sent != mail.received + mail.lost + mail.under_way or mail.ignored > mail.received:
         raise RuntimeError(f"{mail.sent} messages were sent, but not all are accounted for: {mail}")
+    account = episode.account
+    is_of_all_jobs = account.arrivals == totals.arrivals  # then nobody was there before what is measured, either
+    if account.time_at_length is not None and is_of_all_jobs:
+        seen, spent = account.presence_time, totals.presence_time
+        if abs(seen - spent) > LITTLE_TOLERANCE * (1.0 + spent):
+            raise RuntimeError(f"jobs have spent {spent:.9g} ms at servers, but queues held them for {seen:.9g} ms")

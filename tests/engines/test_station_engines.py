@@ -18,6 +18,7 @@ from emulator.engines.episode import COMPLETED, DROPPED, GAVE_UP, LOST_JOB, REFU
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.arrivals import Switched
 from emulator.model.laws import Exponential, Hyperexponential
+from emulator.model.measuring import Measuring
 from emulator.model.network import Clock, Duration, Latency, Network
 from emulator.model.station import Failures, JobClass, Patience, Retries, Station
 from emulator.model.system import System
@@ -209,6 +210,15 @@ def test_jobs_that_are_not_accounted_for_are_found():
         other = replace(episode.totals, **{name: getattr(episode.totals, name) - 1})
         with pytest.raises(RuntimeError, match="accounted for"):
             check_conservation(replace(episode, totals=other))
+
+
+def test_lengths_over_time_that_do_not_fit_the_times_of_jobs_are_found():
+    system = system_of(ALL_AT_ONCE, measuring=Measuring(everything=True))
+    episode = WindowEngine(system, Random()).episode(Workload(system, 0))
+    check_conservation(episode)
+    other = replace(episode.account, presence_time=episode.account.presence_time * (1.0 + 1e-5))
+    with pytest.raises(RuntimeError, match=r"^jobs have spent .* ms at servers, but queues held them for .* ms$"):
+        check_conservation(replace(episode, account=other))
 
 
 class Watching(Dispatcher):
