@@ -27,9 +27,22 @@ from emulator.engines.compiled.windows import WindowEngine
 from emulator.engines.engine import Engine
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.machine.starting import start
-from emulator.model.arrivals import Switched
-from emulator.model.laws import LAWS, Exponential
+from emulator.model.arrivals import (
+    ArrivalProcess,
+    Closed,
+    MarkovianArrivals,
+    Mmpp,
+    Poisson,
+    Profile,
+    Renewal,
+    Sessions,
+    Switched,
+)
+from emulator.model.arrivals.batch import Batch
+from emulator.model.arrivals.weights import Weights
+from emulator.model.laws import LAWS, Exponential, Gamma
 from emulator.model.network import Clock, Duration, Latency, Loss, Network
+from emulator.model.station import Failures, JobClass, Patience, Retries, Station
 from emulator.model.system import System
 from emulator.model.topologies import configuration_model, edge_list, torus
 from emulator.runs.check import shipped_policies
@@ -119,6 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _dispatchers(systems, policy)
     _growth(systems[4_900])
     _laws(systems[4_900])
+    _arrivals(systems[4_900])
+    _servers(systems[4_900])
     _hubs(systems[4_900])
     _networks(systems[4_900])
     return 0
@@ -194,6 +209,55 @@ def _laws(base: System) -> None:
     laws = [law.sample(np.random.default_rng(1)) for law in LAWS.values()]
     rows = [(law.law, [nanoseconds(compiled(Random()), replace(base, work=law))]) for law in laws]
     table("ns per job under RND at 4,900 nodes, by law of work", [""], rows)
+
+
+def _arrivals(base: System) -> None:
+    """What other arrivals cost, at about the load of the plain case; those of clients in the ordered engine."""
+    think = Duration(8.0, Exponential())
+    kinds: dict[str, ArrivalProcess] = {
+        "high and low": Switched(),
+        "poisson": Poisson(rate=0.75),
+        "poisson, weights": Poisson(
+            rate=0.75, weights=Weights.model_validate({"kind": "hot", "share": 0.1, "factor": 5})
+        ),
+        "poisson, batches": Poisson(rate=0.375, batch=Batch.model_validate(2)),
+        "profile": Profile(points=[[0.0, 0.5], [25.0, 1.0], [50.0, 0.5]]),
+        "mmpp, shared": Mmpp(rates=[1.0, 0.5], generator=[[-0.1, 0.1], [0.1, -0.1]]),
+        "mmpp, own": Mmpp(rates=[1.0, 0.5], generator=[[-0.1, 0.1], [0.1, -0.1]], chain="own"),
+        "map": MarkovianArrivals(d0=[[-1.5, 0.1], [0.05, -0.4]], d1=[[1.3, 0.1], [0.05, 0.3]]),
+        "renewal, gamma": Renewal(rate=0.75, gap=Gamma(scv=4.0)),
+    }
+    rows = [(name, [nanoseconds(compiled(Random()), replace(base, arrivals=kind))]) for name, kind in kinds.items()]
+    for name, kind in (
+        ("closed", Closed(clients=8, think=think)),
+        ("sessions", Sessions(rate=0.25, jobs=3.0, think=think)),
+    ):
+        rows.append((name, [nanoseconds(compiled(Random(), engine=OrderedEngine), replace(base, arrivals=kind))]))
+    table("ns per job under RND at 4,900 nodes, by arrivals", [""], rows)
+
+
+def _servers(base: System) -> None:
+    """What other servers cost; retries in the ordered engine."""
+    classes = JobClass("short", 0.75, 0, 0.5), JobClass("long", 0.25, 1, 2.5)
+    patience = Patience(Duration(4.0, Exponential()))
+    retries = Retries(("drop",), 3, Duration(2.0, Exponential()))
+    kinds = {
+        "one queue": Station(),
+        "2 servers": Station(servers=2),
+        "sharing": Station(discipline="ps"),
+        "classes": Station(classes=classes),
+        "priorities": Station(classes=classes, has_priorities=True),
+        "priorities, preemptive": Station(classes=classes, has_priorities=True, preempts=True),
+        "speeds": Station(speeds=(1.0, 1.0, 1.5, 2.0)),
+        "patience": Station(patience=patience),
+        "failures": Station(failures=Failures(Duration(50.0, Exponential()), Duration(5.0, Exponential()))),
+        "retries": Station(retries=retries),
+    }
+    rows = []
+    for name, station in kinds.items():
+        engine: type[Engine] = WindowEngine if station.retries is None else OrderedEngine
+        rows.append((name, [nanoseconds(compiled(Random(), engine=engine), replace(base, station=station))]))
+    table("ns per job under RND at 4,900 nodes, by servers", [""], rows)
 
 
 def _hubs(base: System) -> None:
