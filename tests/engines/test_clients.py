@@ -8,7 +8,7 @@ import pytest
 from dispatchers.rules.basic import Random, SendToOwn
 from emulator.engines.comparison import check_equal
 from emulator.engines.compiled.ordered import OrderedEngine
-from emulator.engines.episode import COMPLETED, IN_SYSTEM, Traces
+from emulator.engines.episode import COMPLETED, IN_SYSTEM, UNTRACED, Traces
 from emulator.engines.simpy.engine import SimpyEngine
 from emulator.model.arrivals import Closed, Sessions
 from emulator.model.arrivals.weights import Weights
@@ -37,8 +37,8 @@ def system_of(arrivals, station=None, *, nodes=8, horizon=60.0, buffer=3, **more
     return System(cycle(nodes), 3.0, horizon, buffer, arrivals=arrivals, station=station or Station(), **more)
 
 
-def emulated(system, dispatcher, replication=0):
-    return OrderedEngine(system, dispatcher).episode(Workload(system, replication), EVERYTHING)
+def emulated(system, dispatcher, replication=0, traces=EVERYTHING):
+    return OrderedEngine(system, dispatcher).episode(Workload(system, replication), traces)
 
 
 @pytest.mark.parametrize("arrivals", [CLOSED, SESSIONS], ids=["closed", "sessions"])
@@ -82,7 +82,7 @@ def test_the_machine_repairman():
     """Throughput and sojourn time of 8 clients who think for 8 ms at a queue of 8 places, in the long run."""
     arrivals = Closed(clients=8, think=Duration(8.0, Exponential()))
     system = system_of(arrivals, nodes=500, horizon=400.0, buffer=8, measuring=Measuring(100.0, everything=True))
-    accounts = [emulated(system, SendToOwn(), replication).account for replication in range(8)]
+    accounts = [emulated(system, SendToOwn(), replication, UNTRACED).account for replication in range(8)]
     for found, value in (
         ([each.arrivals / each.span / 500 for each in accounts], 0.764430),
         ([each.sojourn_time / each.completions for each in accounts], 2.465318),
@@ -95,7 +95,7 @@ def test_the_machine_repairman():
 def test_sessions_have_as_many_jobs_as_they_should():
     """In the long run; with room for all, so that no client leaves early or late."""
     system = system_of(SESSIONS, nodes=500, horizon=400.0, buffer=80, measuring=Measuring(200.0))
-    rates = [emulated(system, SendToOwn(), replication).account.arrivals / 500 / 200.0 for replication in range(6)]
+    rates = [emulated(system, SendToOwn(), number, UNTRACED).account.arrivals / 500 / 200.0 for number in range(6)]
     error = np.std(rates, ddof=1) / len(rates) ** 0.5
     assert abs(np.mean(rates) - 0.75) < 6.0 * error
     assert error < 0.01

@@ -76,7 +76,7 @@ def test_every_engine_gives_the_exact_value(name, engine):
 @pytest.mark.parametrize("name", EXACT)
 def test_compiled_engines_give_the_exact_value_closely(name, engine):
     """The reference has the same bits, as the tests of agreement say."""
-    assert_exact(sample(name, engine, 2000), EXACT[name].value, name)
+    assert_exact(sample(name, engine, 1000), EXACT[name].value, name)
 
 
 def test_another_value_is_refused():
